@@ -1,0 +1,11 @@
+"""PSS-Net on MMEngine: one supernet, the best subnet for every resource level.
+
+Importing the package makes its registries known to MMEngine, so that
+``custom_imports = dict(imports=['pss'])`` is all a config needs. The modules
+behind the registries are imported when a config first asks for one of them.
+"""
+
+from . import registry
+from .version import __version__
+
+__all__ = ['registry', '__version__']

@@ -1,0 +1,89 @@
+"""Reading checkpoints, and saying what is wrong with them."""
+
+import pickle
+from pathlib import Path
+from typing import Any, Dict, Union
+
+import torch
+from torch import nn
+
+from ..errors import InputError
+
+FilePath = Union[str, Path]
+
+
+def read_checkpoint(path: FilePath) -> Dict[str, Any]:
+    """Loads a checkpoint with ``weights_only=True``: nothing in it is run.
+
+    Raises:
+        InputError: if there is no such file, it is damaged, it holds objects
+            that are not data, or it has no ``state_dict``.
+    """
+    if not Path(path).is_file():
+        raise InputError(f'checkpoint {path}: no such file')
+    try:
+        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except pickle.UnpicklingError as error:
+        if 'HistoryBuffer' in str(error):
+            raise InputError(
+                f'checkpoint {path}: written by plain MMEngine, whose log '
+                'history only loads by running code from the file. Where you '
+                'trust it, keep its weights: torch.save({"state_dict": '
+                'torch.load(FILE)["state_dict"]}, OUT) under torch older than '
+                '2.6, and use OUT for load_from') from None
+        first = str(error).strip().splitlines()[0]
+        raise InputError(f'checkpoint {path}: damaged, or holds more than '
+                         f'data ({first})') from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError,
+            AttributeError, TypeError, IndexError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f'checkpoint {path}: truncated or damaged '
+                         f'({first})') from None
+    if not isinstance(checkpoint, dict) or \
+            not isinstance(checkpoint.get('state_dict'), dict):
+        raise InputError(f'checkpoint {path}: has no state_dict')
+    return checkpoint
+
+
+def check_checkpoint(path: FilePath,
+                     model: nn.Module,
+                     pools: bool = False) -> Dict[str, Any]:
+    """Reads a checkpoint and checks that it is one of ``model``.
+
+    Args:
+        path: the checkpoint.
+        model: what it should fit.
+        pools: whether it must hold pools.
+
+    Returns:
+        The checkpoint.
+
+    Raises:
+        InputError: it names the first keys that are missing, unknown or of
+            another shape.
+    """
+    checkpoint = read_checkpoint(path)
+    found = {key[len('module.'):] if key.startswith('module.') else key: value
+             for key, value in checkpoint['state_dict'].items()}
+    wanted = model.state_dict()
+    missing = [key for key in wanted if key not in found]
+    unknown = [key for key in found if key not in wanted]
+    shapes = [f'{key} ({_shape(found[key])} instead of {_shape(wanted[key])})'
+              for key in wanted
+              if key in found and _shape(found[key]) != _shape(wanted[key])]
+    wrong = [f'{len(keys)} {what}: {", ".join(map(str, keys[:3]))}'
+             + (', ...' if len(keys) > 3 else '')
+             for what, keys in (('keys are missing', missing),
+                                ('keys are unknown', unknown),
+                                ('have another shape', shapes)) if keys]
+    if wrong:
+        raise InputError(f'checkpoint {path}: not of this architecture '
+                         f'({type(model).__name__}); {"; ".join(wrong)}')
+    if pools and 'pss_pools' not in checkpoint:
+        raise InputError(f'checkpoint {path}: has no pools; it was not written '
+                         'by training with pss.PSSSamplerHook')
+    return checkpoint
+
+
+def _shape(value: Any) -> Any:
+    return tuple(value.shape) if hasattr(value, 'shape') else type(value)

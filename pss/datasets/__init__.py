@@ -1,0 +1,9 @@
+"""Splitting the training set."""
+
+from ..torchvision_ops import import_torchvision
+
+import_torchvision()  # mmpretrain's datasets import it
+
+from .held_out import HeldOutSplit  # noqa: E402
+
+__all__ = ['HeldOutSplit']

@@ -1,0 +1,5 @@
+"""Optimizer wrappers."""
+
+from .sandwich_optim_wrapper import SandwichOptimWrapper
+
+__all__ = ['SandwichOptimWrapper']

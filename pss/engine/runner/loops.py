@@ -1,0 +1,276 @@
+"""Validation and test loops for many subnets at once."""
+
+import copy
+import random
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+
+import numpy as np
+import torch
+from mmengine.evaluator import Evaluator
+from mmengine.model import is_model_wrapper
+from mmengine.runner import BaseLoop, autocast
+from torch.utils.data import DataLoader
+
+from ...errors import InputError
+from ...models.calibration import calibrate
+from ...models.classifiers.supernet_classifier import (Statistics,
+                                                       SupernetClassifier)
+from ...registry import LOOPS
+from ...sampling import SubnetPool
+from ...structures import Subnet
+from ..hooks import PSSSamplerHook
+from .progress import logged
+
+
+class SubnetLoop(BaseLoop):
+    """What validation and test share: calibrating and evaluating subnets.
+
+    Every image is loaded, decoded and preprocessed once; all subnets run on a
+    batch before the next is loaded.
+
+    Args:
+        runner: the runner.
+        dataloader: the images to evaluate on.
+        evaluator: config of the metrics; every subnet gets its own.
+        calibration_dataloader: augmented training images, for the subnets'
+            batch-norm statistics.
+        calibration_batches: how many of its batches are used (the paper: 9 of
+            1024 images).
+        fp16: whether to run with mixed precision.
+    """
+
+    def __init__(self,
+                 runner,
+                 dataloader: Any,
+                 evaluator: Any,
+                 calibration_dataloader: Any,
+                 calibration_batches: int = 9,
+                 fp16: bool = False) -> None:
+        super().__init__(runner, dataloader)
+        self.evaluator = evaluator if isinstance(evaluator, Evaluator) \
+            else runner.build_evaluator(evaluator)
+        self.evaluator.dataset_meta = self.dataloader.dataset.metainfo
+        self.calibration_dataloader = self._build(calibration_dataloader)
+        self.calibration_batches = calibration_batches
+        self.fp16 = fp16
+
+    def _build(self, dataloader: Any) -> DataLoader:
+        if isinstance(dataloader, DataLoader):
+            return dataloader
+        return self.runner.build_dataloader(dataloader, seed=self.runner.seed)
+
+    @property
+    def model(self) -> SupernetClassifier:
+        """The supernet, without its distributed wrapper."""
+        model = self.runner.model
+        return model.module if is_model_wrapper(model) else model
+
+    @property
+    def sampler_hook(self) -> PSSSamplerHook:
+        """The hook that holds the pools and the costs."""
+        for hook in self.runner.hooks:
+            if isinstance(hook, PSSSamplerHook):
+                return hook
+        raise InputError('custom_hooks: pss.PSSSamplerHook is missing; the '
+                         'loop takes pools and costs from it')
+
+    def calibrate(self, subnets: Sequence[Subnet]) -> Dict[Subnet, Statistics]:
+        """Batch-norm statistics of subnets, always from the same images."""
+        num = min(self.calibration_batches, len(self.calibration_dataloader))
+        what = f'Calibrating {len(subnets)} subnets'
+        with _seeded(self.runner.seed), autocast(enabled=self.fp16):
+            self.calibration_dataloader.sampler.set_epoch(0)
+            batches = (
+                self.model.data_preprocessor(batch, False)['inputs']
+                for batch in islice(self.calibration_dataloader, num))
+            return calibrate(self.model, subnets, logged(batches, num, what))
+
+    @torch.no_grad()
+    def evaluate(self, statistics: Dict[Subnet, Statistics],
+                 dataloader: DataLoader,
+                 what: str) -> Dict[Subnet, Dict[str, float]]:
+        """The metrics of subnets.
+
+        Args:
+            statistics: subnets and their batch-norm statistics.
+            dataloader: the images.
+            what: is evaluated on, for the log.
+        """
+        model = self.model
+        model.eval()
+        evaluators = {s: copy.deepcopy(self.evaluator) for s in statistics}
+        what = f'Evaluating {len(statistics)} subnets on {what}'
+        mode = self.mode
+        for i, batch in enumerate(logged(dataloader, len(dataloader), what)):
+            self.runner.call_hook(
+                f'before_{mode}_iter', batch_idx=i, data_batch=batch)
+            data = model.data_preprocessor(batch, False)
+            outputs: List = []
+            for subnet, values in statistics.items():
+                model.switch_to(subnet, values)
+                with autocast(enabled=self.fp16):
+                    outputs = model(**data, mode='predict')
+                evaluators[subnet].process(outputs, batch)
+            self.runner.call_hook(
+                f'after_{mode}_iter',
+                batch_idx=i,
+                data_batch=batch,
+                outputs=outputs)
+        model.switch_to(model.search_space.largest)
+        size = len(dataloader.dataset)
+        return {s: e.evaluate(size) for s, e in evaluators.items()}
+
+    def row(self, subnet: Subnet, metrics: Dict[str, float]) -> Dict[str, Any]:
+        """A subnet's entry in the results."""
+        codes = self.model.search_space.encode([subnet])
+        flops = self.sampler_hook.costs['flops']
+        return dict(subnet=subnet.as_dict(), mflops=float(flops(codes)[0]),
+                    **{key.split('/')[-1]: float(value)
+                       for key, value in metrics.items()})
+
+
+@LOOPS.register_module()
+class SubnetValLoop(SubnetLoop):
+    """Validates the ends of the space, and the best of every pool, in training.
+
+    Args:
+        pools: whether to validate the best subnet of every pool too.
+        *args, **kwargs: as for :class:`SubnetLoop`.
+    """
+
+    mode = 'val'
+
+    def __init__(self, *args, pools: bool = False, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.pools = pools
+
+    def run(self) -> Dict[str, float]:
+        """Gives ``largest/top1``, ``smallest/top1`` and so on."""
+        self.runner.call_hook('before_val')
+        self.runner.call_hook('before_val_epoch')
+        space = self.model.search_space
+        names = {'largest': space.largest, 'smallest': space.smallest}
+        if self.pools:
+            names.update({str(pool.budget): pool.best()[0][0]
+                          for pool in self.sampler_hook.sampler.pools
+                          if len(pool)})
+        statistics = self.calibrate(list(dict.fromkeys(names.values())))
+        found = self.evaluate(statistics, self.dataloader,
+                              'held-out images')
+        metrics = {f'{name}/{key.split("/")[-1]}': value
+                   for name, subnet in names.items()
+                   for key, value in found[subnet].items()}
+        self.runner.call_hook('after_val_epoch', metrics=metrics)
+        self.runner.call_hook('after_val')
+        return metrics
+
+
+@LOOPS.register_module()
+class SubnetTestLoop(SubnetLoop):
+    """Chooses the best subnet of every pool and tests it ("After training").
+
+    The best of a pool's candidates is chosen on images held out from the
+    training set; the test images serve only for the figure that is reported.
+
+    Args:
+        selection_dataloader: the held-out images.
+        candidates: how many of a pool's subnets are tried, best scores first.
+        *args, **kwargs: as for :class:`SubnetLoop`.
+
+    Attributes:
+        results: after :meth:`run`, see :mod:`pss.evaluation.results`.
+    """
+
+    mode = 'test'
+
+    def __init__(self,
+                 *args,
+                 selection_dataloader: Any,
+                 candidates: int = 5,
+                 **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.selection_dataloader = self._build(selection_dataloader)
+        self.candidates = candidates
+        self.results: Optional[Dict[str, Any]] = None
+
+    def run(self) -> Dict[str, float]:
+        """Gives ``largest/top1``, ``flops 80/top1`` and so on."""
+        self.runner.call_hook('before_test')
+        self.runner.call_hook('before_test_epoch')
+        pools = [p for p in self.sampler_hook.sampler.pools if len(p)]
+        self._report_empty(len(pools))
+        candidates = {pool: pool.best(self.candidates) for pool in pools}
+        space = self.model.search_space
+        ends = [space.largest, space.smallest]
+        chosen = [s for best in candidates.values() for s, _ in best]
+        statistics = self.calibrate(list(dict.fromkeys(ends + chosen)))
+
+        held_out = self.evaluate(
+            {s: statistics[s] for s in dict.fromkeys(ends + chosen)},
+            self.selection_dataloader, 'held-out images')
+        kept = [self._keep(pool, best, held_out)
+                for pool, best in candidates.items()]
+        tested = self.evaluate(
+            {s: statistics[s] for s in dict.fromkeys(
+                ends + [subnet for _, subnet, _ in kept])},
+            self.dataloader, 'test images')
+
+        def row(subnet):
+            return dict(
+                self.row(subnet, tested[subnet]),
+                held_out_top1=self.row(subnet, held_out[subnet])['top1'])
+
+        self.results = dict(
+            largest=row(space.largest),
+            smallest=row(space.smallest),
+            pools=[
+                dict(resource=pool.budget.resource, level=pool.budget.level,
+                     **row(subnet), score=score)
+                for pool, subnet, score in kept
+            ])
+        metrics = {}
+        for name, subnet in (('largest', space.largest),
+                             ('smallest', space.smallest),
+                             *((str(p.budget), s) for p, s, _ in kept)):
+            for key, value in tested[subnet].items():
+                metrics[f'{name}/{key.split("/")[-1]}'] = value
+        self.runner.call_hook('after_test_epoch', metrics=metrics)
+        self.runner.call_hook('after_test')
+        return metrics
+
+    def _report_empty(self, filled: int) -> None:
+        pools = self.sampler_hook.sampler.pools
+        if not filled:
+            raise InputError('the checkpoint has no subnets in its pools: it '
+                             'was not written by training with '
+                             'pss.PSSSamplerHook')
+        empty = [str(pool.budget) for pool in pools if not len(pool)]
+        if empty:
+            self.runner.logger.warning(
+                f'{len(empty)} of {len(pools)} pools are empty and left out '
+                f'of the results (training was short): {", ".join(empty)}')
+
+    def _keep(self, pool: SubnetPool, best: List[Tuple[Subnet, float]],
+              held_out: Dict[Subnet, Dict[str, float]]
+              ) -> Tuple[SubnetPool, Subnet, float]:
+        """A pool's best subnet on the held-out images, and its score."""
+        subnet, score = max(
+            best, key=lambda e: self.row(e[0], held_out[e[0]])['top1'])
+        return pool, subnet, score
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Random numbers from a seed inside; outside they go on as before."""
+    states = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
+        random.seed(seed)
+        np.random.seed(seed % 2 ** 32)
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])

@@ -1,0 +1,139 @@
+"""The results of a supernet: which subnets were kept and what each reaches.
+
+``{"largest": R, "smallest": R, "pools": [{"resource": "flops", "level": 5.0,
+...R}]}`` with R = ``{"subnet": {"resolution": int, "widths": [int]}, "mflops":
+float, "top1": float, ...}``, accuracies in percent.
+"""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any, Dict, List, Sequence, Union
+
+from tabulate import tabulate
+
+from ..errors import InputError
+from ..structures import Subnet, write_json
+from ..structures.subnet_file import read_json, write_text
+
+Results = Dict[str, Any]
+FilePath = Union[str, Path]
+
+
+def rows_of(results: Results) -> List[Dict[str, Any]]:
+    """One flat row a subnet, the smallest first."""
+    rows = [dict(pool='smallest', **results['smallest'])]
+    rows += [dict(pool=f'{r["resource"]} {r["level"]:g}', **r)
+             for r in results['pools']]
+    rows.append(dict(pool='largest', **results['largest']))
+    for row in rows:
+        subnet = row.pop('subnet')
+        row.update(resolution=subnet['resolution'],
+                   widths=' '.join(map(str, subnet['widths'])))
+    return rows
+
+
+def results_table(results: Results) -> str:
+    """A table for people."""
+    columns = {'pool': 'pool', 'resolution': 'resolution', 'widths': 'widths',
+               'mflops': 'MFLOPs', 'held_out_top1': 'held-out top-1',
+               'top1': 'test top-1'}
+    rows = rows_of(results)
+    shown = [c for c in columns if any(c in row for row in rows)]
+    formats = {'mflops': '.3f', 'top1': '.2f', 'held_out_top1': '.2f'}
+    return tabulate([[row.get(c) for c in shown] for row in rows],
+                    headers=[columns[c] for c in shown],
+                    floatfmt=[formats.get(c, '') for c in shown],
+                    disable_numparse=[shown.index('widths')])
+
+
+def write_results(results: Results, path: FilePath) -> None:
+    """Writes results as JSON."""
+    write_json(results, path)
+
+
+def write_csv(results: Results, path: FilePath) -> None:
+    """Writes results as CSV, one row a subnet."""
+    rows = rows_of(results)
+    text = io.StringIO()
+    fields = list(dict.fromkeys(key for row in rows for key in row))
+    writer = csv.DictWriter(text, fields, lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(text.getvalue(), path)
+
+
+def read_results(path: FilePath) -> Results:
+    """Reads results.
+
+    Raises:
+        InputError: it names the field that is missing or wrong.
+    """
+    results = read_json(path)
+    if not isinstance(results, dict):
+        raise InputError(f'{path}: expected an object with largest, smallest '
+                         f'and pools, found {type(results).__name__}')
+    for key in ('largest', 'smallest', 'pools'):
+        if key not in results:
+            raise InputError(f'{path}: field {key!r} is missing')
+    if not isinstance(results['pools'], list):
+        raise InputError(f'{path}: pools={results["pools"]!r} is not a list')
+    entries = {'largest': results['largest'], 'smallest': results['smallest']}
+    entries.update({f'pools[{i}]': row
+                    for i, row in enumerate(results['pools'])})
+    for where, row in entries.items():
+        fields = {'mflops': (int, float), 'top1': (int, float),
+                  'subnet': dict}
+        if where.startswith('pools'):
+            fields.update(resource=str, level=(int, float))
+        for key, kind in fields.items():
+            if not isinstance(row, dict) or not isinstance(row.get(key), kind):
+                raise InputError(f'{path}: {where}.{key} is missing or of the '
+                                 'wrong type')
+        try:
+            Subnet.from_dict(row['subnet'])
+        except InputError as error:
+            raise InputError(f'{path}: {where}.subnet: {error}') from None
+    return results
+
+
+def plot_results(named: Dict[str, Results], path: FilePath) -> None:
+    """Draws top-1 against MFLOPs of one or several results into one figure.
+
+    Args:
+        named: results by the name that the legend shows.
+        path: where to; the suffix says the format.
+    """
+    import matplotlib
+    matplotlib.use('Agg')
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout='constrained')
+    several = len(named) > 1
+    for i, (name, results) in enumerate(named.items()):
+        prefix = f'{name}: ' if several else ''
+        pools = sorted(results['pools'], key=lambda r: r['mflops'])
+        _scatter(axes, pools, 'o-', f'C{i}', f"{prefix}best of each pool")
+        _scatter(axes, [results['smallest']], 'v', f'C{i}',
+                 f'{prefix}smallest')
+        _scatter(axes, [results['largest']], '^', f'C{i}', f'{prefix}largest')
+    axes.set_xlabel('MFLOPs')
+    axes.set_ylabel('top-1 accuracy (%)')
+    axes.grid(alpha=0.3)
+    axes.legend()
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'{path.stem}.tmp{path.suffix}')
+    try:
+        figure.savefig(temporary, dpi=150)
+    except (OSError, ValueError) as error:
+        raise InputError(f'{path}: cannot be drawn ({error})') from None
+    finally:
+        plt.close(figure)
+    temporary.replace(path)
+
+
+def _scatter(axes, rows: Sequence[Dict[str, Any]], style: str, colour: str,
+             label: str) -> None:
+    axes.plot([r['mflops'] for r in rows], [r['top1'] for r in rows], style,
+              color=colour, label=label, markersize=7 if len(rows) == 1 else 5)

@@ -1,0 +1,76 @@
+"""Batch-norm statistics for subnets that share weights."""
+
+from typing import Dict, Iterable, Sequence
+
+import torch
+from mmengine.dist import all_reduce
+from torch import Tensor
+
+from ..structures import Subnet
+from .classifiers.supernet_classifier import Statistics, SupernetClassifier
+
+
+@torch.no_grad()
+def calibrate(model: SupernetClassifier, subnets: Sequence[Subnet],
+              batches: Iterable[Tensor]) -> Dict[Subnet, Statistics]:
+    """The statistics of every batch norm, for every subnet.
+
+    Means and unbiased variances of the batches, averaged over the batches with
+    equal weight, and over the processes ("After training" in the paper). Each
+    batch is loaded once; all subnets run on it before the next.
+
+    Args:
+        model: the supernet. The subnet and the mode (training or evaluation)
+            that it had are restored; its running statistics are not touched.
+        subnets: what to calibrate.
+        batches: preprocessed training images, each ``(N, C, H, W)``.
+
+    Returns:
+        For each subnet, what :meth:`.SupernetClassifier.switch_to` takes.
+    """
+    active, training = model.active_subnet, model.training
+    momenta = {norm: norm.momentum for norm in model.norms.values()}
+    model.eval()
+    try:
+        statistics = {subnet: _blank(model, subnet) for subnet in subnets}
+        for norm in momenta:
+            norm.train()  # and nothing else: no dropout here
+        for i, batch in enumerate(batches):
+            for norm in momenta:
+                norm.momentum = 1 / (i + 1)  # makes it a cumulative average
+            for subnet in subnets:
+                model.switch_to(subnet, statistics[subnet])
+                model.extract_feat(batch)
+    finally:
+        for norm, momentum in momenta.items():
+            norm.momentum = momentum
+        model.train(training)
+        model.switch_to(active)
+    for values in statistics.values():
+        for mean, var in values.values():
+            all_reduce(mean, 'mean')
+            all_reduce(var, 'mean')
+    return statistics
+
+
+def _blank(model: SupernetClassifier, subnet: Subnet) -> Statistics:
+    """Statistics of the shapes that a subnet's layers have."""
+    blank: Statistics = {}
+
+    def note(name, x):
+        channels = x.shape[1]
+        blank[name] = (x.new_zeros(channels, dtype=torch.float32),
+                       x.new_ones(channels, dtype=torch.float32))
+
+    hooks = [
+        norm.register_forward_pre_hook(
+            lambda norm, args, name=name: note(name, args[0]))
+        for name, norm in model.norms.items()
+    ]
+    model.switch_to(subnet)
+    weight = next(model.parameters())
+    model.extract_feat(
+        weight.new_zeros(1, model.input_channels, *2 * [subnet.resolution]))
+    for hook in hooks:
+        hook.remove()
+    return blank

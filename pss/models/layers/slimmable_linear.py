@@ -1,0 +1,28 @@
+"""A linear layer that runs with its first features."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...registry import MODELS
+
+
+@MODELS.register_module()
+class SlimmableLinear(nn.Linear):
+    """A linear layer that runs with the first features of its weight.
+
+    How many go in follows from the input; :attr:`active_out_features` come
+    out, all of them unless a supernet sets fewer.
+
+    Args:
+        *args, **kwargs: as for :class:`torch.nn.Linear`.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.active_out_features = self.out_features
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps ``(..., F_in)`` to ``(..., F_out)``."""
+        out = self.active_out_features
+        bias = None if self.bias is None else self.bias[:out]
+        return F.linear(x, self.weight[:out, :x.shape[-1]], bias)

@@ -1,0 +1,85 @@
+"""Normalisation layers that run with their first channels."""
+
+from typing import Optional, Tuple
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ...registry import MODELS
+
+
+# _BatchNorm is named once more for init_cfg, which looks for the names of a
+# layer's direct bases: layer='_BatchNorm' and layer='BatchNorm2d' both apply.
+@MODELS.register_module()
+class SlimmableBatchNorm2d(nn.BatchNorm2d, _BatchNorm):
+    """A batch norm that runs with the first channels of its parameters.
+
+    How many follows from the input. Subnets share weight and bias, but not
+    statistics: the activations of a narrow subnet are distributed differently.
+    So the running buffers are the largest subnet's, and a supernet gives other
+    subnets calibrated ones in :attr:`statistics`.
+
+    Args:
+        *args, **kwargs: as for :class:`torch.nn.BatchNorm2d`.
+
+    Attributes:
+        statistics: mean and variance, each of shape ``(C, )``, that stand in
+            for the first ``C`` entries of the running buffers; ``None`` for
+            the buffers themselves.
+        track_running_stats: whether training updates the statistics in use.
+            Setting it to False freezes them (as in torch, batches in training
+            are normalised with their own statistics all the same).
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.statistics: Optional[Tuple[Tensor, Tensor]] = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalises ``(N, C, H, W)``."""
+        self._check_input_dim(x)
+        channels = x.shape[1]
+        weight, bias = self.weight, self.bias
+        mean, var = self.statistics or (self.running_mean, self.running_var)
+        if channels != self.num_features:
+            if weight is not None:
+                weight, bias = weight[:channels], bias[:channels]
+            if self.statistics is None and mean is not None:
+                mean, var = mean[:channels], var[:channels]
+
+        batch_statistics = self.training or mean is None
+        momentum = self.momentum or 0.
+        if self.training:
+            if not self.track_running_stats:
+                mean = var = None
+            elif self.num_batches_tracked is not None:
+                if self.statistics is None:
+                    self.num_batches_tracked.add_(1)
+                if self.momentum is None:
+                    momentum = 1. / float(self.num_batches_tracked)
+        return F.batch_norm(x, mean, var, weight, bias, batch_statistics,
+                            momentum, self.eps)
+
+
+@MODELS.register_module()
+class SlimmableGroupNorm(nn.GroupNorm):
+    """A group norm that runs with the first channels of its parameters.
+
+    The number of groups stays, so it must divide every width.
+
+    Args:
+        num_channels: at full width; first, since mmcv gives it so.
+        num_groups: as for :class:`torch.nn.GroupNorm`.
+        **kwargs: as for :class:`torch.nn.GroupNorm`.
+    """
+
+    def __init__(self, num_channels: int, num_groups: int, **kwargs) -> None:
+        super().__init__(num_groups, num_channels, **kwargs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalises ``(N, C, ...)``."""
+        weight, bias = self.weight, self.bias
+        if weight is not None:
+            weight, bias = weight[:x.shape[1]], bias[:x.shape[1]]
+        return F.group_norm(x, self.num_groups, weight, bias, self.eps)

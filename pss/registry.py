@@ -1,0 +1,127 @@
+"""The registries of the scope ``pss``, children of MMEngine's.
+
+Each names the module that fills it, which MMEngine imports when a config first
+asks for a ``pss.`` type.
+"""
+
+import difflib
+import inspect
+from typing import Any, Iterable, Set
+
+from mmengine.config import ConfigDict
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import LOOPS as MMENGINE_LOOPS
+from mmengine.registry import METRICS as MMENGINE_METRICS
+from mmengine.registry import MODEL_WRAPPERS as MMENGINE_MODEL_WRAPPERS
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
+from mmengine.registry import Registry
+
+from .errors import InputError
+
+MODELS = Registry(
+    'model', parent=MMENGINE_MODELS, scope='pss', locations=['pss.models'])
+MODEL_WRAPPERS = Registry(
+    'model wrapper',
+    parent=MMENGINE_MODEL_WRAPPERS,
+    scope='pss',
+    locations=['pss.models'])
+DATASETS = Registry(
+    'dataset', parent=MMENGINE_DATASETS, scope='pss',
+    locations=['pss.datasets'])
+HOOKS = Registry(
+    'hook', parent=MMENGINE_HOOKS, scope='pss', locations=['pss.engine'])
+LOOPS = Registry(
+    'loop', parent=MMENGINE_LOOPS, scope='pss', locations=['pss.engine'])
+OPTIM_WRAPPERS = Registry(
+    'optimizer wrapper',
+    parent=MMENGINE_OPTIM_WRAPPERS,
+    scope='pss',
+    locations=['pss.engine'])
+METRICS = Registry(
+    'metric', parent=MMENGINE_METRICS, scope='pss',
+    locations=['pss.evaluation'])
+
+_REGISTRIES = (MODELS, MODEL_WRAPPERS, DATASETS, HOOKS, LOOPS, OPTIM_WRAPPERS,
+               METRICS)
+
+# What other parts of MMEngine put into the config of one of our types.
+_FRAMEWORK_KEYS = {'type', '_scope_', '_delete_'}
+_KEYS_OF_OTHERS = {
+    HOOKS: {'priority'},
+    OPTIM_WRAPPERS: {'optimizer', 'constructor', 'paramwise_cfg'},
+    # given by Runner when it builds a loop
+    LOOPS: {'runner', 'dataloader', 'evaluator'},
+}
+
+
+def check_keys(given: Iterable[str], legal: Iterable[str], where: str) -> None:
+    """Refuses keys that nobody reads.
+
+    Raises:
+        InputError: it names the key, the nearest legal one and all of them.
+    """
+    legal = sorted(legal)
+    for key in given:
+        if key not in legal:
+            near = difflib.get_close_matches(str(key), legal, 1)
+            hint = f' (did you mean {near[0]!r}?)' if near else ''
+            raise InputError(f'{where}: unknown key {key!r}{hint}; legal keys '
+                             f'are {", ".join(legal)}')
+
+
+def check_config(cfg: Any, where: str = 'config') -> None:
+    """Checks the keys of every ``pss.`` type in a config, before it is built.
+
+    Args:
+        cfg: a config, or any part of one.
+        where: the path of that part, for the message.
+
+    Raises:
+        InputError: for a ``pss.`` type that does not exist, and for a key
+            that its constructor does not take.
+    """
+    if isinstance(cfg, (list, tuple)):
+        for i, item in enumerate(cfg):
+            check_config(item, f'{where}[{i}]')
+    elif isinstance(cfg, (dict, ConfigDict)) or hasattr(cfg, '_cfg_dict'):
+        items = dict(cfg.items())
+        kind = items.get('type')
+        if isinstance(kind, str) and kind.startswith('pss.'):
+            _check_type(kind, items, where)
+        for key, value in items.items():
+            check_config(value, key if where == 'config' else f'{where}.{key}')
+
+
+def _check_type(kind: str, cfg: dict, where: str) -> None:
+    name = kind[len('pss.'):]
+    for registry in _REGISTRIES:
+        target = registry.get(name)
+        if target is not None and target.__module__.startswith('pss.'):
+            legal = _parameters(target) | _FRAMEWORK_KEYS | \
+                _KEYS_OF_OTHERS.get(registry, set())
+            return check_keys(cfg, legal, f'{where} ({kind})')
+    known = sorted({f'pss.{key}' for r in _REGISTRIES for key in r.module_dict})
+    near = difflib.get_close_matches(kind, known, 1)
+    hint = f'; did you mean {near[0]!r}?' if near else ''
+    raise InputError(f'{where}: type {kind!r} does not exist{hint} '
+                     f'(there are {", ".join(known)})')
+
+
+def _parameters(target) -> Set[str]:
+    """The keyword arguments that a class or a function takes.
+
+    A class that passes ``**kwargs`` on takes what its bases take.
+    """
+    callables = [target]
+    if inspect.isclass(target):
+        callables = [c.__init__ for c in target.__mro__ if '__init__' in vars(c)]
+    names: Set[str] = set()
+    for function in callables:
+        parameters = inspect.signature(function).parameters.values()
+        names |= {p.name for p in parameters
+                  if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return names - {'self'}

@@ -1,0 +1,87 @@
+"""The pool of one resource level."""
+
+import math
+from typing import Dict, List, Optional, Tuple
+
+import numpy as np
+
+from ..structures import Budget, Subnet
+
+
+class SubnetPool:
+    """The best subnets found for one budget, with running scores (Sec. III-C).
+
+    Args:
+        budget: the resource level that the pool is for.
+        capacity: most subnets that it keeps.
+        momentum: share of the old score when a known subnet is scored again.
+    """
+
+    def __init__(self,
+                 budget: Budget,
+                 capacity: int = 50,
+                 momentum: float = 0.9) -> None:
+        self.budget = budget
+        self.capacity = capacity
+        self.momentum = momentum
+        self._scores: Dict[Subnet, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._scores)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it holds as many subnets as it may."""
+        return len(self) >= self.capacity
+
+    @property
+    def scores(self) -> Dict[Subnet, float]:
+        """The subnets and their scores, oldest first (a copy)."""
+        return dict(self._scores)
+
+    def update(self, subnet: Subnet, score: float) -> Optional[Subnet]:
+        """Takes a score in; the worst subnet leaves if there are too many.
+
+        A new subnet enters with ``score``; a known one then has ``momentum *
+        old + (1 - momentum) * score``. Of equally bad ones the oldest leaves.
+
+        Args:
+            subnet: the subnet that was trained.
+            score: higher is better (minus its cross-entropy).
+
+        Returns:
+            The subnet that left, if any; it can be ``subnet`` itself.
+
+        Raises:
+            ValueError: if ``score`` is not finite; the pool is as before.
+        """
+        if not math.isfinite(score):
+            raise ValueError(f'score={score} of {subnet} is not finite')
+        if subnet in self._scores:
+            old = self._scores[subnet]
+            score = self.momentum * old + (1 - self.momentum) * score
+        self._scores[subnet] = score
+        if len(self._scores) <= self.capacity:
+            return None
+        worst = min(self._scores, key=self._scores.__getitem__)
+        del self._scores[worst]
+        return worst
+
+    def probabilities(self, temperature: float) -> np.ndarray:
+        """``softmax(score / temperature)``, oldest subnet first."""
+        scores = np.fromiter(self._scores.values(), float) / temperature
+        weights = np.exp(scores - scores.max())
+        return weights / weights.sum()
+
+    def draw(self, rng: np.random.Generator, temperature: float) -> Subnet:
+        """Draws a subnet; a better score means a higher priority."""
+        position = rng.choice(len(self), p=self.probabilities(temperature))
+        return list(self._scores)[position]
+
+    def best(self, num: int = 1) -> List[Tuple[Subnet, float]]:
+        """The ``num`` best subnets and their scores, best first."""
+        return sorted(self._scores.items(), key=lambda e: -e[1])[:num]
+
+    def load(self, scores: Dict[Subnet, float]) -> None:
+        """Replaces what the pool holds, oldest first."""
+        self._scores = dict(scores)

@@ -1,0 +1,128 @@
+"""What one iteration trains, and what it teaches the pools (Sec. III-C)."""
+
+from typing import Any, Dict, Iterable, List, NamedTuple, Sequence, Tuple
+
+import numpy as np
+
+from ..errors import InputError
+from ..structures import Budget, SearchSpace, Subnet
+from .conditional import ConditionalSampler
+from .pool import SubnetPool
+from .schedules import exponential_decay
+
+
+class Pass(NamedTuple):
+    """One forward and backward pass of an iteration."""
+    name: str
+    subnet: Subnet
+
+
+class PrioritizedSampler:
+    """Prioritized Subnet Sampling: the pools, and the draws for them.
+
+    Args:
+        space: the space of the subnets.
+        samplers: for each resource, conditional draws from the space.
+        pools: all pools, of all resources.
+        p: start and ratio of the decay of the probability to draw from the
+            whole space.
+        t: start and ratio of the decay of the temperature of the priorities.
+    """
+
+    def __init__(self,
+                 space: SearchSpace,
+                 samplers: Dict[str, ConditionalSampler],
+                 pools: Sequence[SubnetPool],
+                 p: Tuple[float, float] = (1., 0.01),
+                 t: Tuple[float, float] = (1., 0.01)) -> None:
+        self.space = space
+        self.pools = list(pools)
+        self._samplers = samplers
+        self._p, self._t = p, t
+
+    def p(self, progress: float) -> float:
+        """Probability to draw from the whole space."""
+        return exponential_decay(progress, *self._p)
+
+    def t(self, progress: float) -> float:
+        """Temperature of the priorities in a pool."""
+        return exponential_decay(progress, *self._t)
+
+    def plan(self, seed: int, iteration: int,
+             progress: float) -> Tuple[Tuple[Pass, ...], SubnetPool]:
+        """What an iteration trains, and the pool that it is for.
+
+        A pool is chosen uniformly: a resource in proportion to its number of
+        pools, then one of its pools. From the whole space, conditioned on the
+        pool's level, is drawn with probability ``p``, or while the pool is not
+        full; from the pool otherwise.
+
+        Seed and iteration decide every draw: all processes of a run draw the
+        same, and so does a resumed run.
+
+        Args:
+            seed: of the run.
+            iteration: counted from 0 over the whole training.
+            progress: epoch / epochs.
+        """
+        rng = np.random.default_rng([seed, iteration])
+        pool = self.pools[rng.integers(len(self.pools))]
+        if rng.random() < self.p(progress) or not pool.is_full:
+            codes = self._samplers[pool.budget.resource].draw(pool.budget, rng)
+            subnet = self.space.decode(codes)[0]
+        else:
+            subnet = pool.draw(rng, self.t(progress))
+        passes = (Pass('largest', self.space.largest), Pass('sampled', subnet),
+                  Pass('smallest', self.space.smallest))
+        return passes, pool
+
+    @property
+    def fill(self) -> float:
+        """Share of the places in all pools that are taken."""
+        return (sum(map(len, self.pools)) /
+                sum(pool.capacity for pool in self.pools))
+
+    def state_dict(self) -> List[Dict[str, Any]]:
+        """The pools as lists, dicts and numbers, for a checkpoint."""
+        return [
+            dict(
+                resource=pool.budget.resource,
+                level=pool.budget.level,
+                step=pool.budget.step,
+                subnets=[dict(**subnet.as_dict(), score=score)
+                         for subnet, score in pool.scores.items()])
+            for pool in self.pools
+        ]
+
+    def load_state_dict(self, state: List[Dict[str, Any]]) -> None:
+        """Takes the pools from a checkpoint.
+
+        Raises:
+            InputError: if they are not for the same levels, or hold a subnet
+                that is not in the space; the pools are as before.
+        """
+        loaded = []
+        for entry in state:
+            scores = {}
+            for row in entry['subnets']:
+                fields = dict(row)
+                score = float(fields.pop('score'))
+                subnet = self.space.validate(Subnet.from_dict(fields))
+                scores[subnet] = score
+            budget = Budget(entry['resource'], entry['level'], entry['step'])
+            loaded.append((budget, scores))
+        budgets = [pool.budget for pool in self.pools]
+        if [budget for budget, _ in loaded] != budgets:
+            raise InputError(
+                f'the checkpoint has pools for {_list(b for b, _ in loaded)}; '
+                f'the config asks for {_list(budgets)}')
+        for pool, (_, scores) in zip(self.pools, loaded):
+            pool.load(scores)
+
+
+def _list(budgets: Iterable[Budget]) -> str:
+    levels: Dict[str, List[str]] = {}
+    for budget in budgets:
+        levels.setdefault(budget.resource, []).append(f'{budget.level:g}')
+    return '; '.join(f'{name} {", ".join(values)}'
+                     for name, values in levels.items()) or 'nothing'

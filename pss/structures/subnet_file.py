@@ -1,0 +1,76 @@
+"""Reading and writing lists of subnets as JSON."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, List, Union
+
+from ..errors import InputError
+from .search_space import SearchSpace
+from .subnet import Subnet
+
+# Fields that the tools add. A file that a tool wrote can be read again; the
+# costs in it are not used.
+COST_FIELDS = ('mflops', 'fvcore_mflops')
+
+
+def read_subnets(path: Union[str, Path], space: SearchSpace) -> List[Subnet]:
+    """Reads a list of ``{"resolution": int, "widths": [int]}``.
+
+    Raises:
+        InputError: if the file cannot be read, is not such a list, or names a
+            subnet that is not in ``space``; it says which entry and field.
+    """
+    rows = read_json(path)
+    if not isinstance(rows, list):
+        raise InputError(f'{path}: expected a list of subnets, found '
+                         f'{type(rows).__name__}')
+    subnets = []
+    for i, row in enumerate(rows):
+        if isinstance(row, dict):
+            row = {k: v for k, v in row.items() if k not in COST_FIELDS}
+        try:
+            subnets.append(space.validate(Subnet.from_dict(row)))
+        except InputError as error:
+            raise InputError(f'{path}, subnet {i}: {error}') from None
+    return subnets
+
+
+def read_json(path: Union[str, Path]) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+        InputError: if there is none, or it is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding='utf-8'))
+    except OSError as error:
+        raise InputError(f'{path}: {error.strerror or error}') from None
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f'{path}: not a JSON file ({error})') from None
+
+
+def write_json(value: Any, path: Union[str, Path]) -> None:
+    """Writes a JSON file whole or not at all, one list entry a line."""
+    if isinstance(value, list):
+        text = '[' + ',\n '.join(map(json.dumps, value)) + ']\n'
+    else:
+        text = json.dumps(value, indent=1) + '\n'
+    write_text(text, path)
+
+
+def write_text(text: str, path: Union[str, Path]) -> None:
+    """Writes a text file whole or not at all: a temporary name, then renamed.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')
+        temporary.write_text(text, encoding='utf-8')
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f'{path}: cannot be written '
+                         f'({error.strerror or error})') from None
