@@ -17,7 +17,7 @@ _declared = []  # a torch.library.Library lives as long as it is referenced
 def import_torchvision() -> None:
     """Imports torchvision, declaring its detection operators if it must."""
     try:
-        import torchvision  # noqa: F401
+        import torchvision
     except RuntimeError as error:
         if 'torchvision::nms does not exist' not in str(error):
             raise

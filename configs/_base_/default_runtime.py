@@ -11,9 +11,11 @@ default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='VisualizationHook', enable=False),
+    # draws what an iteration trains; a config adds the levels that have a pool
+    pss_sampler=dict(type='pss.PSSSamplerHook'),
+    # lets --resume load the log with torch 2.6 and newer
+    resumable_log=dict(type='pss.ResumableLogHook'),
 )
-# the sampler hook; a config fills in the budgets
-pss_hook = dict(type='pss.PSSSamplerHook')
 
 env_cfg = dict(
     cudnn_benchmark=False,

@@ -1,7 +1,10 @@
 """What a script or a notebook imports."""
 
 from .checkpoint import check_checkpoint, read_checkpoint
-from .cli import run
-from .model import init_model
+from .cli import add_arguments, merge_arguments, run
+from .model import init_model, load_config
 
-__all__ = ['check_checkpoint', 'init_model', 'read_checkpoint', 'run']
+__all__ = [
+    'add_arguments', 'check_checkpoint', 'init_model', 'load_config',
+    'merge_arguments', 'read_checkpoint', 'run'
+]

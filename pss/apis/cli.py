@@ -1,10 +1,16 @@
 """Running a command-line tool."""
 
+import argparse
 import os
 import sys
+from pathlib import Path
 from typing import Callable
 
+import torch
+from mmengine.config import Config, DictAction
+
 from ..errors import InputError
+from ..registry import check_config
 
 
 def run(main: Callable[[], None]) -> None:
@@ -23,3 +29,59 @@ def run(main: Callable[[], None]) -> None:
 def _is_first() -> bool:
     """Whether this is the process that speaks for all of its node."""
     return os.environ.get('LOCAL_RANK', '0') == '0'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that training and testing have in common.
+
+    They are mmpretrain's.
+    """
+    parser.add_argument('--work-dir', help='the dir to save logs and models')
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='enable automatic-mixed-precision (training: float16 on a GPU, '
+        'bfloat16 on a CPU)')
+    parser.add_argument(
+        '--no-pin-memory',
+        action='store_true',
+        help='whether to disable the pin_memory option in dataloaders.')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override some settings in the used config, the key-value pair '
+        'in xxx=yyy format will be merged into config file. If the value to '
+        'be overwritten is a list, it should be like key="[a,b]" or key=a,b '
+        'It also allows nested list/tuple values, e.g. key="[(a,b),(c,d)]" '
+        'Note that the quotation marks are necessary and that no white space '
+        'is allowed.')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher')
+    # torch.distributed.launch passes --local-rank
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
+    """Merges those arguments into a config and checks the result.
+
+    Raises:
+        InputError: if the config has a key that nobody reads.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg.launcher = args.launcher
+    # work_dir is determined in this priority: CLI > config > file name
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = os.path.join('./work_dirs', Path(args.config).stem)
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        if cfg.get(name) is not None:
+            pin_memory = not args.no_pin_memory and torch.cuda.is_available()
+            cfg[name].setdefault('pin_memory', pin_memory)
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    check_config(cfg)

@@ -1,10 +1,13 @@
 """From a config to a model."""
 
+import logging
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Optional, Union
+from typing import Iterator, Optional, Union
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from torch import nn
 
@@ -16,23 +19,31 @@ from .checkpoint import check_checkpoint
 FilePath = Union[str, Path]
 
 
-def load_config(config: Union[FilePath, Config]) -> Config:
-    """Reads a config and checks the keys of everything that is ours.
+def load_config(config: FilePath) -> Config:
+    """Reads a config.
 
     Raises:
-        InputError: if there is no such file, it is not a config, or it has a
-            key that nobody reads.
+        InputError: if there is no such file, or it is not a config.
     """
-    if not isinstance(config, Config):
-        if not Path(config).is_file():
-            raise InputError(f'config {config}: no such file')
-        try:
-            config = Config.fromfile(config)
-        except (SyntaxError, OSError, KeyError, TypeError, ImportError,
-                NameError) as error:
-            raise InputError(f'config {config}: {error}') from None
-    check_config(config)
-    return config
+    if not Path(config).is_file():
+        raise InputError(f'config {config}: no such file')
+    try:
+        return Config.fromfile(config)
+    except (SyntaxError, OSError, KeyError, TypeError, ImportError, NameError,
+            ValueError) as error:
+        raise InputError(f'config {config}: {error}') from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps MMEngine from printing how each parameter was initialised."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def init_model(config: Union[FilePath, Config],
@@ -52,12 +63,15 @@ def init_model(config: Union[FilePath, Config],
     Raises:
         InputError: for a bad config, or a checkpoint that does not fit.
     """
-    config = load_config(config)
+    if not isinstance(config, Config):
+        config = load_config(config)
+    check_config(config)
     scope = config.get('default_scope', 'mmpretrain')
     with DefaultScope.overwrite_default_scope(scope):
         model = registry.MODELS.build(config.model)
     if checkpoint is None:
-        model.init_weights()
+        with _quiet():
+            model.init_weights()
     else:
         state = check_checkpoint(checkpoint, model)['state_dict']
         model.load_state_dict({k[len('module.'):] if k.startswith('module.')

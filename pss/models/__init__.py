@@ -7,8 +7,12 @@ import_torchvision()  # mmpretrain, below, imports it
 from .backbones import SlimmableMobileNetV2  # noqa: E402
 from .calibration import calibrate  # noqa: E402
 from .classifiers import SupernetClassifier  # noqa: E402
-from .layers import (SlimmableBatchNorm2d, SlimmableConv2d,  # noqa: E402
-                     SlimmableGroupNorm, SlimmableLinear)
+from .layers import (  # noqa: E402
+                     SlimmableBatchNorm2d,
+                     SlimmableConv2d,
+                     SlimmableGroupNorm,
+                     SlimmableLinear,
+)
 from .wrappers import SupernetDistributedDataParallel  # noqa: E402
 
 __all__ = [

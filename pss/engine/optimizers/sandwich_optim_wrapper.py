@@ -1,6 +1,6 @@
 """Several passes of a supernet, one optimizer step."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Dict, Iterator, Optional, Sequence
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ...errors import InputError
 from ...registry import OPTIM_WRAPPERS
 
-AMP_TYPES = {None: torch.float32, 'float16': torch.float16,
+AMP_TYPES = {None: None, 'float16': torch.float16,
              'bfloat16': torch.bfloat16}
 
 
@@ -112,9 +112,9 @@ class SandwichOptimWrapper(OptimWrapper):
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """As in ``OptimWrapper``, with mixed precision where it is on."""
-        enabled = self._amp_type is not torch.float32
-        with super().optim_context(model), \
-                autocast(dtype=self._amp_type, enabled=enabled):
+        precision = nullcontext() if self._amp_type is None else \
+            autocast(dtype=self._amp_type)
+        with super().optim_context(model), precision:
             yield
 
     def backward(self, loss: Tensor, **kwargs) -> None:

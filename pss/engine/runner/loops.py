@@ -15,8 +15,10 @@ from torch.utils.data import DataLoader
 
 from ...errors import InputError
 from ...models.calibration import calibrate
-from ...models.classifiers.supernet_classifier import (Statistics,
-                                                       SupernetClassifier)
+from ...models.classifiers.supernet_classifier import (
+    Statistics,
+    SupernetClassifier,
+)
 from ...registry import LOOPS
 from ...sampling import SubnetPool
 from ...structures import Subnet

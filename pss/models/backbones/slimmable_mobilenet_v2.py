@@ -11,8 +11,14 @@ from mmpretrain.models.backbones import MobileNetV2
 from ...errors import InputError
 from ...registry import MODELS
 from ...structures import Subnet
-from .slimming import (SLIMMABLE_CONVS, SLIMMABLE_NORMS, Drive, build_space,
-                       set_widths, slimmable_cfg)
+from .slimming import (
+    SLIMMABLE_CONVS,
+    SLIMMABLE_NORMS,
+    Drive,
+    build_space,
+    set_widths,
+    slimmable_cfg,
+)
 
 
 @MODELS.register_module()

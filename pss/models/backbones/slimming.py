@@ -2,8 +2,6 @@
 
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
-from torch import nn
-
 from ...errors import InputError
 from ...registry import check_keys
 from ...structures import SearchSpace, Subnet, Width

@@ -24,6 +24,8 @@ class SupernetClassifier(ImageClassifier):
     aligned), in training and in testing, unless they have it already.
 
     Args:
+        channels_last: whether images and weights lie in memory channels last,
+            which convolutions on CPUs and in half precision on GPUs like.
         *args, **kwargs: as for ``ImageClassifier``; the backbone has a
             ``search_space`` and ``switch_to(subnet)``.
 
@@ -33,8 +35,11 @@ class SupernetClassifier(ImageClassifier):
         norms (dict): the slimmable batch norms by module name.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args, channels_last: bool = False, **kwargs) -> None:
         super().__init__(*args, **kwargs)
+        self._memory_format = torch.channels_last if channels_last \
+            else torch.contiguous_format
+        self.to(memory_format=self._memory_format)
         self.norms = {name: module for name, module in self.named_modules()
                       if isinstance(module, SlimmableBatchNorm2d)}
         self.switch_to(self.search_space.largest)
@@ -77,6 +82,7 @@ class SupernetClassifier(ImageClassifier):
         if inputs.shape[-2:] != size:
             inputs = F.interpolate(
                 inputs, size, mode='bilinear', align_corners=True)
+        inputs = inputs.contiguous(memory_format=self._memory_format)
         return super().extract_feat(inputs, stage)
 
     def forward(self,

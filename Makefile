@@ -1,0 +1,38 @@
+# make demo: trains, selects and evaluates on Fashion-MNIST (about 10 minutes)
+# make test: style, import contracts and tests
+PYTHON ?= python3.11
+BIN := .venv/bin
+DEMO := work_dirs/demo
+CONFIG := configs/pss_mbv2_fashion_mnist.py
+
+.PHONY: install demo test lint benchmarks clean
+
+install: .venv/.installed
+
+# torch first and by its pin: what follows then takes that build. torchvision
+# without what it depends on, since its wheels ask for a CUDA build of torch.
+.venv/.installed: $(wildcard requirements/*.txt) setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --upgrade pip 'setuptools<81' wheel
+	$(BIN)/python -m pip install -r requirements/torch.txt
+	$(BIN)/python -m pip install --no-deps -r requirements/torchvision.txt
+	$(BIN)/python -m pip install -r requirements/runtime.txt \
+		-r requirements/mminstall.txt -r requirements/tests.txt
+	$(BIN)/python -m pip install --no-build-isolation --no-deps -e .
+	touch $@
+
+demo: install
+	$(BIN)/python tools/dataset_converters/fashion_mnist.py
+	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(DEMO)
+	$(BIN)/python tools/test.py $(CONFIG) $(DEMO)/epoch_3.pth \
+		--work-dir $(DEMO) --out $(DEMO)/results.json
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache

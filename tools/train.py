@@ -1,0 +1,78 @@
+"""Trains a supernet: ``python tools/train.py CONFIG``."""
+
+import argparse
+
+import torch
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner, find_latest_checkpoint
+
+from pss.apis import (
+    add_arguments,
+    check_checkpoint,
+    load_config,
+    merge_arguments,
+    run,
+)
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description='Train a supernet')
+    parser.add_argument('config', help='train config file path')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CKPT',
+        help='If specify checkpoint path, resume from it, while if not '
+        'specify, try to auto resume from the latest checkpoint '
+        'in the work directory.')
+    parser.add_argument(
+        '--no-validate',
+        action='store_true',
+        help='whether not to evaluate the checkpoint during training')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='whether to auto scale the learning rate according to the '
+        'actual batch size and the original batch size.')
+    parser.add_argument(
+        '--no-persistent-workers',
+        action='store_true',
+        help='whether to disable the persistent_workers option in dataloaders.'
+    )
+    add_arguments(parser)
+    return parser.parse_args()
+
+
+def merge_args(cfg, args):
+    """Merges the arguments that only training has, then the others."""
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.amp:
+        cfg.optim_wrapper.amp = \
+            'float16' if torch.cuda.is_available() else 'bfloat16'
+    if args.auto_scale_lr:
+        cfg.auto_scale_lr.enable = True
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.no_persistent_workers:
+        cfg.train_dataloader.persistent_workers = False
+    merge_arguments(cfg, args)
+
+
+def main():
+    args = parse_args()
+    cfg = load_config(args.config)
+    merge_args(cfg, args)
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg \
+        else Runner.from_cfg(cfg)
+    if cfg.get('resume'):
+        resumed = cfg.get('load_from') or find_latest_checkpoint(cfg.work_dir)
+        if resumed is not None:
+            check_checkpoint(resumed, runner.model)
+    runner.train()
+
+
+if __name__ == '__main__':
+    run(main)
