@@ -116,7 +116,8 @@ def _parameters(target) -> Set[str]:
     """
     callables = [target]
     if inspect.isclass(target):
-        callables = [c.__init__ for c in target.__mro__ if '__init__' in vars(c)]
+        callables = [c.__init__ for c in target.__mro__
+                     if '__init__' in vars(c)]
     names: Set[str] = set()
     for function in callables:
         parameters = inspect.signature(function).parameters.values()

@@ -48,17 +48,17 @@ def budgets_of(resource: str, start: Any, stop: Any, step: Any) -> List[Budget]:
                 or not math.isfinite(value):
             raise InputError(f'levels of {resource!r}: {name}={value!r} is not '
                              'a finite number')
+    where = f'levels of {resource!r}'
     if step <= 0:
-        raise InputError(f'levels of {resource!r}: step={step!r} must be above '
-                         '0')
+        raise InputError(f'{where}: step={step!r} must be above 0')
     if stop < start:
-        raise InputError(f'levels of {resource!r}: the range from start={start!r}'
-                         f' to stop={stop!r} is empty; stop must not be below '
+        raise InputError(f'{where}: the range from start={start!r} to '
+                         f'stop={stop!r} is empty; stop must not be below '
                          'start')
     steps = (stop - start) / step
     if abs(steps - round(steps)) > 1e-6:
-        raise InputError(f'levels of {resource!r}: stop={stop!r} is not a whole '
-                         f'number of steps of {step!r} above start={start!r}')
+        raise InputError(f'{where}: stop={stop!r} is not a whole number of '
+                         f'steps of {step!r} above start={start!r}')
     # rounded, so that 3 * 0.1 is the level 0.3 in names and in files
     return [Budget(resource, round(start + i * step, 9), float(step))
             for i in range(round(steps) + 1)]

@@ -19,7 +19,7 @@ STATE_KEY = 'pss_pools'  # in the checkpoint
 
 @HOOKS.register_module()
 class PSSSamplerHook(Hook):
-    """Prioritized Subnet Sampling (PSS-Net, Sec. III-C), iteration by iteration.
+    """Prioritized Subnet Sampling (PSS-Net, Sec. III-C) in the Runner.
 
     ::
 

@@ -1,0 +1,157 @@
+"""What tests share: a small supernet, the reference numbers, tiny data."""
+
+import json
+import os
+import uuid
+import warnings
+from pathlib import Path
+
+import pytest
+
+warnings.filterwarnings('ignore', message='Fail to import ``MultiScale')
+
+ROOT = Path(__file__).parents[1]
+# numbers of the published program; see README, "Tests"
+FIXTURES = Path(os.environ.get('PSS_FIXTURES',
+                               ROOT.parent / 'shared' / 'fixtures'))
+
+
+@pytest.fixture(scope='session')
+def root():
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope='session')
+def reference_costs():
+    """Subnets and what the published program says they cost."""
+    path = FIXTURES / 'subnet_costs.json'
+    if not path.is_file():
+        pytest.skip(f'{path} is not there; PSS_FIXTURES names its folder')
+    return json.loads(path.read_text())
+
+
+def classifier_config(**backbone):
+    """Config of a MobileNetV2 supernet with ten classes."""
+    backbone = dict(type='pss.SlimmableMobileNetV2', **backbone)
+    return dict(
+        type='pss.SupernetClassifier',
+        backbone=backbone,
+        neck=dict(type='mmpretrain.GlobalAveragePooling'),
+        head=dict(
+            type='mmpretrain.LinearClsHead',
+            num_classes=10,
+            in_channels=1280,
+            loss=dict(type='mmpretrain.CrossEntropyLoss')),
+        data_preprocessor=dict(type='mmpretrain.ClsDataPreprocessor'))
+
+
+@pytest.fixture
+def supernet():
+    """A MobileNetV2 supernet for 32 x 32 pixels, random weights."""
+    import torch
+
+    from pss.models import SupernetClassifier
+    torch.manual_seed(0)
+    config = classifier_config(
+        search_space=dict(resolutions=[16, 24, 32]))
+    config.pop('type')
+    model = SupernetClassifier(**config)
+    for name, buffer in model.named_buffers():
+        if name.endswith('running_mean'):
+            buffer.normal_(0, 0.1)
+        elif name.endswith('running_var'):
+            buffer.uniform_(0.5, 1.5)
+    return model
+
+
+@pytest.fixture(scope='session')
+def imagenet_model():
+    """The supernet of ``configs/pss_mbv2_imagenet.py``."""
+    from pss.apis import init_model
+    return init_model(ROOT / 'configs' / 'pss_mbv2_imagenet.py')
+
+
+@pytest.fixture(scope='session')
+def imagenet_flops(imagenet_model):
+    """Its cost table."""
+    from pss.resources import flops_table
+    return flops_table(imagenet_model)
+
+
+def batch(num=4, size=32, classes=10, seed=0):
+    """A batch as a dataloader gives it."""
+    import torch
+    from mmpretrain.structures import DataSample
+    rng = torch.Generator().manual_seed(seed)
+    images = torch.randn(num, 3, size, size, generator=rng)
+    labels = torch.randint(classes, (num, ), generator=rng)
+    samples = [DataSample().set_gt_label(int(label)) for label in labels]
+    return dict(inputs=images, data_samples=samples)
+
+
+def write_idx(path, array):
+    """Writes an array in the IDX format that (Fashion-)MNIST comes in."""
+    header = bytes([0, 0, 8, array.ndim]) + b''.join(
+        int(n).to_bytes(4, 'big') for n in array.shape)
+    path.write_bytes(header + array.tobytes())
+
+
+@pytest.fixture(scope='session')
+def tiny_fashion_mnist(tmp_path_factory):
+    """A folder in Fashion-MNIST's format: 120 training, 30 test images.
+
+    Each class is a bright square somewhere else, with noise.
+    """
+    import numpy as np
+    folder = tmp_path_factory.mktemp('fashion_mnist')
+    rng = np.random.default_rng(0)
+    for split, num in (('train', 120), ('t10k', 30)):
+        labels = np.arange(num, dtype=np.uint8) % 10
+        images = rng.integers(0, 100, (num, 28, 28), dtype=np.uint8)
+        for image, label in zip(images, labels):
+            row, column = 2 + label // 4 * 8, 2 + label % 4 * 6
+            image[row:row + 6, column:column + 5] += 150
+        write_idx(folder / f'{split}-images-idx3-ubyte', images)
+        write_idx(folder / f'{split}-labels-idx1-ubyte', labels)
+    return folder
+
+
+@pytest.fixture
+def tiny_config(tiny_fashion_mnist, tmp_path):
+    """The demo's config on the tiny data: 3 epochs of 6 iterations."""
+    from pss.apis import load_config
+    config = load_config(ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py')
+    return shrink(config, tiny_fashion_mnist, tmp_path / 'work')
+
+
+def shrink(config, data_root, work_dir, batch_size=18):
+    """Points a config at other data and makes its loaders small."""
+    config.work_dir = str(work_dir)
+    config.launcher = 'none'
+    loaders = [config.train_dataloader, config.val_dataloader,
+               config.test_dataloader,
+               config.val_cfg.calibration_dataloader,
+               config.test_cfg.calibration_dataloader,
+               config.test_cfg.selection_dataloader]
+    for loader in loaders:
+        loader.num_workers = 0
+        loader.batch_size = batch_size
+        dataset = loader.dataset
+        while 'data_root' not in dataset:
+            dataset = dataset.dataset
+        dataset.data_root = str(data_root)
+    config.val_cfg.calibration_batches = 1
+    config.test_cfg.calibration_batches = 2
+    return config
+
+
+def train(config, **changes):
+    """Trains with MMEngine's Runner and gives it back."""
+    from mmengine.runner import Runner
+    config.merge_from_dict(changes)
+    # MMEngine keeps what it logs by this name
+    config.experiment_name = uuid.uuid4().hex
+    runner = Runner.from_cfg(config)
+    runner.train()
+    return runner

@@ -1,0 +1,108 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from pss.engine import PSSSamplerHook
+from pss.errors import InputError
+
+from ...conftest import train
+
+
+def test_training_fills_pools_and_logs(tiny_config):
+    """Oracle: SPEC's one iteration: one scored subnet for one pool each."""
+    runner = train(tiny_config)
+    hook = next(h for h in runner.hooks if isinstance(h, PSSSamplerHook))
+    pools = hook.sampler.pools
+    assert len(pools) == 11
+    assert 12 <= sum(map(len, pools)) <= 18  # 18 iterations, few repeats
+    for pool in pools:
+        for subnet, score in pool.scores.items():
+            cost = hook.costs['flops'](
+                hook.sampler.space.encode([subnet]))[0]
+            assert pool.budget.low <= cost < pool.budget.high
+            assert -20 < score < 0
+    scalars = runner.message_hub.log_scalars
+    for name in ('loss_largest', 'loss_sampled', 'loss_smallest', 'loss',
+                 'p', 't', 'pool_fill'):
+        values = scalars[f'train/{name}'].data[0]
+        assert len(values) == 18
+    assert scalars['train/p'].data[0][[0, 6, 12]] == pytest.approx(
+        [1, 0.01 ** (1 / 3), 0.01 ** (2 / 3)])
+    assert scalars['train/pool_fill'].data[0][0] == 0
+    # one scheduler step an iteration: cosine to 0
+    assert scalars['train/lr'].data[0][9] == pytest.approx(0.05, rel=0.02)
+    log = next(Path(tiny_config.work_dir).glob('*/vis_data/scalars.json'))
+    assert {'largest/top1', 'smallest/top1'} <= {
+        key for line in log.read_text().splitlines()
+        for key in json.loads(line)}
+
+
+def test_resumed_run_repeats_the_uninterrupted_one(tiny_config):
+    """Oracle: the run that was not interrupted: weights, optimizer, pools
+    and log, bit by bit. Loading is weights_only, as torch does by default."""
+    whole = train(tiny_config)
+    folder = Path(tiny_config.work_dir)
+    uninterrupted = torch.load(folder / 'epoch_3.pth', weights_only=True)
+    (folder / 'epoch_3.pth').unlink()
+    resumed = train(tiny_config, resume=True,
+                    load_from=str(folder / 'epoch_2.pth'),
+                    randomness=dict(seed=None))
+    again = torch.load(folder / 'epoch_3.pth', weights_only=True)
+    assert again['pss_pools'] == uninterrupted['pss_pools']
+    for name, value in uninterrupted['state_dict'].items():
+        assert torch.equal(value, again['state_dict'][name]), name
+    one, two = (c['optimizer']['state'] for c in (uninterrupted, again))
+    assert all(torch.equal(one[k]['momentum_buffer'],
+                           two[k]['momentum_buffer']) for k in one)
+    for name in ('loss', 'p', 'pool_fill', 'lr'):
+        logs = [r.message_hub.log_scalars[f'train/{name}'].data[0]
+                for r in (whole, resumed)]
+        assert logs[0].tolist() == logs[1].tolist()
+
+
+def test_loading_weights_starts_with_empty_pools(tiny_config):
+    """Oracle: the number of iterations of the second run."""
+    train(tiny_config, train_cfg=dict(max_epochs=1))
+    first = Path(tiny_config.work_dir) / 'epoch_1.pth'
+    runner = train(tiny_config, load_from=str(first),
+                   work_dir=tiny_config.work_dir + '2',
+                   train_cfg=dict(max_epochs=1))
+    hook = next(h for h in runner.hooks if isinstance(h, PSSSamplerHook))
+    assert sum(map(len, hook.sampler.pools)) <= 6
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tiny_config):
+    """Oracle: iteration and subnet in the message, no pool touched."""
+    with pytest.raises(FloatingPointError, match=r'iteration \d+.*Subnet'):
+        train(tiny_config, optim_wrapper=dict(optimizer=dict(lr=1e30)))
+
+
+BUDGETS = dict(flops=dict(start=9.5, stop=19.5, step=1))
+
+
+@pytest.mark.parametrize('kwargs, words', [
+    (dict(budgets={}), 'budgets'),
+    (dict(budgets=dict(flop=BUDGETS['flops'])), "'flop'.*'flops'"),
+    (dict(budgets=dict(flops=dict(start=1, stop=2))), "'step' is missing"),
+    (dict(budgets=dict(flops=dict(start=1, stop=2, steps=1, step=1))),
+     "'steps'.*'step'"),
+    (dict(budgets=dict(flops=dict(start=1, stop=2, step=0))), 'step=0'),
+    (dict(budgets=dict(flops=dict(start=3, stop=2, step=1))), 'empty'),
+    (dict(budgets=BUDGETS, pool_size=0), 'pool_size=0'),
+    (dict(budgets=BUDGETS, score_momentum=1), 'score_momentum=1'),
+    (dict(budgets=BUDGETS, p=dict(begin=1)), "p: .*'begin'"),
+    (dict(budgets=BUDGETS, t=dict(start=0)), 't.start=0'),
+])
+def test_bad_arguments(kwargs, words):
+    """Oracle: field and value stand in the message."""
+    with pytest.raises(InputError, match=words):
+        PSSSamplerHook(**kwargs)
+
+
+def test_unreachable_level_stops_before_training(tiny_config):
+    """Oracle: the reachable range, 8.7 to 20.3, in the message."""
+    with pytest.raises(InputError, match=r'level=40.*8\.7\d* to 20\.3'):
+        train(tiny_config, **{'default_hooks.pss_sampler.budgets.flops':
+                              dict(start=40, stop=50, step=10)})

@@ -1,0 +1,196 @@
+import copy
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from pss.engine import SandwichOptimWrapper
+from pss.errors import InputError
+from pss.sampling import Pass
+from pss.structures import Subnet
+
+from ...conftest import batch
+
+
+def plan_of(model, i=0):
+    """Largest, one of four subnets, smallest."""
+    space = model.search_space
+    codes = space.enumerate()[[7, 900, 4000, 9000]]
+    return (Pass('largest', space.largest),
+            Pass('sampled', space.decode(codes)[i]),
+            Pass('smallest', space.smallest))
+
+
+def summed_losses(model, plan, data):
+    """The sandwich's loss written out; gives the sampled cross-entropy."""
+    data = model.data_preprocessor(dict(data), True)
+    labels = torch.cat([s.gt_label for s in data['data_samples']])
+    total, teacher, task = 0., None, None
+    for name, subnet in plan:
+        model.switch_to(subnet)
+        logits = model(data['inputs'])
+        if teacher is None:
+            total = total + F.cross_entropy(logits, labels)
+            teacher = logits.detach().softmax(1)
+        else:
+            total = total + (teacher * (teacher.log() - logits.log_softmax(1))
+                             ).sum(1).mean()
+        if name == 'sampled':
+            task = F.cross_entropy(logits, labels).item()
+    return total, task
+
+
+def sgd(model, **kwargs):
+    return SandwichOptimWrapper(
+        torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9), **kwargs)
+
+
+def same_weights(one, two, **tolerance):
+    for (name, a), b in zip(one.named_parameters(), two.parameters()):
+        torch.testing.assert_close(
+            a, b, msg=lambda m, name=name: f'{name}: {m}', **tolerance)
+
+
+def record_gradients(wrapper, model):
+    """Copies the gradients just before each step."""
+    seen, step = [], wrapper.optimizer.step
+
+    def recording(*args, **kwargs):
+        seen.append([p.grad.clone() for p in model.parameters()])
+        return step(*args, **kwargs)
+
+    wrapper.optimizer.step = recording
+    return seen
+
+
+def test_gradient_equals_the_hand_summed_losses(supernet):
+    """Oracle: one backward pass through the sum of the three losses."""
+    by_hand = copy.deepcopy(supernet).train()
+    supernet.train()
+    wrapper = sgd(supernet)
+    seen = record_gradients(wrapper, supernet)
+    wrapper.plan = plan_of(supernet)
+    log = supernet.train_step(batch(), wrapper)
+    assert len(seen) == 1
+    total, task = summed_losses(by_hand, plan_of(by_hand), batch())
+    total.backward()
+    for found, parameter in zip(seen[0], by_hand.parameters()):
+        torch.testing.assert_close(found, parameter.grad, atol=1e-6,
+                                   rtol=1e-4)
+    assert log['loss'].item() == pytest.approx(total.item(), rel=1e-5)
+    assert log['task_sampled'].item() == pytest.approx(task, rel=1e-5)
+    assert all(p.grad is None or not p.grad.any()
+               for p in supernet.parameters())
+
+
+def test_score_equals_a_pass_of_its_own(supernet):
+    """Oracle: the sampled subnet's cross-entropy in a separate forward pass
+    with batch statistics, before the step."""
+    supernet.train()
+    alone = copy.deepcopy(supernet)
+    plan = plan_of(supernet, 2)
+    alone.switch_to(plan[1].subnet)
+    with torch.no_grad():
+        expected = alone(**batch(), mode='loss')['loss'].item()
+    wrapper = sgd(supernet)
+    wrapper.plan = plan
+    log = supernet.train_step(batch(), wrapper)
+    assert log['task_sampled'].item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_clipping(supernet):
+    """Oracle: torch's clip_grad_norm_ on the summed gradients."""
+    by_hand = copy.deepcopy(supernet).train()
+    supernet.train()
+    wrapper = sgd(supernet, clip_grad=dict(max_norm=0.5))
+    wrapper.plan = plan_of(supernet)
+    supernet.train_step(batch(), wrapper)
+    optimizer = sgd(by_hand).optimizer
+    summed_losses(by_hand, plan_of(by_hand), batch())[0].backward()
+    norm = torch.nn.utils.clip_grad_norm_(by_hand.parameters(), 0.5)
+    assert norm > 0.5
+    optimizer.step()
+    same_weights(supernet, by_hand, atol=1e-6, rtol=1e-4)
+
+
+def test_accumulation_over_iterations(supernet):
+    """Oracle: the mean of two iterations' summed gradients, a step after it;
+    the fifth iteration, the last, steps alone."""
+    by_hand = copy.deepcopy(supernet).train()
+    supernet.train()
+    wrapper = sgd(supernet, accumulative_counts=2)
+    seen = record_gradients(wrapper, supernet)
+    wrapper.initialize_count_status(supernet, 0, 5)
+    optimizer = sgd(by_hand).optimizer
+    for i in range(5):
+        wrapper.plan = plan_of(supernet, i % 4)
+        supernet.train_step(batch(seed=i), wrapper)
+        assert len(seen) == (0, 1, 1, 2, 3)[i]
+        total, _ = summed_losses(by_hand, plan_of(by_hand, i % 4),
+                                 batch(seed=i))
+        (total / (1 if i == 4 else 2)).backward()
+        if i % 2 == 1 or i == 4:
+            optimizer.step()
+            optimizer.zero_grad()
+    same_weights(supernet, by_hand, atol=1e-4, rtol=1e-2)
+
+
+def test_any_number_of_passes(supernet):
+    """Oracle: the hand-summed losses of four passes."""
+    by_hand = copy.deepcopy(supernet).train()
+    supernet.train()
+    plan = (*plan_of(supernet), Pass('another', plan_of(supernet, 3)[1][1]))
+    wrapper = sgd(supernet, passes=4)
+    wrapper.plan = plan
+    supernet.train_step(batch(), wrapper)
+    optimizer = sgd(by_hand).optimizer
+    summed_losses(by_hand, plan, batch())[0].backward()
+    optimizer.step()
+    same_weights(supernet, by_hand, atol=1e-6, rtol=1e-4)
+    wrapper.plan = plan[:3]
+    with pytest.raises(RuntimeError, match='3 passes.*passes=4'):
+        supernet.train_step(batch(), wrapper)
+
+
+def test_bfloat16(supernet):
+    """Oracle: the losses in float32, to bfloat16's precision."""
+    by_hand = copy.deepcopy(supernet).train()
+    supernet.train()
+    wrapper = sgd(supernet, amp='bfloat16')
+    wrapper.plan = plan_of(supernet)
+    log = supernet.train_step(batch(), wrapper)
+    total, _ = summed_losses(by_hand, plan_of(by_hand), batch())
+    assert log['loss'].item() == pytest.approx(total.item(), rel=0.05)
+    assert all(p.dtype == torch.float32 for p in supernet.parameters())
+    with pytest.raises(InputError, match="amp='float8'"):
+        sgd(supernet, amp='float8')
+
+
+def test_scaled_gradients_that_overflow_skip_the_step(supernet):
+    """Oracle: the weights before, and half the loss scale."""
+    supernet.train()
+    wrapper = sgd(supernet, amp='float16')
+    if not wrapper._scaler.is_enabled():
+        pytest.skip('this torch scales losses on GPUs only')
+    before = copy.deepcopy(supernet)
+    scale = wrapper._scaler.get_scale()
+    wrapper.plan = plan_of(supernet)
+    data = batch()
+    data['inputs'][0, 0, 0, 0] = float('inf')
+    supernet.train_step(data, wrapper)
+    same_weights(supernet, before)
+    assert wrapper._scaler.get_scale() == scale / 2
+    state = wrapper.state_dict()
+    other = sgd(supernet, amp='float16')
+    other.load_state_dict(state)
+    assert other._scaler.get_scale() == scale / 2
+
+
+def test_subnet_is_the_largest_between_iterations(supernet):
+    """Oracle: the space's largest."""
+    supernet.train()
+    wrapper = sgd(supernet)
+    wrapper.plan = plan_of(supernet)
+    supernet.train_step(batch(), wrapper)
+    assert supernet.active_subnet == Subnet(32, (32, 16, 24, 32, 64, 96, 160,
+                                                 320))

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from pss.registry import MODELS
+from pss.resources import count_macs, flops_table
+from pss.structures import Subnet
+
+from ..conftest import classifier_config
+
+
+def test_equals_the_published_costs(imagenet_flops, reference_costs):
+    """Oracle: the published program's MFLOPs of 64 subnets, exactly."""
+    rows = reference_costs['mobilenet_v2']
+    codes = imagenet_flops.space.encode(
+        [Subnet(row['resolution'], tuple(row['widths'])) for row in rows])
+    assert imagenet_flops(codes).tolist() == [row['mflops'] for row in rows]
+
+
+def test_ends_of_the_space(imagenet_flops):
+    """Oracle: the published smallest and largest."""
+    space = imagenet_flops.space
+    codes = space.encode([space.smallest, space.largest])
+    assert imagenet_flops(codes).tolist() == [69.150208, 300.836992]
+
+
+def test_equals_fvcore_on_random_subnets(imagenet_model, imagenet_flops):
+    """Oracle: fvcore, subnet by subnet."""
+    space = imagenet_flops.space
+    codes = space.random(np.random.default_rng(0), 6)
+    counted = [count_macs(imagenet_model, s) for s in space.decode(codes)]
+    assert imagenet_flops.total(codes).tolist() == counted
+
+
+@pytest.mark.parametrize('backbone', [
+    dict(widen_factor=0.5),
+    dict(strides=(1, 1, 1, 2, 1, 2, 1, 1)),
+    dict(widen_factor=1.4, strides=(2, 1, 1, 2, 2, 1, 2, 1)),
+])
+def test_equals_fvcore_on_other_networks(backbone):
+    """Oracle: fvcore, for other widths, strides and odd resolutions."""
+    config = classifier_config(
+        **backbone, search_space=dict(resolutions=[17, 24, 30]))
+    config['head']['in_channels'] = 1280 if backbone.get(
+        'widen_factor', 1) <= 1 else int(1280 * backbone['widen_factor'])
+    model = MODELS.build(config)
+    table = flops_table(model)
+    codes = table.space.random(np.random.default_rng(1), 5)
+    counted = [count_macs(model, s) for s in table.space.decode(codes)]
+    assert table.total(codes).tolist() == counted
+
+
+def test_counting_leaves_the_model_as_it_was(supernet):
+    """Oracle: mode, active subnet and buffers before."""
+    supernet.train()
+    subnet = supernet.search_space.smallest
+    supernet.switch_to(subnet)
+    before = {k: v.clone() for k, v in supernet.state_dict().items()}
+    flops_table(supernet)
+    assert supernet.active_subnet == subnet
+    assert all(module.training for module in supernet.modules())
+    assert all((before[k] == v).all()
+               for k, v in supernet.state_dict().items())
+
+
+def test_work_outside_of_layers_is_an_error(supernet):
+    """Oracle: a network that multiplies matrices without a layer."""
+    pool = supernet.neck.gap
+    supernet.neck.forward = lambda feats: (functional.linear(
+        pool(feats[-1]).flatten(1), torch.ones(1280, 1280)), )
+    with pytest.raises(ValueError, match='outside of leaf modules'):
+        flops_table(supernet)

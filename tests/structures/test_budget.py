@@ -1,0 +1,43 @@
+import pytest
+
+from pss.errors import InputError
+from pss.structures import budgets_of
+
+
+def test_published_levels():
+    """Oracle: 22 pools between 70 and 300 MFLOPs, as published."""
+    budgets = budgets_of('flops', 80, 290, 10)
+    assert len(budgets) == 22
+    assert [b.level for b in budgets] == list(range(80, 291, 10))
+    assert (budgets[0].low, budgets[0].high) == (75, 85)
+
+
+def test_levels_are_clean_decimals():
+    """Oracle: 0.1 + 0.1 + 0.1, which is not 0.3 in binary."""
+    assert [b.level for b in budgets_of('flops', 0.1, 0.3, 0.1)] == \
+        [0.1, 0.2, 0.3]
+
+
+def test_each_cost_has_one_level():
+    """Oracle: rounding to the nearest level."""
+    budgets = budgets_of('flops', 5.5, 20.5, 1.5)
+    for i in range(1000):
+        cost = 4.76 + i * 0.0164
+        hit = [b for b in budgets if b.low <= cost < b.high]
+        assert len(hit) == 1
+        assert min(budgets, key=lambda b: abs(b.level - cost)) == hit[0]
+
+
+@pytest.mark.parametrize('start, stop, step, word', [
+    (80, 290, 0, 'step=0'),
+    (80, 290, -10, 'step=-10'),
+    (290, 80, 10, 'empty'),
+    (80, 295, 10, 'whole number'),
+    (float('nan'), 290, 10, 'start=nan'),
+    (80, float('inf'), 10, 'stop=inf'),
+    ('80', 290, 10, "start='80'"),
+])
+def test_bad_ranges(start, stop, step, word):
+    """Oracle: the wrong value stands in the message."""
+    with pytest.raises(InputError, match=word):
+        budgets_of('flops', start, stop, step)
