@@ -7,7 +7,10 @@ import warnings
 from pathlib import Path
 
 import pytest
+import torch
 
+# tests run in several processes, each on one core
+torch.set_num_threads(1)
 warnings.filterwarnings('ignore', message='Fail to import ``MultiScale')
 
 ROOT = Path(__file__).parents[1]
@@ -49,8 +52,6 @@ def classifier_config(**backbone):
 @pytest.fixture
 def supernet():
     """A MobileNetV2 supernet for 32 x 32 pixels, random weights."""
-    import torch
-
     from pss.models import SupernetClassifier
     torch.manual_seed(0)
     config = classifier_config(
@@ -81,7 +82,6 @@ def imagenet_flops(imagenet_model):
 
 def batch(num=4, size=32, classes=10, seed=0):
     """A batch as a dataloader gives it."""
-    import torch
     from mmpretrain.structures import DataSample
     rng = torch.Generator().manual_seed(seed)
     images = torch.randn(num, 3, size, size, generator=rng)
@@ -107,7 +107,7 @@ def tiny_fashion_mnist(tmp_path_factory):
     folder = tmp_path_factory.mktemp('fashion_mnist')
     rng = np.random.default_rng(0)
     for split, num in (('train', 120), ('t10k', 30)):
-        labels = np.arange(num, dtype=np.uint8) % 10
+        labels = rng.permutation(np.arange(num, dtype=np.uint8) % 10)
         images = rng.integers(0, 100, (num, 28, 28), dtype=np.uint8)
         for image, label in zip(images, labels):
             row, column = 2 + label // 4 * 8, 2 + label % 4 * 6
@@ -141,6 +141,7 @@ def shrink(config, data_root, work_dir, batch_size=18):
         while 'data_root' not in dataset:
             dataset = dataset.dataset
         dataset.data_root = str(data_root)
+    config.optim_wrapper.optimizer.lr = 0.01
     config.val_cfg.calibration_batches = 1
     config.test_cfg.calibration_batches = 2
     return config

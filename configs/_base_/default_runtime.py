@@ -13,8 +13,8 @@ default_hooks = dict(
     visualization=dict(type='VisualizationHook', enable=False),
     # draws what an iteration trains; a config adds the levels that have a pool
     pss_sampler=dict(type='pss.PSSSamplerHook'),
-    # lets --resume load the log with torch 2.6 and newer
-    resumable_log=dict(type='pss.ResumableLogHook'),
+    # makes a resumed run go on as if it had not been interrupted
+    resume=dict(type='pss.ResumeHook'),
 )
 
 env_cfg = dict(

@@ -33,4 +33,7 @@ def held_out_split(dataset: Dict[str, Any], every: int,
                          f'number of images, {len(whole)}')
     chosen = [i for i in range(len(whole))
               if (i % every == every - 1) == held_out]
-    return whole.get_subset(chosen)
+    # in place: get_subset() copies with a memo that MMEngine 0.10 shares
+    # between calls, and so may return parts of datasets that are long gone
+    whole.get_subset_(chosen)
+    return whole

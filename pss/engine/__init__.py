@@ -1,10 +1,10 @@
 """What plugs into MMEngine's Runner: hooks, optimizer wrapper, loops."""
 
-from .hooks import PSSSamplerHook, ResumableLogHook
+from .hooks import PSSSamplerHook, ResumeHook
 from .optimizers import SandwichOptimWrapper
 from .runner import SubnetTestLoop, SubnetValLoop
 
 __all__ = [
-    'PSSSamplerHook', 'ResumableLogHook', 'SandwichOptimWrapper',
+    'PSSSamplerHook', 'ResumeHook', 'SandwichOptimWrapper',
     'SubnetTestLoop', 'SubnetValLoop'
 ]

@@ -57,10 +57,10 @@ def test_leaves_the_model_as_it_was(supernet):
 def test_evaluation_with_statistics(supernet):
     """Oracle: on the only calibration batch, the training-mode logits.
 
-    Variances in training are biased, calibrated ones are not, as in torch; at
-    24 pixels the last layers have few values, so a tolerance of 15 %.
+    Variances in training are biased, calibrated ones are not, as in torch; the
+    last layers have a single pixel, so many images and a tolerance of 10 %.
     """
-    x = torch.randn(64, 3, 32, 32)
+    x = torch.randn(512, 3, 32, 32)
     subnet = supernet.search_space.smallest
     statistics = calibrate(supernet, [subnet], [x])
     supernet.eval()
@@ -71,4 +71,4 @@ def test_evaluation_with_statistics(supernet):
             norm.train()
         expected = supernet(x)
     scale = expected.std()
-    assert (calibrated - expected).abs().mean() < 0.15 * scale
+    assert (calibrated - expected).abs().mean() < 0.1 * scale

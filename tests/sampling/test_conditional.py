@@ -4,7 +4,7 @@ import pytest
 from pss.errors import InputError
 from pss.sampling import ConditionalSampler
 from pss.sampling.tilted_prior import TiltedPrior, cost_range
-from pss.structures import (Budget, CostTable, SearchSpace, Width, budgets_of)
+from pss.structures import Budget, CostTable, SearchSpace, Width, budgets_of
 
 
 def prior_of(space, codes):

@@ -14,8 +14,9 @@ def mbv2_space():
 
 def test_make_divisible_equals_mmpretrain():
     """Oracle: mmpretrain's own rounding, on 20,000 values."""
-    from pss.models import SlimmableMobileNetV2  # noqa: F401 (torchvision)
     from mmpretrain.models.utils import make_divisible as theirs
+
+    from pss.models import SlimmableMobileNetV2  # noqa: F401 (torchvision)
     values = np.random.default_rng(0).uniform(1, 2048, 20_000)
     assert [make_divisible(v) for v in values] == \
         [theirs(v, 8) for v in values]

@@ -4,8 +4,7 @@ import os
 import pytest
 
 from pss.errors import InputError
-from pss.structures import (SearchSpace, Subnet, Width, read_subnets,
-                            write_json)
+from pss.structures import SearchSpace, Subnet, Width, read_subnets, write_json
 
 SPACE = SearchSpace([Width.of(32), Width.of(64)], [128, 224])
 
@@ -46,7 +45,7 @@ def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / 'a.json'
     write_json([1], path)
 
-    def full_disk(*args):
+    def full_disk(*args, **kwargs):
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr(type(path), 'write_text', full_disk)

@@ -1,6 +1,6 @@
 """Hooks of MMEngine's Runner."""
 
 from .pss_sampler_hook import PSSSamplerHook
-from .resumable_log_hook import ResumableLogHook
+from .resume_hook import ResumeHook
 
-__all__ = ['PSSSamplerHook', 'ResumableLogHook']
+__all__ = ['PSSSamplerHook', 'ResumeHook']

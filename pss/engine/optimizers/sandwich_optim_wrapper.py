@@ -7,7 +7,6 @@ import torch
 from mmengine.device import get_device
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
-from mmengine.runner import autocast
 from torch import Tensor, nn
 
 from ...errors import InputError
@@ -113,7 +112,7 @@ class SandwichOptimWrapper(OptimWrapper):
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """As in ``OptimWrapper``, with mixed precision where it is on."""
         precision = nullcontext() if self._amp_type is None else \
-            autocast(dtype=self._amp_type)
+            torch.autocast(get_device(), self._amp_type)
         with super().optim_context(model), precision:
             yield
 

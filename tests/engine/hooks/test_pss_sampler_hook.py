@@ -22,7 +22,7 @@ def test_training_fills_pools_and_logs(tiny_config):
             cost = hook.costs['flops'](
                 hook.sampler.space.encode([subnet]))[0]
             assert pool.budget.low <= cost < pool.budget.high
-            assert -20 < score < 0
+            assert -10 < score < 0
     scalars = runner.message_hub.log_scalars
     for name in ('loss_largest', 'loss_sampled', 'loss_smallest', 'loss',
                  'p', 't', 'pool_fill'):
@@ -32,7 +32,7 @@ def test_training_fills_pools_and_logs(tiny_config):
         [1, 0.01 ** (1 / 3), 0.01 ** (2 / 3)])
     assert scalars['train/pool_fill'].data[0][0] == 0
     # one scheduler step an iteration: cosine to 0
-    assert scalars['train/lr'].data[0][9] == pytest.approx(0.05, rel=0.02)
+    assert scalars['train/lr'].data[0][9] == pytest.approx(0.005, rel=0.02)
     log = next(Path(tiny_config.work_dir).glob('*/vis_data/scalars.json'))
     assert {'largest/top1', 'smallest/top1'} <= {
         key for line in log.read_text().splitlines()
@@ -47,8 +47,7 @@ def test_resumed_run_repeats_the_uninterrupted_one(tiny_config):
     uninterrupted = torch.load(folder / 'epoch_3.pth', weights_only=True)
     (folder / 'epoch_3.pth').unlink()
     resumed = train(tiny_config, resume=True,
-                    load_from=str(folder / 'epoch_2.pth'),
-                    randomness=dict(seed=None))
+                    load_from=str(folder / 'epoch_2.pth'))
     again = torch.load(folder / 'epoch_3.pth', weights_only=True)
     assert again['pss_pools'] == uninterrupted['pss_pools']
     for name, value in uninterrupted['state_dict'].items():

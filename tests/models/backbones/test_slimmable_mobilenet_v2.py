@@ -114,7 +114,8 @@ def test_subnets_equal_plain_networks(position, training):
 
 def test_frozen_stages():
     """Oracle: mmpretrain's meaning: no gradient, evaluation mode."""
-    model = SlimmableMobileNetV2(frozen_stages=2).train()
+    model = SlimmableMobileNetV2(frozen_stages=2)
+    model.train()
     frozen = [model.conv1, model.layer1, model.layer2]
     assert not any(p.requires_grad for m in frozen for p in m.parameters())
     assert all(p.requires_grad for p in model.layer3.parameters())
@@ -127,7 +128,8 @@ def test_frozen_stages():
 
 def test_norm_eval():
     """Oracle: mmpretrain's meaning: batch norms stay in evaluation mode."""
-    model = SlimmableMobileNetV2(norm_eval=True).train()
+    model = SlimmableMobileNetV2(norm_eval=True)
+    model.train()
     assert not any(m.training for m in model.modules()
                    if isinstance(m, _BatchNorm))
     assert model.training
@@ -153,7 +155,8 @@ def test_with_cp():
     x = torch.randn(2, 3, 32, 32)
     for model in (plain, checkpointed):
         model.switch_to(model.search_space.smallest)
-        model.train()(x.clone().requires_grad_())[0].sum().backward()
+        model.train()
+        model(x.clone().requires_grad_())[0].sum().backward()
     for a, b in zip(plain.parameters(), checkpointed.parameters()):
         torch.testing.assert_close(a.grad, b.grad)
 

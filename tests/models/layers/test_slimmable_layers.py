@@ -4,8 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from pss.models import (SlimmableBatchNorm2d, SlimmableConv2d,
-                        SlimmableGroupNorm, SlimmableLinear)
+from pss.models import (
+    SlimmableBatchNorm2d,
+    SlimmableConv2d,
+    SlimmableGroupNorm,
+    SlimmableLinear,
+)
 
 
 def gradients_agree(wide, plain, slices):

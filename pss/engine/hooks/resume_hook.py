@@ -1,5 +1,6 @@
-"""Makes MMEngine's checkpoints loadable with ``weights_only=True``."""
+"""Makes a resumed run go on as if it had not been interrupted."""
 
+import random
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,32 @@ from ...registry import HOOKS
 
 
 @HOOKS.register_module()
-class ResumableLogHook(Hook):
-    """Keeps the log's history in checkpoints as tensors.
+class ResumeHook(Hook):
+    """Lets a run resume, and repeats what chance did in an uninterrupted one.
 
-    MMEngine 0.10 pickles its ``HistoryBuffer``, bound methods included, which
-    torch 2.6 and newer refuses to load. In a checkpoint this hook replaces the
-    buffers by tensors, and numpy's scalars by Python's; on loading, which
-    MMEngine does before it restores the log, it makes buffers of them again.
+    **The log.** MMEngine 0.10 pickles its ``HistoryBuffer``, bound methods
+    included, which torch 2.6 and newer refuses to load. In a checkpoint this
+    hook replaces the buffers by tensors, and numpy's scalars by Python's; on
+    loading, which MMEngine does before it restores the log, it makes buffers
+    of them again.
+
+    **Randomness.** Every epoch starts with random states that follow from the
+    seed, the epoch and the process. (The order of the images already follows
+    from seed and epoch, and the dataloader's workers are seeded by MMEngine;
+    workers must not outlive an epoch: ``persistent_workers=False``.)
     """
 
     # after the hooks that put something into the checkpoint
     priority = 'LOWEST'
+
+    def before_train_epoch(self, runner) -> None:
+        """Seeds the epoch."""
+        source = np.random.SeedSequence(
+            [runner.seed, runner.epoch, runner.rank])
+        seed = int(source.generate_state(1)[0])
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Replaces buffers by tensors."""

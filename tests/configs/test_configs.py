@@ -1,0 +1,74 @@
+import pytest
+
+from pss.apis import init_model, load_config
+from pss.engine.hooks.pss_sampler_hook import parse_budgets
+from pss.registry import check_config
+
+from ..conftest import ROOT
+
+CONFIGS = sorted((ROOT / 'configs').glob('*.py'))
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_config(path):
+    """Oracle: it has no unknown key, its model is built, its largest subnet
+    lies in the space, and its levels lie between the ends."""
+    from pss.resources import flops_table
+    config = load_config(path)
+    check_config(config)
+    model = init_model(config)
+    flops = flops_table(model)
+    space = model.search_space
+    low, high = flops(space.encode([space.smallest, space.largest]))
+    budgets = parse_budgets(config.default_hooks.pss_sampler.budgets)
+    assert low < budgets[0].high and budgets[-1].low < high
+    assert len(budgets) >= 10
+
+
+def test_imagenet_recipe():
+    """Oracle: SPEC's recipe, figure by figure."""
+    config = load_config(ROOT / 'configs' / 'pss_mbv2_imagenet.py')
+    assert config.train_cfg.max_epochs == config.param_scheduler.T_max == 250
+    assert config.auto_scale_lr.base_batch_size == 1024
+    optimizer = config.optim_wrapper.optimizer
+    assert (optimizer.lr, optimizer.momentum, optimizer.nesterov,
+            optimizer.weight_decay) == (0.3, 0.9, True, 1e-4)
+    assert config.param_scheduler.eta_min == 0
+    assert 'warmup' not in str(config.param_scheduler)
+    budgets = parse_budgets(config.default_hooks.pss_sampler.budgets)
+    assert [b.level for b in budgets] == list(range(80, 291, 10))
+    steps = {step.type: step for step in config.train_pipeline}
+    assert steps['RandomResizedCrop'].crop_ratio_range == (0.25, 1.0)
+    assert [steps['ColorJitter'][k] for k in (
+        'brightness', 'contrast', 'saturation')] == [0.4] * 3
+    assert steps['Lighting'].alphastd == 0.1
+    assert config.test_cfg.candidates == 5
+    assert config.test_cfg.calibration_batches == 9
+
+
+def test_weight_decay_rule():
+    """Oracle: SPEC's rule, told by the shapes of the parameters."""
+    from mmengine.optim import build_optim_wrapper
+    config = load_config(ROOT / 'configs' / 'pss_mbv2_imagenet.py')
+    model = init_model(config)
+    wrapper = build_optim_wrapper(model, config.optim_wrapper)
+    decay = {id(p): group['weight_decay']
+             for group in wrapper.optimizer.param_groups
+             for p in group['params']}
+    for name, parameter in model.named_parameters():
+        dense = parameter.dim() == 2 or (parameter.dim() == 4
+                                         and parameter.shape[1] > 1)
+        assert decay[id(parameter)] == (1e-4 if dense else 0), name
+
+
+def test_initialisation():
+    """Oracle: std sqrt(2 / (k * k * out)) of convolutions, 0.01 of the
+    classifier, from SPEC."""
+    model = init_model(ROOT / 'configs' / 'pss_mbv2_imagenet.py')
+    for name, parameter in model.named_parameters():
+        if parameter.dim() == 4 and parameter.numel() > 5000:
+            k = parameter.shape[2]
+            expected = (2 / (k * k * parameter.shape[0])) ** 0.5
+            assert parameter.std().item() == pytest.approx(
+                expected, rel=0.05), name
+    assert model.head.fc.weight.std().item() == pytest.approx(0.01, rel=0.02)

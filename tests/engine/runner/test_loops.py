@@ -1,0 +1,152 @@
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.runner import Runner
+
+from pss.engine import PSSSamplerHook
+from pss.errors import InputError
+from pss.models import calibrate
+
+from ...conftest import train
+
+
+def test_loop(config):
+    """Runs the test loop on the newest checkpoint of a config's folder."""
+    config = copy.deepcopy(config)
+    config.load_from = str(Path(config.work_dir) / 'epoch_3.pth')
+    runner = Runner.from_cfg(config)
+    return runner, runner.test()
+
+
+test_loop.__test__ = False
+
+
+@pytest.fixture
+def trained(tiny_config):
+    train(tiny_config)
+    return tiny_config
+
+
+def top1_by_hand(model, dataset, subnet, statistics):
+    """Accuracy of one subnet, one image at a time."""
+    correct = 0
+    model.eval()
+    model.switch_to(subnet, statistics)
+    for i in range(len(dataset)):
+        item = dataset[i]
+        data = model.data_preprocessor(
+            dict(inputs=[item['inputs']], data_samples=[item['data_samples']]))
+        with torch.no_grad():
+            label = model(data['inputs'])[0].argmax()
+        correct += int(label == item['data_samples'].gt_label)
+    return 100 * correct / len(dataset)
+
+
+def test_results_equal_one_run_for_each_subnet(trained):
+    """Oracle: each subnet alone: calibrated on the same batches, then one
+    image after the other; and the choice among candidates made by hand."""
+    runner, metrics = test_loop(trained)
+    loop = runner.test_loop
+    results = loop.results
+    model = loop.model
+    hook = next(h for h in runner.hooks if isinstance(h, PSSSamplerHook))
+    filled = [pool for pool in hook.sampler.pools if len(pool)]
+    assert [row['level'] for row in results['pools']] == \
+        [pool.budget.level for pool in filled]
+
+    batches = []
+    with torch.random.fork_rng():
+        import random
+
+        import numpy as np
+        random.seed(0), np.random.seed(0), torch.manual_seed(0)
+        loop.calibration_dataloader.sampler.set_epoch(0)
+        for batch, _ in zip(loop.calibration_dataloader, range(2)):
+            batches.append(model.data_preprocessor(batch)['inputs'])
+
+    def alone(subnet, dataset):
+        statistics = calibrate(model, [subnet], batches)[subnet]
+        return top1_by_hand(model, dataset, subnet, statistics)
+
+    space = model.search_space
+    test_set = loop.dataloader.dataset
+    held_out = loop.selection_dataloader.dataset
+    for name, subnet in (('largest', space.largest),
+                         ('smallest', space.smallest)):
+        assert results[name]['subnet'] == subnet.as_dict()
+        assert results[name]['top1'] == pytest.approx(alone(subnet, test_set))
+        assert metrics[f'{name}/top1'] == results[name]['top1']
+    for pool, row in list(zip(filled, results['pools']))[:4]:
+        candidates = [s for s, _ in pool.best(5)]
+        reached = [alone(s, held_out) for s in candidates]
+        kept = candidates[reached.index(max(reached))]
+        assert row['subnet'] == kept.as_dict()
+        assert row['held_out_top1'] == pytest.approx(max(reached))
+        assert row['top1'] == pytest.approx(alone(kept, test_set))
+        assert row['mflops'] == pytest.approx(
+            hook.costs['flops'](space.encode([kept]))[0])
+        assert row['score'] == pool.scores[kept]
+
+
+def test_testing_twice_gives_the_same(trained):
+    """Oracle: the first run's results."""
+    first = test_loop(trained)[0].test_loop.results
+    torch.rand(7)  # other random states must not matter
+    assert test_loop(trained)[0].test_loop.results == first
+
+
+def test_every_image_is_loaded_once(trained, monkeypatch):
+    """Oracle: the sizes of the sets, whatever the number of subnets."""
+    from mmengine.dataset import BaseDataset
+    loaded = []
+    prepare = BaseDataset.prepare_data
+    monkeypatch.setattr(
+        BaseDataset, 'prepare_data',
+        lambda self, i: (loaded.append((id(self), i)), prepare(self, i))[1])
+    runner, _ = test_loop(trained)
+    # 12 held out of 120; 30 test images; 2 batches of 18 for calibration
+    assert len(loaded) == 12 + 30 + 36
+    assert len(set(loaded)) == len(loaded)
+
+
+def test_held_out_images_are_never_trained_on(tiny_config):
+    """Oracle: the two sets of images, as bytes."""
+    runner = Runner.from_cfg(tiny_config)
+    sets = []
+    for loader in (tiny_config.train_dataloader, tiny_config.val_dataloader,
+                   tiny_config.test_cfg.selection_dataloader,
+                   tiny_config.test_cfg.calibration_dataloader):
+        dataset = runner.build_dataloader(loader).dataset
+        sets.append({dataset.get_data_info(i)['img'].tobytes()
+                     for i in range(len(dataset))})
+    trained_on, validation, selection, calibration = sets
+    assert len(trained_on) == 108 and len(validation) == 12
+    assert not trained_on & validation
+    assert validation == selection and trained_on == calibration
+
+
+def test_validation_of_pools(tiny_config):
+    """Oracle: names of the pools that have an entry."""
+    runner = train(tiny_config, **{'val_cfg.pools': True})
+    metrics = runner.val_loop.run()
+    hook = next(h for h in runner.hooks if isinstance(h, PSSSamplerHook))
+    assert {name.split('/')[0] for name in metrics} == {
+        'largest', 'smallest',
+        *(str(p.budget) for p in hook.sampler.pools if len(p))}
+
+
+def test_empty_pools_are_an_error(tiny_config):
+    """Oracle: the hook's name in the message."""
+    runner = Runner.from_cfg(tiny_config)
+    with pytest.raises(InputError, match='no subnets in its pools'):
+        runner.test()
+
+
+def test_a_missing_sampler_hook_is_an_error(tiny_config):
+    """Oracle: the hook's name in the message."""
+    del tiny_config.default_hooks.pss_sampler
+    runner = Runner.from_cfg(tiny_config)
+    with pytest.raises(InputError, match='pss.PSSSamplerHook'):
+        runner.test()

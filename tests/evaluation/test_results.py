@@ -1,0 +1,66 @@
+import csv
+import json
+
+import pytest
+
+from pss.errors import InputError
+from pss.evaluation import (
+    plot_results,
+    read_results,
+    results_table,
+    write_csv,
+    write_results,
+)
+
+
+def entry(mflops, top1, **more):
+    return dict(subnet=dict(resolution=24, widths=[24, 16]), mflops=mflops,
+                top1=top1, held_out_top1=top1 - 1, **more)
+
+
+RESULTS = dict(
+    largest=entry(20.5, 90.), smallest=entry(5.25, 80.),
+    pools=[entry(9.5, 85., resource='flops', level=10., score=-0.4)])
+
+
+def test_files(tmp_path):
+    """Oracle: what was written, read by json and csv."""
+    write_results(RESULTS, tmp_path / 'r.json')
+    assert read_results(tmp_path / 'r.json') == RESULTS
+    assert json.loads((tmp_path / 'r.json').read_text()) == RESULTS
+    write_csv(RESULTS, tmp_path / 'r.csv')
+    rows = list(csv.DictReader((tmp_path / 'r.csv').open()))
+    assert [row['pool'] for row in rows] == ['smallest', 'flops 10', 'largest']
+    assert rows[1]['mflops'] == '9.5' and rows[1]['widths'] == '24 16'
+
+
+def test_table():
+    """Oracle: each figure stands in its row."""
+    lines = results_table(RESULTS).splitlines()
+    assert 'MFLOPs' in lines[0] and 'test top-1' in lines[0]
+    assert lines[3].split()[:2] == ['flops', '10'] and '85.00' in lines[3]
+
+
+def test_plot(tmp_path):
+    """Oracle: the signature of a PNG file, also for two results."""
+    plot_results({'a': RESULTS, 'b': RESULTS}, tmp_path / 'plot.png')
+    assert (tmp_path / 'plot.png').read_bytes()[:8] == b'\x89PNG\r\n\x1a\n'
+    assert [p.name for p in tmp_path.iterdir()] == ['plot.png']
+    with pytest.raises(InputError, match='plot.xyz'):
+        plot_results({'a': RESULTS}, tmp_path / 'plot.xyz')
+
+
+@pytest.mark.parametrize('change, words', [
+    (lambda r: r.pop('pools'), "'pools' is missing"),
+    (lambda r: r['largest'].pop('top1'), 'largest.top1'),
+    (lambda r: r['pools'][0].update(level='10'), r'pools\[0\].level'),
+    (lambda r: r['pools'][0]['subnet'].update(width=1), "'width'"),
+    (lambda r: r.update(pools=3), 'pools=3'),
+])
+def test_bad_results(tmp_path, change, words):
+    """Oracle: the field stands in the message."""
+    results = json.loads(json.dumps(RESULTS))
+    change(results)
+    write_results(results, tmp_path / 'r.json')
+    with pytest.raises(InputError, match=words):
+        read_results(tmp_path / 'r.json')
