@@ -30,6 +30,3 @@ default_hooks = dict(
     pss_sampler=dict(
         # the space reaches from 8.70 to 20.33 MFLOPs; 11 pools
         budgets=dict(flops=dict(start=9.5, stop=19.5, step=1))))
-
-# without a GPU; a GPU takes the backend 'nccl'
-env_cfg = dict(dist_cfg=dict(backend='gloo'))

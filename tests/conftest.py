@@ -156,3 +156,30 @@ def train(config, **changes):
     runner = Runner.from_cfg(config)
     runner.train()
     return runner
+
+
+@pytest.fixture(scope='session')
+def tiny_imagenet(tmp_path_factory, tiny_fashion_mnist):
+    """A folder in ImageNet's layout, of JPEG files made from the tiny images:
+    24 training and 10 validation images of 3 sizes."""
+    import numpy as np
+    from PIL import Image
+    root = tmp_path_factory.mktemp('data') / 'imagenet'
+    for split, source, num in (('train', 'train', 24), ('val', 't10k', 10)):
+        images = (tiny_fashion_mnist / f'{source}-images-idx3-ubyte'
+                  ).read_bytes()[16:]
+        labels = (tiny_fashion_mnist / f'{source}-labels-idx1-ubyte'
+                  ).read_bytes()[8:]
+        lines = []
+        for i in range(num):
+            pixels = np.frombuffer(images[784 * i:784 * (i + 1)], np.uint8)
+            image = Image.fromarray(pixels.reshape(28, 28)).convert('RGB')
+            name = f'n{labels[i]:08d}/{split}_{i}.JPEG'
+            path = root / split / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image.resize([(320, 256), (256, 300), (500, 375)][i % 3]
+                         ).save(path, 'JPEG')
+            lines.append(f'{name} {labels[i]}')
+        (root / 'meta').mkdir(exist_ok=True)
+        (root / 'meta' / f'{split}.txt').write_text('\n'.join(lines))
+    return root

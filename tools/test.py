@@ -13,9 +13,11 @@ from mmengine.runner import Runner
 from pss.apis import (
     add_arguments,
     check_checkpoint,
+    join_processes,
     load_config,
     merge_arguments,
     run,
+    verify_config,
 )
 from pss.evaluation import plot_results, results_table, write_csv, write_results
 
@@ -42,7 +44,8 @@ def parse_args():
 
 
 def merge_args(cfg, args):
-    """Merges the arguments that only testing has, then the others."""
+    """Merges the command line's arguments into the config."""
+    merge_arguments(cfg, args)
     cfg.load_from = args.checkpoint
     cfg.resume = False
     if args.amp:
@@ -54,13 +57,14 @@ def merge_args(cfg, args):
     cfg.train_dataloader = cfg.train_cfg = cfg.optim_wrapper = None
     cfg.param_scheduler = cfg.auto_scale_lr = None
     cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
-    merge_arguments(cfg, args)
 
 
 def main():
     args = parse_args()
     cfg = load_config(args.config)
     merge_args(cfg, args)
+    verify_config(cfg)
+    join_processes(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg \
         else Runner.from_cfg(cfg)
     check_checkpoint(args.checkpoint, runner.model, pools=True)

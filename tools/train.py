@@ -9,9 +9,11 @@ from mmengine.runner import Runner, find_latest_checkpoint
 from pss.apis import (
     add_arguments,
     check_checkpoint,
+    join_processes,
     load_config,
     merge_arguments,
     run,
+    verify_config,
 )
 
 
@@ -45,7 +47,8 @@ def parse_args():
 
 
 def merge_args(cfg, args):
-    """Merges the arguments that only training has, then the others."""
+    """Merges the command line's arguments into the config."""
+    merge_arguments(cfg, args)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
@@ -58,13 +61,15 @@ def merge_args(cfg, args):
         cfg.load_from = None if args.resume == 'auto' else args.resume
     if args.no_persistent_workers:
         cfg.train_dataloader.persistent_workers = False
-    merge_arguments(cfg, args)
 
 
 def main():
     args = parse_args()
     cfg = load_config(args.config)
     merge_args(cfg, args)
+    cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
+    verify_config(cfg)
+    join_processes(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg \
         else Runner.from_cfg(cfg)
     if cfg.get('resume'):

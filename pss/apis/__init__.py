@@ -1,10 +1,16 @@
 """What a script or a notebook imports."""
 
 from .checkpoint import check_checkpoint, read_checkpoint
-from .cli import add_arguments, merge_arguments, run
+from .cli import (
+                  add_arguments,
+                  join_processes,
+                  merge_arguments,
+                  run,
+                  verify_config,
+)
 from .model import init_model, load_config
 
 __all__ = [
-    'add_arguments', 'check_checkpoint', 'init_model', 'load_config',
-    'merge_arguments', 'read_checkpoint', 'run'
+    'add_arguments', 'check_checkpoint', 'init_model', 'join_processes',
+    'load_config', 'merge_arguments', 'read_checkpoint', 'run', 'verify_config'
 ]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Dict, Union
 
 import torch
+from mmengine.model import is_model_wrapper
 from torch import nn
 
 from ..errors import InputError
@@ -52,7 +53,7 @@ def check_checkpoint(path: FilePath,
 
     Args:
         path: the checkpoint.
-        model: what it should fit.
+        model: what it should fit, in a distributed wrapper or not.
         pools: whether it must hold pools.
 
     Returns:
@@ -63,6 +64,7 @@ def check_checkpoint(path: FilePath,
             another shape.
     """
     checkpoint = read_checkpoint(path)
+    model = model.module if is_model_wrapper(model) else model
     found = {key[len('module.'):] if key.startswith('module.') else key: value
              for key, value in checkpoint['state_dict'].items()}
     wanted = model.state_dict()

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import torch
 from mmengine.config import Config, DictAction
@@ -22,7 +22,7 @@ def run(main: Callable[[], None]) -> None:
     os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
     try:
         main()
-    except InputError as error:
+    except (InputError, FileNotFoundError) as error:
         sys.exit(f'error: {error}' if _is_first() else 2)
 
 
@@ -66,12 +66,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
-    """Merges those arguments into a config and checks the result.
-
-    Raises:
-        InputError: if the config has a key that nobody reads.
-    """
+    """Merges those arguments into a config, ``--cfg-options`` first."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if args.cfg_options is not None:
+        try:
+            cfg.merge_from_dict(args.cfg_options)
+        except (TypeError, KeyError, IndexError) as error:
+            raise InputError(f'--cfg-options: {error}') from None
     cfg.launcher = args.launcher
     # work_dir is determined in this priority: CLI > config > file name
     if args.work_dir is not None:
@@ -82,6 +83,40 @@ def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
         if cfg.get(name) is not None:
             pin_memory = not args.no_pin_memory and torch.cuda.is_available()
             cfg[name].setdefault('pin_memory', pin_memory)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+
+
+def join_processes(cfg: Config) -> None:
+    """Joins the other processes of a launch by torchrun on CPUs (gloo).
+
+    MMEngine does this itself where there are GPUs, and asks for one.
+    """
+    if cfg.launcher == 'pytorch' and not torch.cuda.is_available():
+        torch.distributed.init_process_group('gloo')
+
+
+def verify_config(cfg: Config) -> None:
+    """Checks what can be checked before anything is built.
+
+    Raises:
+        InputError: if the config has a key that nobody reads, or names a
+            folder of data that is not there.
+    """
     check_config(cfg)
+    for field in ('train_dataloader', 'val_dataloader', 'test_dataloader',
+                  'val_cfg', 'test_cfg'):
+        _check_data(cfg.get(field), field)
+
+
+def _check_data(cfg: Any, where: str) -> None:
+    """Checks that the folders of all datasets in a part of a config exist."""
+    if isinstance(cfg, (list, tuple)):
+        for i, item in enumerate(cfg):
+            _check_data(item, f'{where}[{i}]')
+    elif isinstance(cfg, dict):
+        root = cfg.get('data_root')
+        if root and '://' not in root and not Path(root).is_dir():
+            raise InputError(
+                f'{where}.data_root={root!r}: no such folder; see README, '
+                f'"Data", for what {cfg.get("type", "the dataset")} needs')
+        for key, value in cfg.items():
+            _check_data(value, f'{where}.{key}')

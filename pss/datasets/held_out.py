@@ -13,8 +13,9 @@ def held_out_split(dataset: Dict[str, Any], every: int,
                    held_out: bool) -> BaseDataset:
     """One of the two parts that a training set is split into.
 
-    Every ``every``-th image is held out. Datasets that list one class after
-    the other, as ImageNet's do, so lose the same share of every class.
+    One in ``every`` images is held out (at least one), evenly spaced: datasets
+    that list one class after the other, as ImageNet's do, so lose the same
+    share of every class.
 
     Args:
         dataset: config of a dataset; the same one for both parts but for the
@@ -23,16 +24,18 @@ def held_out_split(dataset: Dict[str, Any], every: int,
         held_out: which part: those images, or all others.
 
     Raises:
-        InputError: if a part would be empty.
+        InputError: if the data is not there, or a part would be empty.
     """
+    if isinstance(every, bool) or not isinstance(every, int) or every < 2:
+        raise InputError(f'every={every!r} must be an integer of at least 2')
     whole = DATASETS.build(dataset)
     whole.full_init()
-    if isinstance(every, bool) or not isinstance(every, int) \
-            or not 2 <= every <= len(whole):
-        raise InputError(f'every={every!r} must be an integer from 2 to the '
-                         f'number of images, {len(whole)}')
-    chosen = [i for i in range(len(whole))
-              if (i % every == every - 1) == held_out]
+    num = len(whole)
+    if num < 2:
+        raise InputError(f'{dataset["type"]}: {num} images cannot be split')
+    parts = max(num // every, 1)
+    spaced = {(2 * k + 1) * num // (2 * parts) for k in range(parts)}
+    chosen = [i for i in range(num) if (i in spaced) == held_out]
     # in place: get_subset() copies with a memo that MMEngine 0.10 shares
     # between calls, and so may return parts of datasets that are long gone
     whole.get_subset_(chosen)

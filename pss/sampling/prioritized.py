@@ -1,5 +1,6 @@
 """What one iteration trains, and what it teaches the pools (Sec. III-C)."""
 
+import math
 from typing import Any, Dict, Iterable, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
@@ -101,16 +102,11 @@ class PrioritizedSampler:
             InputError: if they are not for the same levels, or hold a subnet
                 that is not in the space; the pools are as before.
         """
-        loaded = []
-        for entry in state:
-            scores = {}
-            for row in entry['subnets']:
-                fields = dict(row)
-                score = float(fields.pop('score'))
-                subnet = self.space.validate(Subnet.from_dict(fields))
-                scores[subnet] = score
-            budget = Budget(entry['resource'], entry['level'], entry['step'])
-            loaded.append((budget, scores))
+        try:
+            loaded = [self._load_pool(entry) for entry in state]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError('the pools in the checkpoint are damaged '
+                             f'({type(error).__name__}: {error})') from None
         budgets = [pool.budget for pool in self.pools]
         if [budget for budget, _ in loaded] != budgets:
             raise InputError(
@@ -118,6 +114,20 @@ class PrioritizedSampler:
                 f'the config asks for {_list(budgets)}')
         for pool, (_, scores) in zip(self.pools, loaded):
             pool.load(scores)
+
+    def _load_pool(self, entry: Dict[str, Any]
+                   ) -> Tuple[Budget, Dict[Subnet, float]]:
+        budget = Budget(entry['resource'], entry['level'], entry['step'])
+        scores = {}
+        for row in entry['subnets']:
+            subnet = Subnet.from_dict(
+                {k: v for k, v in row.items() if k != 'score'})
+            score = row['score']
+            if not isinstance(score, float) or not math.isfinite(score):
+                raise InputError(f'pool {budget}: score={score!r} of {subnet} '
+                                 'is not a finite number')
+            scores[self.space.validate(subnet)] = score
+        return budget, scores
 
 
 def _list(budgets: Iterable[Budget]) -> str:

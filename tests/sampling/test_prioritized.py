@@ -95,4 +95,14 @@ def test_state_of_other_levels_is_refused(imagenet_flops):
     state[1]['subnets'][0]['resolution'] = 7
     with pytest.raises(InputError, match='resolution=7'):
         sampler.load_state_dict(state)
+    for field, value, words in (('score', float('nan'), 'score=nan'),
+                                ('widths', None, 'widths=None'),
+                                ('more', 1, "'more'")):
+        state = sampler.state_dict()
+        state[0]['subnets'][0][field] = value
+        with pytest.raises(InputError, match=words):
+            sampler.load_state_dict(state)
+    for state in ([3], [{}], None):
+        with pytest.raises(InputError, match='damaged'):
+            sampler.load_state_dict(state)
     assert sampler.state_dict() == before

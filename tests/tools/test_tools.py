@@ -1,0 +1,287 @@
+"""The command-line tools, as a person calls them."""
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from pss.structures import Subnet
+
+from ..conftest import ROOT
+
+DEMO = ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py'
+IMAGENET = ROOT / 'configs' / 'pss_mbv2_imagenet.py'
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader',
+           'val_cfg.calibration_dataloader', 'test_cfg.calibration_dataloader',
+           'test_cfg.selection_dataloader')
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Runs a tool in this process; gives its exit status and its output."""
+
+    def run(tool, *arguments):
+        monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
+        monkeypatch.delenv('LOCAL_RANK', raising=False)
+        code = 0
+        try:
+            runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
+        except SystemExit as end:
+            code = end.code
+            if isinstance(code, str):
+                print(code, file=sys.stderr)
+                code = 2
+        out = capsys.readouterr()
+        return code or 0, out.out + out.err
+
+    return run
+
+
+def options(root, nested, batch_size=6):
+    """--cfg-options that point a config at tiny data."""
+    inner = {True: 'dataset.dataset', False: 'dataset'}
+    words = ['--cfg-options', 'train_cfg.max_epochs=1',
+             'val_cfg.calibration_batches=1', 'test_cfg.calibration_batches=1',
+             'train_cfg.val_interval=1', 'default_hooks.logger.interval=1',
+             'optim_wrapper.optimizer.lr=0.01']
+    for name in LOADERS:
+        held = inner[name != 'test_dataloader']
+        words += [f'{name}.{held}.data_root={root}', f'{name}.num_workers=0',
+                  f'{name}.batch_size={batch_size}']
+    return words
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tiny_fashion_mnist, tmp_path_factory):
+    """A checkpoint of the demo's config, trained by the tool."""
+    folder = tmp_path_factory.mktemp('work')
+    done = subprocess.run(
+        [sys.executable, 'tools/train.py', DEMO, '--work-dir', folder,
+         *options(tiny_fashion_mnist, False, 27)], cwd=ROOT,
+        capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return folder / 'epoch_1.pth'
+
+
+def test_test_writes_the_results(call, checkpoint, tiny_fashion_mnist,
+                                 tmp_path):
+    """Oracle: the documented form; a second run gives the same file."""
+    arguments = ('test.py', DEMO, checkpoint, '--work-dir', tmp_path,
+                 '--out', tmp_path / 'results.json')
+    code, out = call(*arguments, *options(tiny_fashion_mnist, False))
+    assert code == 0, out
+    first = (tmp_path / 'results.json').read_text()
+    results = json.loads(first)
+    assert set(results) == {'largest', 'smallest', 'pools'}
+    for row in (results['largest'], results['smallest'], *results['pools']):
+        assert set(row['subnet']) == {'resolution', 'widths'}
+        assert 0 <= row['top1'] <= 100 and row['mflops'] > 8
+    assert results['pools'][0]['resource'] == 'flops'
+    assert (tmp_path / 'results.csv').is_file()
+    assert (tmp_path / 'results.png').stat().st_size > 10_000
+    last = out.strip().splitlines()
+    assert last[-1].split()[0] == 'largest'
+    code, _ = call(*arguments, *options(tiny_fashion_mnist, False))
+    assert code == 0
+    assert (tmp_path / 'results.json').read_text() == first
+
+
+def test_imagenet_recipe_on_tiny_data(call, tiny_imagenet, tmp_path):
+    """Oracle: two iterations on real JPEG files in ImageNet's layout, then
+    validation and test, with the real config."""
+    small = options(tiny_imagenet, True, 11)
+    code, out = call('train.py', IMAGENET, '--work-dir', tmp_path, *small)
+    assert code == 0, out[-3000:]
+    assert 'Epoch(train) [1][2/2]' in out and 'largest/top5' in out
+    code, out = call('test.py', IMAGENET, tmp_path / 'epoch_1.pth',
+                     '--work-dir', tmp_path, *small)
+    assert code == 0, out[-3000:]
+    results = json.loads((tmp_path / 'results.json').read_text())
+    assert results['largest']['mflops'] == 300.836992
+    assert results['smallest']['mflops'] == 69.150208
+    assert 1 <= len(results['pools']) <= 2
+
+
+def test_arguments_of_mmpretrain(call, tiny_fashion_mnist, tmp_path):
+    """Oracle: what each argument changes, in the log and the checkpoints."""
+    small = options(tiny_fashion_mnist, False, 27)
+    code, out = call('train.py', DEMO, '--work-dir', tmp_path, '--amp',
+                     '--no-validate', '--auto-scale-lr', '--no-pin-memory',
+                     '--no-persistent-workers', '--launcher', 'none', *small)
+    assert code == 0, out[-3000:]
+    assert 'Epoch(val)' not in out
+    assert 'LR is set based on batch size of 128' in out
+    code, out = call('train.py', DEMO, '--work-dir', tmp_path, '--resume',
+                     *small, 'train_cfg.max_epochs=2',
+                     'param_scheduler.T_max=2')
+    assert code == 0, out[-3000:]
+    assert 'resumed epoch: 1' in out and 'Epoch(train) [2]' in out
+    assert 'Epoch(train) [1]' not in out
+    assert (tmp_path / 'epoch_2.pth').is_file()
+    code, out = call('train.py', DEMO, '--work-dir', tmp_path, '--resume',
+                     tmp_path / 'epoch_1.pth', *small)
+    assert code == 0 and 'resumed epoch: 1' in out
+
+
+def test_two_processes_train_as_one_supernet(tiny_fashion_mnist, tmp_path):
+    """Oracle: the exit status, one scored subnet an iteration, and results
+    over all test images, sharded unevenly (SubnetAccuracy counts them). What
+    the passes compute in two processes: tests/models/test_wrappers.py."""
+    environment = dict(os.environ, PORT='29611', OMP_NUM_THREADS='1',
+                       PATH=f'{os.path.dirname(sys.executable)}:'
+                            f'{os.environ["PATH"]}')
+    done = subprocess.run(
+        ['bash', 'tools/dist_train.sh', DEMO, '2', '--work-dir', tmp_path,
+         *options(tiny_fashion_mnist, False, 9)], cwd=ROOT, env=environment,
+        capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    state = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)
+    assert sum(len(p['subnets']) for p in state['pss_pools']) >= 4
+    done = subprocess.run(
+        ['bash', 'tools/dist_test.sh', DEMO, tmp_path / 'epoch_1.pth', '2',
+         '--work-dir', tmp_path, *options(tiny_fashion_mnist, False, 7)],
+        cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads((tmp_path / 'results.json').read_text())['pools']
+
+
+def test_subnet_cost(call, tmp_path, reference_costs):
+    """Oracle: the published costs, and fvcore's."""
+    rows = reference_costs['mobilenet_v2']
+    subnets = [{k: row[k] for k in ('resolution', 'widths')} for row in rows]
+    source, out = tmp_path / 'subnets.json', tmp_path / 'out.json'
+    source.write_text(json.dumps(subnets))
+    code, _ = call('analysis_tools/subnet_cost.py', IMAGENET, source, '--out',
+                   out)
+    assert code == 0
+    found = json.loads(out.read_text())
+    assert found == [dict(s, mflops=row['mflops'])
+                     for s, row in zip(subnets, rows)]
+    source.write_text(json.dumps(found[:2]))  # what it wrote, it reads
+    code, text = call('analysis_tools/subnet_cost.py', IMAGENET, source,
+                      '--out', out, '--fvcore')
+    assert code == 0
+    for row in json.loads(out.read_text()):
+        assert row['fvcore_mflops'] == row['mflops']
+    assert 'largest difference from fvcore: 0 MFLOPs' in text
+
+
+def test_sample_subnets(call, tmp_path, imagenet_flops):
+    """Oracle: the level's range; the same seed draws the same."""
+    out = tmp_path / 'out.json'
+    arguments = ('analysis_tools/sample_subnets.py', IMAGENET, '--level', 90,
+                 '--num', 500, '--seed', 3, '--out', out)
+    code, text = call(*arguments)
+    assert code == 0 and 'draws a second' in text
+    rows = json.loads(out.read_text())
+    assert len(rows) == 500 and all(85 <= r['mflops'] < 95 for r in rows)
+    subnets = [Subnet(r['resolution'], tuple(r['widths'])) for r in rows]
+    assert np.array_equal(
+        imagenet_flops(imagenet_flops.space.encode(subnets)),
+        [r['mflops'] for r in rows])
+    call(*arguments)
+    assert json.loads(out.read_text()) == rows
+
+
+def test_plot_results(call, checkpoint, tiny_fashion_mnist, tmp_path):
+    """Oracle: a PNG file from two results files."""
+    row = dict(subnet=dict(resolution=24, widths=[24]), mflops=9., top1=80.)
+    for name in 'ab':
+        (tmp_path / f'{name}.json').write_text(json.dumps(
+            dict(largest=row, smallest=row, pools=[])))
+    code, _ = call('analysis_tools/plot_results.py', tmp_path / 'a.json',
+                   tmp_path / 'b.json', '--out', tmp_path / 'plot.png')
+    assert code == 0
+    assert (tmp_path / 'plot.png').read_bytes()[:4] == b'\x89PNG'
+
+
+
+@pytest.mark.parametrize('subnet, words', [
+    (dict(resolution=128, widths=[32]), ['1 entries', '8 widths']),
+    (dict(resolution=130, widths=[32] * 8), ['resolution=130', '224']),
+    (dict(resolution=128, widths=[32] * 8), ['widths[1]=32', '[16]']),
+    (dict(resolution=128, widths=[32] * 8, w=1), ["'w'", 'resolution']),
+])
+def test_bad_subnets_end_in_one_line(call, tmp_path, subnet, words):
+    """Oracle: status 2, one line, the field and its legal values in it, and
+    no file written."""
+    source = tmp_path / 'subnets.json'
+    source.write_text(json.dumps([subnet]))
+    code, out = call('analysis_tools/subnet_cost.py', IMAGENET, source,
+                     '--out', tmp_path / 'out.json')
+    line = out.strip().splitlines()[-1]
+    assert code == 2 and line.startswith('error: ')
+    assert all(word in line for word in (str(source), *words))
+    assert 'Traceback' not in out
+    assert not (tmp_path / 'out.json').exists()
+
+
+def test_unreachable_level_ends_in_one_line(call, tmp_path):
+    """Oracle: the published ends of the space in the message."""
+    code, out = call('analysis_tools/sample_subnets.py', IMAGENET, '--level',
+                     500, '--out', tmp_path / 'out.json')
+    line = out.strip().splitlines()[-1]
+    assert code == 2 and 'level=500' in line
+    assert '69.1502 to 300.837' in line
+
+
+@pytest.mark.parametrize('option, words', [
+    ('default_hooks.pss_sampler.pool_sizes=3', "did you mean 'pool_size'"),
+    ('default_hooks.pss_sampler.budgets.flops.step=0', 'step=0'),
+    ('default_hooks.pss_sampler.budgets.flops.start=30', 'empty'),
+    ('default_hooks.pss_sampler.budgets.flops.stop=40.5', 'level=21.5'),
+    ('train_dataloader.dataset.dataset.data_root=nowhere',
+     "train_dataloader.dataset.dataset.data_root='nowhere'"),
+])
+def test_bad_configs_end_in_one_line(call, tiny_fashion_mnist, tmp_path,
+                                     option, words):
+    """Oracle: status 2, and field and value in the last line."""
+    code, out = call('train.py', DEMO, '--work-dir', tmp_path,
+                     *options(tiny_fashion_mnist, False), option)
+    line = out.strip().splitlines()[-1]
+    assert code == 2 and line.startswith('error: ') and words in line
+    assert not list(tmp_path.glob('*.pth'))
+
+
+def test_bad_checkpoints_end_in_one_line(call, checkpoint, tmp_path,
+                                         tiny_fashion_mnist):
+    """Oracle: status 2, and what is wrong in the last line; results of an
+    earlier test stay."""
+    state = torch.load(checkpoint, weights_only=True)
+    whole = checkpoint.read_bytes()
+    cases = {'half': 'damaged', 'other': 'head.fc.weight', 'bare': 'no pools',
+             'absent': 'no such file'}
+    (tmp_path / 'half.pth').write_bytes(whole[:len(whole) // 2])
+    other = dict(state['state_dict'])
+    other['head.fc.weight'] = torch.zeros(5, 1280)
+    torch.save(dict(state, state_dict=other), tmp_path / 'other.pth')
+    state.pop('pss_pools')
+    torch.save(state, tmp_path / 'bare.pth')
+    (tmp_path / 'results.json').write_text('kept')
+    for name, words in cases.items():
+        code, out = call('test.py', DEMO, tmp_path / f'{name}.pth',
+                         '--work-dir', tmp_path,
+                         *options(tiny_fashion_mnist, False))
+        line = out.strip().splitlines()[-1]
+        assert code == 2 and line.startswith('error: ') and words in line
+        assert (tmp_path / 'results.json').read_text() == 'kept'
+    code, out = call('train.py', DEMO, '--work-dir', tmp_path, '--resume',
+                     tmp_path / 'half.pth',
+                     *options(tiny_fashion_mnist, False))
+    assert code == 2 and 'damaged' in out.strip().splitlines()[-1]
+
+
+def test_fashion_mnist_converter(call, tmp_path, tiny_fashion_mnist):
+    """Oracle: which files are missing, and where to put them; files that are
+    not whole are refused."""
+    code, out = call('dataset_converters/fashion_mnist.py', '--out',
+                     tmp_path / 'out', '--source', tiny_fashion_mnist)
+    line = out.strip().splitlines()[-1]
+    assert code == 2 and 'train-images-idx3-ubyte' in line
+    assert '--source FOLDER' in line
+    assert not (tmp_path / 'out').exists()
