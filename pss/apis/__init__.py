@@ -1,16 +1,22 @@
 """What a script or a notebook imports."""
 
-from .checkpoint import check_checkpoint, read_checkpoint
-from .cli import (
-                  add_arguments,
-                  join_processes,
-                  merge_arguments,
-                  run,
-                  verify_config,
+from .checkpoint import (
+                         check_checkpoint,
+                         read_checkpoint,
+                         read_checkpoint_data,
+                         save_checkpoint,
 )
-from .model import init_model, load_config
+from .cli import (
+                         add_arguments,
+                         join_processes,
+                         merge_arguments,
+                         run,
+                         verify_config,
+)
+from .model import calibration_images, init_model, load_config
 
 __all__ = [
-    'add_arguments', 'check_checkpoint', 'init_model', 'join_processes',
-    'load_config', 'merge_arguments', 'read_checkpoint', 'run', 'verify_config'
+    'add_arguments', 'calibration_images', 'check_checkpoint', 'init_model', 'join_processes',
+    'load_config', 'merge_arguments', 'read_checkpoint',
+    'read_checkpoint_data', 'run', 'save_checkpoint', 'verify_config'
 ]

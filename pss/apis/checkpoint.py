@@ -13,17 +13,17 @@ from ..errors import InputError
 FilePath = Union[str, Path]
 
 
-def read_checkpoint(path: FilePath) -> Dict[str, Any]:
-    """Loads a checkpoint with ``weights_only=True``: nothing in it is run.
+def read_checkpoint_data(path: FilePath) -> Any:
+    """Loads a file with ``weights_only=True``: nothing in it is run.
 
     Raises:
-        InputError: if there is no such file, it is damaged, it holds objects
-            that are not data, or it has no ``state_dict``.
+        InputError: if there is no such file, it is damaged, or it holds
+            objects that are not data.
     """
     if not Path(path).is_file():
         raise InputError(f'checkpoint {path}: no such file')
     try:
-        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+        return torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         if 'HistoryBuffer' in str(error):
             raise InputError(
@@ -40,10 +40,36 @@ def read_checkpoint(path: FilePath) -> Dict[str, Any]:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f'checkpoint {path}: truncated or damaged '
                          f'({first})') from None
+
+
+def read_checkpoint(path: FilePath) -> Dict[str, Any]:
+    """Loads a checkpoint of MMEngine's form, as :func:`read_checkpoint_data`.
+
+    Raises:
+        InputError: as there, and if it has no ``state_dict``.
+    """
+    checkpoint = read_checkpoint_data(path)
     if not isinstance(checkpoint, dict) or \
             not isinstance(checkpoint.get('state_dict'), dict):
         raise InputError(f'checkpoint {path}: has no state_dict')
     return checkpoint
+
+
+def save_checkpoint(checkpoint: Dict[str, Any], path: FilePath) -> None:
+    """Writes a checkpoint whole or not at all.
+
+    Raises:
+        InputError: if it cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f'{path.name}.tmp')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(checkpoint, temporary)
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f'{path}: cannot be written ({error})') from None
 
 
 def check_checkpoint(path: FilePath,

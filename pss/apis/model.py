@@ -2,6 +2,7 @@
 
 import logging
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Iterator, Optional, Union
 
@@ -9,7 +10,8 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
-from torch import nn
+from mmengine.runner import Runner
+from torch import Tensor, nn
 
 from .. import registry
 from ..errors import InputError
@@ -32,6 +34,24 @@ def load_config(config: FilePath) -> Config:
     except (SyntaxError, OSError, KeyError, TypeError, ImportError, NameError,
             ValueError) as error:
         raise InputError(f'config {config}: {error}') from None
+
+
+def calibration_images(config: Config, model: nn.Module) -> Iterator[Tensor]:
+    """The training images that a config calibrates batch norms on.
+
+    Args:
+        config: with ``test_cfg.calibration_dataloader``.
+        model: preprocesses them.
+
+    Returns:
+        Batches ``(N, C, H, W)``, ``test_cfg.calibration_batches`` of them.
+    """
+    loop = config.test_cfg
+    with DefaultScope.overwrite_default_scope(
+            config.get('default_scope', 'mmpretrain')):
+        loader = Runner.build_dataloader(loop.calibration_dataloader, seed=0)
+    for batch in islice(loader, loop.calibration_batches):
+        yield model.data_preprocessor(batch, False)['inputs']
 
 
 @contextmanager

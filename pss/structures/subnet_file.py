@@ -15,13 +15,15 @@ COST_FIELDS = ('mflops', 'fvcore_mflops')
 
 
 def read_subnets(path: Union[str, Path], space: SearchSpace) -> List[Subnet]:
-    """Reads a list of ``{"resolution": int, "widths": [int]}``.
+    """Reads a list of ``{"resolution": int, "widths": [int]}``, or one of them.
 
     Raises:
         InputError: if the file cannot be read, is not such a list, or names a
             subnet that is not in ``space``; it says which entry and field.
     """
     rows = read_json(path)
+    if isinstance(rows, dict) and 'widths' in rows:
+        rows = [rows]
     if not isinstance(rows, list):
         raise InputError(f'{path}: expected a list of subnets, found '
                          f'{type(rows).__name__}')

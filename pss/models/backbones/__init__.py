@@ -1,5 +1,9 @@
 """Slimmable backbones: other projects' classes with slimmable layers."""
 
+from .slimmable_mobilenet_v1 import SlimmableMobileNetV1
 from .slimmable_mobilenet_v2 import SlimmableMobileNetV2
+from .slimmable_resnet import SlimmableResNet
 
-__all__ = ['SlimmableMobileNetV2']
+__all__ = [
+    'SlimmableMobileNetV1', 'SlimmableMobileNetV2', 'SlimmableResNet'
+]

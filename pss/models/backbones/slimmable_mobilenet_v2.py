@@ -6,7 +6,11 @@ Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR
 
 from typing import List, Optional, Sequence
 
+import torch
 from mmpretrain.models.backbones import MobileNetV2
+from mmpretrain.models.backbones.mobilenet_v2 import InvertedResidual
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ...errors import InputError
 from ...registry import MODELS
@@ -15,10 +19,31 @@ from .slimming import (
     SLIMMABLE_CONVS,
     SLIMMABLE_NORMS,
     Drive,
-    build_space,
+    finish,
     set_widths,
     slimmable_cfg,
 )
+
+
+class SlimmableInvertedResidual(InvertedResidual):
+    """mmpretrain's block with a shortcut between any numbers of channels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps ``(N, C_in, H, W)`` to ``(N, C_out, H', W')``."""
+
+        def inner(x: Tensor) -> Tensor:
+            out = self.conv(x)
+            if not self.use_res_connect:
+                return out
+            shared = min(x.shape[1], out.shape[1])
+            if out.shape[1] == x.shape[1]:
+                return x + out
+            return torch.cat(
+                [x[:, :shared] + out[:, :shared], out[:, shared:]], dim=1)
+
+        if self.with_cp and x.requires_grad:
+            return checkpoint(inner, x, use_reentrant=False)
+        return inner(x)
 
 
 @MODELS.register_module()
@@ -29,13 +54,18 @@ class SlimmableMobileNetV2(MobileNetV2):
     directions; at the largest subnet it computes the same.
 
     The space has 8 widths: the stem, and the output of each of the 7 stages,
-    which the blocks of a stage share. Hidden channels are always the expansion
-    ratio times the block's input; the last convolution keeps its width.
+    which the blocks of a stage share; or, with ``search_space.unit='block'``,
+    the stem and the output of each of the 17 blocks. Hidden channels are always
+    the expansion ratio times the block's input; the last convolution keeps its
+    width. Where a block's shortcut joins other numbers of channels, it carries
+    the first ones that both ends have (He et al., CVPR 2016, option A).
 
     Args:
         conv_cfg, norm_cfg: as for mmpretrain's class; the types are exchanged
             for their slimmable counterparts.
-        search_space: see :func:`.slimming.build_space`.
+        search_space: see :func:`.slimming.build_space`; besides, ``unit`` is
+            ``'stage'`` (the paper's) or ``'block'``.
+        subnet: build the plain network of this subnet instead of a supernet.
         strides: strides of the stem and the 7 stages, for small images.
             Defaults to the paper's 2, 1, 2, 2, 2, 1, 2, 1.
         **kwargs: as for mmpretrain's class.
@@ -46,8 +76,8 @@ class SlimmableMobileNetV2(MobileNetV2):
         input_channels (int): channels of the images.
 
     Raises:
-        InputError: for a layer type that cannot be slimmed, or strides that
-            are not 8 of 1 and 2.
+        InputError: for a layer type that cannot be slimmed, strides that are
+            not 8 of 1 and 2, an illegal space or subnet.
     """
 
     def __init__(self,
@@ -55,6 +85,7 @@ class SlimmableMobileNetV2(MobileNetV2):
                  conv_cfg: Optional[dict] = None,
                  norm_cfg: dict = dict(type='BN'),
                  search_space: Optional[dict] = None,
+                 subnet: Optional[dict] = None,
                  strides: Optional[Sequence[int]] = None,
                  **kwargs) -> None:
         if strides is not None:
@@ -64,6 +95,11 @@ class SlimmableMobileNetV2(MobileNetV2):
             self.arch_settings = [
                 [*setting[:3], stride]
                 for setting, stride in zip(self.arch_settings, strides[1:])]
+        space = dict(search_space or {})
+        unit = space.pop('unit', 'stage')
+        if unit not in ('stage', 'block'):
+            raise InputError(f"search_space.unit={unit!r} must be 'stage' or "
+                             "'block'")
         super().__init__(
             *args,
             conv_cfg=slimmable_cfg(conv_cfg, SLIMMABLE_CONVS, 'conv_cfg'),
@@ -71,29 +107,33 @@ class SlimmableMobileNetV2(MobileNetV2):
             **kwargs)
         if strides is not None:
             self.conv1.conv.stride = (strides[0], strides[0])
-        self._drives = self._find_drives()
         self.input_channels = self.conv1.conv.in_channels
-        bases = {d.width: d.conv.out_channels
-                 for d in self._drives if d.factor == 1}
-        self.search_space = build_space([bases[i] for i in sorted(bases)],
-                                        search_space)
-        self.switch_to(self.search_space.largest)
+        finish(self, self._find_drives(unit), space, subnet)
 
-    def _find_drives(self) -> List[Drive]:
+    def make_layer(self, *args, **kwargs) -> nn.Sequential:
+        """As in mmpretrain's class, of blocks whose shortcuts can be narrow."""
+        layer = super().make_layer(*args, **kwargs)
+        for block in layer:
+            block.__class__ = SlimmableInvertedResidual
+        return layer
+
+    def _find_drives(self, unit: str) -> List[Drive]:
         """Which convolution follows from which width."""
-        drives = [Drive(self.conv1.conv, 0, 1)]
-        previous = 0
-        for width, layer_name in enumerate(self.layers[:-1], start=1):
-            ratio = self.arch_settings[width - 1][0]
-            for block in getattr(self, layer_name):
+        drives = [Drive(self.conv1.conv, 0)]
+        previous = width = 0
+        for ratio, layer_name in zip((s[0] for s in self.arch_settings),
+                                     self.layers):
+            for i, block in enumerate(getattr(self, layer_name)):
+                if i == 0 or unit == 'block':
+                    width += 1
                 convs = [module.conv for module in block.conv]
                 if len(convs) == 3:
                     drives.append(Drive(convs[0], previous, ratio))
-                drives.append(Drive(convs[-1], width, 1))
+                drives.append(Drive(convs[-1], width))
                 previous = width
         return drives
 
     def switch_to(self, subnet: Subnet) -> None:
         """Makes the next forward passes run the widths of ``subnet``."""
-        set_widths(self._drives, subnet)
+        set_widths(self.drives, subnet)
         self.active_subnet = subnet

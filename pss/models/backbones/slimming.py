@@ -2,10 +2,14 @@
 
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
+from torch import nn
+
 from ...errors import InputError
 from ...registry import check_keys
 from ...structures import SearchSpace, Subnet, Width
+from ...structures.search_space import DIVISOR, MULTIPLIERS
 from ..layers import SlimmableConv2d
+from ..narrowing import narrow
 
 SLIMMABLE_CONVS = {
     None: 'pss.SlimmableConv2d',
@@ -27,7 +31,7 @@ class Drive(NamedTuple):
     """A convolution whose output is a multiple of one of the widths."""
     conv: SlimmableConv2d
     width: int
-    factor: int
+    factor: int = 1
 
 
 def slimmable_cfg(cfg: Optional[dict], legal: Dict[Optional[str], str],
@@ -45,24 +49,65 @@ def slimmable_cfg(cfg: Optional[dict], legal: Dict[Optional[str], str],
     return {**cfg, 'type': legal[kind]}
 
 
-def build_space(bases: Sequence[int],
-                cfg: Optional[Dict[str, Any]]) -> SearchSpace:
+def build_space(drives: Sequence[Drive],
+                cfg: Optional[Dict[str, Any]] = None) -> SearchSpace:
     """The search space of a backbone.
 
     Args:
-        bases: channels of each width in the network as built.
-        cfg: ``resolutions``, a list or a dict of ``start``, ``stop`` (included)
-            and ``step``. Defaults to the paper's 128 to 224 in steps of 8.
+        drives: the convolutions that the widths drive. The first one of a
+            width, with a factor of 1, says how many channels it has in the
+            network as built.
+        cfg: what differs from the paper's space: ``multipliers``, the range
+            that multipliers are uniform in (0.75 to 1); ``divisor``, which
+            channels are rounded to multiples of (8); ``resolutions``, a list
+            or a dict of ``start``, ``stop`` (included) and ``step`` (128 to
+            224 in steps of 8).
+
+    Raises:
+        InputError: for an illegal space, saying what is wrong with it.
     """
     cfg = dict(cfg or {})
-    check_keys(cfg, ('resolutions', ), 'search_space')
-    resolutions = cfg.get('resolutions', RESOLUTIONS)
-    if isinstance(resolutions, dict):
-        check_keys(resolutions, ('start', 'stop', 'step'),
-                   'search_space.resolutions')
-        resolutions = range(resolutions['start'], resolutions['stop'] + 1,
-                            resolutions['step'])
-    return SearchSpace([Width.of(base) for base in bases], list(resolutions))
+    where = 'search_space'
+    check_keys(cfg, ('multipliers', 'divisor', 'resolutions'), where)
+    multipliers = cfg.get('multipliers', MULTIPLIERS)
+    divisor = cfg.get('divisor', DIVISOR)
+    if not isinstance(multipliers, (list, tuple)) or len(multipliers) != 2 \
+            or not all(isinstance(m, (int, float)) for m in multipliers) \
+            or not 0 < multipliers[0] <= multipliers[1] <= 1:
+        raise InputError(f'{where}.multipliers={multipliers!r} must be two '
+                         'numbers, 0 < lowest <= highest <= 1')
+    if isinstance(divisor, bool) or not isinstance(divisor, int) \
+            or divisor < 1:
+        raise InputError(f'{where}.divisor={divisor!r} must be an integer of '
+                         'at least 1')
+    bases: Dict[int, int] = {}
+    for drive in drives:
+        if drive.factor == 1:
+            bases.setdefault(drive.width, drive.conv.out_channels)
+    widths = []
+    for _, base in sorted(bases.items()):
+        width = Width.of(base, multipliers, divisor)
+        if width.choices[-1] > base:
+            raise InputError(
+                f'{where}: rounding to multiples of divisor={divisor} gives '
+                f'{width.choices[-1]} channels to a layer that has {base}; '
+                f'legal divisors divide {base}')
+        widths.append(width)
+    return SearchSpace(widths, _resolutions(cfg.get('resolutions',
+                                                    RESOLUTIONS), where))
+
+
+def _resolutions(cfg: Any, where: str) -> List[int]:
+    if not isinstance(cfg, dict):
+        return list(cfg)
+    keys = ('start', 'stop', 'step')
+    check_keys(cfg, keys, f'{where}.resolutions')
+    for key in keys:
+        value = cfg.get(key)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise InputError(f'{where}.resolutions.{key}={value!r} must be an '
+                             'integer of at least 1')
+    return list(range(cfg['start'], cfg['stop'] + 1, cfg['step']))
 
 
 def set_widths(drives: List[Drive], subnet: Subnet) -> None:
@@ -70,3 +115,27 @@ def set_widths(drives: List[Drive], subnet: Subnet) -> None:
     for conv, width, factor in drives:
         conv.active_out_channels = subnet.widths[width] * factor
 
+
+def finish(backbone: nn.Module, drives: List[Drive],
+           search_space: Optional[Dict[str, Any]],
+           subnet: Optional[Dict[str, Any]]) -> None:
+    """Gives a backbone its space, and makes it one subnet's if asked for.
+
+    Args:
+        backbone: gets ``search_space`` and ``active_subnet``.
+        drives: the convolutions that the widths drive.
+        search_space: see :func:`build_space`.
+        subnet: a subnet's ``resolution`` and ``widths``: the backbone is then
+            that subnet's plain network, and its space holds nothing else.
+    """
+    backbone.search_space = build_space(drives, search_space)
+    backbone.drives = drives
+    backbone.switch_to(backbone.search_space.largest)
+    if subnet is not None:
+        kept = backbone.search_space.validate(Subnet.from_dict(dict(subnet)))
+        backbone.switch_to(kept)
+        narrow(backbone, kept.resolution)
+        backbone.drives = []
+        backbone.search_space = SearchSpace(
+            [Width((width, ), (1., )) for width in kept.widths],
+            [kept.resolution])

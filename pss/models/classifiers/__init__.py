@@ -1,5 +1,6 @@
-"""Supernets for classification."""
+"""Supernets for classification, and what becomes of their subnets."""
 
+from .resized_classifier import ResizedClassifier
 from .supernet_classifier import SupernetClassifier
 
-__all__ = ['SupernetClassifier']
+__all__ = ['ResizedClassifier', 'SupernetClassifier']

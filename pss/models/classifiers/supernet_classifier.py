@@ -3,16 +3,54 @@
 from typing import Any, Dict, List, Optional, Tuple
 
 import torch
-from mmpretrain.models import ImageClassifier
-from torch import Tensor
+from mmpretrain.models import ClsHead, ImageClassifier, MultiLabelClsHead
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...errors import InputError
 from ...registry import MODELS
+from ...resources.fvcore_counter import evaluating
 from ...structures import SearchSpace, Subnet
-from ..layers import SlimmableBatchNorm2d
+from ..layers import SlimmableBatchNorm2d, SlimmableLinear
 
 # For each batch norm, by module name: mean and variance, each (C, ).
 Statistics = Dict[str, Tuple[Tensor, Tensor]]
+
+
+def resize(images: Tensor, resolution: int) -> Tensor:
+    """Images ``(N, C, H, W)`` at a subnet's resolution, bilinear with aligned
+    corners; as they are if they have it already."""
+    size = (resolution, resolution)
+    if images.shape[-2:] == size:
+        return images
+    return F.interpolate(images, size, mode='bilinear', align_corners=True)
+
+
+def divergence(teacher: Tensor, logits: Tensor, multi_label: bool) -> Tensor:
+    """Kullback-Leibler divergence of a subnet from its teacher.
+
+    ``KL(softmax(teacher) || softmax(logits))``, summed over classes and
+    averaged over the batch. With several labels an image every class is a
+    distribution of its own, of two outcomes: then it is the sum of theirs.
+
+    Args:
+        teacher, logits: both ``(N, classes)``.
+        multi_label: whether an image has several labels.
+    """
+    if multi_label:
+        teacher = torch.stack([teacher, torch.zeros_like(teacher)], dim=-1)
+        logits = torch.stack([logits, torch.zeros_like(logits)], dim=-1)
+    total = F.kl_div(F.log_softmax(logits.float(), -1),
+                     F.softmax(teacher.float(), -1), reduction='sum')
+    return total / len(logits)
+
+
+def _make_linears_slimmable(part: Optional[nn.Module]) -> None:
+    """Exchanges plain linear layers for ones that take narrow features."""
+    for module in part.modules() if part is not None else ():
+        for name, child in module.named_children():
+            if type(child) is nn.Linear:
+                setattr(module, name, SlimmableLinear.from_linear(child))
 
 
 @MODELS.register_module()
@@ -27,7 +65,12 @@ class SupernetClassifier(ImageClassifier):
         channels_last: whether images and weights lie in memory channels last,
             which convolutions on CPUs and in half precision on GPUs like.
         *args, **kwargs: as for ``ImageClassifier``; the backbone has a
-            ``search_space`` and ``switch_to(subnet)``.
+            ``search_space`` and ``switch_to(subnet)``. Any neck and head will
+            do that can take the features of every subnet: the linear layers
+            in them become slimmable.
+
+    Raises:
+        InputError: for a neck or head that cannot.
 
     Attributes:
         active_subnet (Subnet): the subnet that the next forward pass runs; the
@@ -37,12 +80,43 @@ class SupernetClassifier(ImageClassifier):
 
     def __init__(self, *args, channels_last: bool = False, **kwargs) -> None:
         super().__init__(*args, **kwargs)
+        for part in (self.neck, self.head):
+            _make_linears_slimmable(part)
         self._memory_format = torch.channels_last if channels_last \
             else torch.contiguous_format
         self.to(memory_format=self._memory_format)
         self.norms = {name: module for name, module in self.named_modules()
                       if isinstance(module, SlimmableBatchNorm2d)}
         self.switch_to(self.search_space.largest)
+        self._check_head()
+
+    def _check_head(self) -> None:
+        """Refuses heads that training and subnets cannot work with."""
+        kind = type(self.head).__name__
+        if not isinstance(self.head, (ClsHead, MultiLabelClsHead)) or \
+                type(self.head).loss not in (ClsHead.loss,
+                                             MultiLabelClsHead.loss):
+            raise InputError(
+                f'head: {kind} computes its loss from more than its scores, so '
+                'there is no teacher for the other subnets; legal are heads '
+                "that keep the loss of mmpretrain's ClsHead or "
+                'MultiLabelClsHead')
+        active = self.active_subnet
+        smallest = self.search_space.smallest
+        self.switch_to(smallest)
+        weight = next(self.parameters())
+        try:
+            with evaluating(self):
+                self(weight.new_zeros(1, self.input_channels,
+                                      *2 * [smallest.resolution]))
+        except (RuntimeError, ValueError) as error:
+            neck = type(self.neck).__name__ if self.with_neck else 'no neck'
+            raise InputError(
+                f'neck and head: {neck} and {kind} cannot take the features of '
+                f'the smallest subnet ({str(error).splitlines()[0]})'
+            ) from None
+        finally:
+            self.switch_to(active)
 
     @property
     def search_space(self) -> SearchSpace:
@@ -78,10 +152,7 @@ class SupernetClassifier(ImageClassifier):
 
     def extract_feat(self, inputs: Tensor, stage: str = 'neck') -> Any:
         """As in ``ImageClassifier``, at the active subnet's resolution."""
-        size = (self.active_subnet.resolution, ) * 2
-        if inputs.shape[-2:] != size:
-            inputs = F.interpolate(
-                inputs, size, mode='bilinear', align_corners=True)
+        inputs = resize(inputs, self.active_subnet.resolution)
         inputs = inputs.contiguous(memory_format=self._memory_format)
         return super().extract_feat(inputs, stage)
 
@@ -116,10 +187,11 @@ class SupernetClassifier(ImageClassifier):
 
         Returns:
             Losses, and the logits, detached. Without a teacher the losses are
-            the head's. With one there is ``loss``, the divergence
-            ``KL(softmax(teacher) || softmax(logits))`` summed over classes and
-            averaged over the batch, and ``task``, what the head's losses would
-            be, detached: minus that is the subnet's score.
+            the head's. With one there is ``loss``, the divergence from the
+            teacher (see :func:`divergence`), and ``task``, the sum of what the
+            head's losses would be, detached: minus that is the subnet's score.
+            So a score counts label smoothing, or labels that Mixup blends, as
+            the loss itself does.
         """
         logits = self.head(self.extract_feat(inputs))
         if teacher is None:
@@ -127,10 +199,9 @@ class SupernetClassifier(ImageClassifier):
         with torch.no_grad():
             task, _ = self.parse_losses(
                 self.head._get_loss(logits, data_samples))
-        divergence = F.kl_div(
-            F.log_softmax(logits, 1), F.softmax(teacher, 1),
-            reduction='batchmean')
-        return dict(loss=divergence, task=task), logits.detach()
+        loss = divergence(teacher, logits,
+                          isinstance(self.head, MultiLabelClsHead))
+        return dict(loss=loss, task=task), logits.detach()
 
     def train_step(self, data: Any, optim_wrapper) -> Dict[str, Tensor]:
         """One training iteration; the optimizer wrapper runs its passes.

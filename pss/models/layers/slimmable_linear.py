@@ -21,6 +21,14 @@ class SlimmableLinear(nn.Linear):
         super().__init__(*args, **kwargs)
         self.active_out_features = self.out_features
 
+    @classmethod
+    def from_linear(cls, linear: nn.Linear) -> 'SlimmableLinear':
+        """A slimmable layer around the parameters of a plain one."""
+        layer = cls(linear.in_features, linear.out_features,
+                    linear.bias is not None, device='meta')
+        layer.weight, layer.bias = linear.weight, linear.bias
+        return layer
+
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``(..., F_in)`` to ``(..., F_out)``."""
         out = self.active_out_features

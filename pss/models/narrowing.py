@@ -1,0 +1,106 @@
+"""From slimmable layers to plain ones that are as narrow as a subnet."""
+
+from typing import Dict, Tuple, Type
+
+import torch
+from torch import Tensor, nn
+
+from ..resources.fvcore_counter import evaluating
+from .layers import (
+    SlimmableBatchNorm2d,
+    SlimmableConv2d,
+    SlimmableGroupNorm,
+    SlimmableLinear,
+)
+
+
+def narrow(model: nn.Module, resolution: int) -> None:
+    """Replaces slimmable layers by plain ones of the active subnet's widths.
+
+    In place: the weights that the subnet does not use are gone. Plain batch
+    norms take the statistics that are in use.
+
+    Args:
+        model: called with images of ``model.input_channels`` channels.
+        resolution: of the active subnet, in pixels.
+    """
+    channels: Dict[str, Tuple[int, int]] = {}
+
+    def note(name, x, y):
+        axis = -1 if y.dim() == 2 else 1
+        channels[name] = (x.shape[axis], y.shape[axis])
+
+    hooks = [
+        module.register_forward_hook(
+            lambda module, args, y, name=name: note(name, args[0], y))
+        for name, module in model.named_modules() if type(module) in _PLAIN
+    ]
+    try:
+        with evaluating(model):
+            device = next(model.parameters()).device
+            model(torch.zeros(1, model.input_channels, resolution, resolution,
+                              device=device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    for name, sizes in channels.items():
+        wide = model.get_submodule(name)
+        plain = _PLAIN[type(wide)](wide, *sizes)
+        plain.train(wide.training)
+        parent, _, attribute = name.rpartition('.')
+        setattr(model.get_submodule(parent), attribute, plain)
+
+
+def _cut(value: Tensor, *sizes: int) -> nn.Parameter:
+    """The first entries of a parameter, as one of its own."""
+    part = value.detach()[tuple(slice(size) for size in sizes)]
+    return nn.Parameter(part.clone(), requires_grad=value.requires_grad)
+
+
+def _copy(wide: nn.Module, plain: nn.Module, *weight_sizes: int) -> nn.Module:
+    """Gives a plain layer the first entries of a slimmable one's values."""
+    if wide.weight is not None:
+        plain.weight = _cut(wide.weight, *weight_sizes)
+    if wide.bias is not None:
+        plain.bias = _cut(wide.bias, weight_sizes[0])
+    return plain
+
+
+def _plain_conv(wide: SlimmableConv2d, c_in: int, c_out: int) -> nn.Conv2d:
+    groups = c_in if wide.is_depthwise else wide.groups
+    plain = nn.Conv2d(
+        c_in, c_out, wide.kernel_size, wide.stride, wide.padding,
+        wide.dilation, groups, wide.bias is not None, wide.padding_mode,
+        device='meta')
+    return _copy(wide, plain, c_out, c_in // groups)
+
+
+def _plain_linear(wide: SlimmableLinear, c_in: int, c_out: int) -> nn.Linear:
+    plain = nn.Linear(c_in, c_out, wide.bias is not None, device='meta')
+    return _copy(wide, plain, c_out, c_in)
+
+
+def _plain_batch_norm(wide: SlimmableBatchNorm2d, c_in: int,
+                      c_out: int) -> nn.BatchNorm2d:
+    plain = nn.BatchNorm2d(c_out, wide.eps, wide.momentum, wide.affine,
+                           wide.running_mean is not None)
+    if wide.running_mean is not None:
+        mean, var = wide.statistics or (wide.running_mean, wide.running_var)
+        plain.running_mean = mean[:c_out].clone()
+        plain.running_var = var[:c_out].clone()
+        plain.num_batches_tracked = wide.num_batches_tracked.clone()
+    return _copy(wide, plain, c_out)
+
+
+def _plain_group_norm(wide: SlimmableGroupNorm, c_in: int,
+                      c_out: int) -> nn.GroupNorm:
+    plain = nn.GroupNorm(wide.num_groups, c_out, wide.eps, wide.affine)
+    return _copy(wide, plain, c_out)
+
+
+_PLAIN: Dict[Type[nn.Module], object] = {
+    SlimmableConv2d: _plain_conv,
+    SlimmableLinear: _plain_linear,
+    SlimmableBatchNorm2d: _plain_batch_norm,
+    SlimmableGroupNorm: _plain_group_norm,
+}

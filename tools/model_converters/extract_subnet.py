@@ -1,0 +1,82 @@
+"""Writes one subnet of a supernet as a plain network, and its config.
+
+The network has no slimmable layers; where the widths allow it, it is made of
+mmpretrain's own classes. The config, DST.py beside DST.pth, builds it.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+
+from pss.apis import (
+    calibration_images,
+    init_model,
+    load_config,
+    run,
+    save_checkpoint,
+)
+from pss.deploy import extract, extracted_config
+from pss.errors import InputError
+from pss.models import calibrate
+from pss.structures import read_subnets
+from pss.structures.subnet_file import write_text
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config of the supernet')
+    parser.add_argument('checkpoint', help='its checkpoint')
+    parser.add_argument(
+        '--subnet', required=True,
+        help='JSON file with the subnet: {"resolution": int, "widths": [int]}')
+    parser.add_argument('--out', required=True, help='the DST.pth to write')
+    parser.add_argument(
+        '--calibrate', action='store_true',
+        help='compute its batch-norm statistics on training images; the '
+        "running statistics are the largest subnet's")
+    args = parser.parse_args()
+    out = Path(args.out)
+    if out.suffix != '.pth':
+        raise InputError(f'--out={out}: the name must end in .pth')
+
+    config = load_config(args.config)
+    model = init_model(config, args.checkpoint)
+    subnets = read_subnets(args.subnet, model.search_space)
+    if len(subnets) != 1:
+        raise InputError(f'{args.subnet}: {len(subnets)} subnets; one at a '
+                         'time is extracted')
+    subnet = subnets[0]
+    statistics = None
+    if args.calibrate:
+        statistics = calibrate(model, [subnet], calibration_images(
+            config, model))[subnet]
+    elif subnet != model.search_space.largest:
+        print("The running statistics are the largest subnet's; --calibrate "
+              'computes those of this one.')
+    plain_config = extracted_config(config.model, model, subnet)
+    plain = extract(model, plain_config, subnet, statistics)
+    print(f'largest difference of logits on random images: '
+          f'{difference(model, plain, subnet, statistics):.3g}')
+    save_checkpoint(dict(meta=dict(subnet=subnet.as_dict()),
+                         state_dict=plain.state_dict()), out)
+    head = "custom_imports = dict(imports=['pss'])\n" \
+        "default_scope = 'mmpretrain'\n"
+    write_text(head + Config(dict(model=plain_config)).pretty_text,
+               out.with_suffix('.py'))
+    print(f'{out} and {out.with_suffix(".py").name}: '
+          f'{plain_config.type} on {plain_config.backbone.type}')
+
+
+@torch.no_grad()
+def difference(model, plain, subnet, statistics):
+    """Largest difference between supernet and plain network."""
+    size = model.search_space.largest.resolution
+    images = torch.randn(4, model.input_channels, size, size)
+    model.switch_to(subnet, statistics)
+    return (model(images) - plain(images)).abs().max().item()
+
+
+if __name__ == '__main__':
+    run(main)
