@@ -6,6 +6,9 @@ behind the registries are imported when a config first asks for one of them.
 """
 
 from . import registry
+from .torchvision_ops import import_torchvision
 from .version import __version__
+
+import_torchvision()  # before anything imports mmpretrain
 
 __all__ = ['registry', '__version__']

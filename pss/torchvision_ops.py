@@ -4,7 +4,7 @@ mmpretrain's transforms import torchvision. The wheels of some package indexes
 are built for CUDA, and beside a CPU build of torch their compiled operators do
 not load: ``import torchvision`` then stops at the missing schema of ``nms``.
 Nothing here or in mmpretrain calls that operator, so declaring its schema is
-enough. Where torchvision imports as it is, nothing is declared.
+enough. Where torch has CUDA, or torchvision imports as it is, nothing is done.
 """
 
 import sys
@@ -15,7 +15,10 @@ _declared = []  # a torch.library.Library lives as long as it is referenced
 
 
 def import_torchvision() -> None:
-    """Imports torchvision, declaring its detection operators if it must."""
+    """Imports torchvision beside a CPU-only torch, if need be with a schema of
+    its detection operators."""
+    if torch.version.cuda is not None or torch.version.hip is not None:
+        return
     try:
         import torchvision
     except RuntimeError as error:

@@ -16,7 +16,7 @@ from .cli import (
 from .model import calibration_images, init_model, load_config
 
 __all__ = [
-    'add_arguments', 'calibration_images', 'check_checkpoint', 'init_model', 'join_processes',
-    'load_config', 'merge_arguments', 'read_checkpoint',
+    'add_arguments', 'calibration_images', 'check_checkpoint', 'init_model',
+    'join_processes', 'load_config', 'merge_arguments', 'read_checkpoint',
     'read_checkpoint_data', 'run', 'save_checkpoint', 'verify_config'
 ]

@@ -3,7 +3,7 @@
 dataset_type = 'FashionMNIST'
 data_root = 'data/fashion_mnist'
 # one training image in so many is held out, to choose the kept subnets on
-held_out_every = 10
+held_out_every = 12
 
 # the images are grey; three means make three equal channels of them, so that
 # the network is MobileNetV2 as it is

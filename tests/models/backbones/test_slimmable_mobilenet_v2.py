@@ -226,3 +226,54 @@ def test_is_built_from_a_config_of_another_project():
     assert isinstance(model, SlimmableMobileNetV2)
     assert model.active_subnet == Subnet(
         224, (32, 16, 24, 32, 64, 96, 160, 320))
+
+
+def test_one_width_for_each_block():
+    """Oracle: the network written out by hand: stem and 17 blocks, shortcuts
+    that carry the channels that both ends have."""
+    torch.manual_seed(0)
+    model = SlimmableMobileNetV2(search_space=dict(unit='block'))
+    space = model.search_space
+    assert len(space.widths) == 18
+    assert space.size == 13 * 2 * 2 ** 3 * 3 ** 4 * 4 ** 3 * 6 ** 3 * 11
+    theirs = MobileNetV2()
+    theirs.load_state_dict(model.state_dict(), strict=True)
+    x = torch.randn(2, 3, 64, 64)
+    model.eval(), theirs.eval()
+    assert torch.equal(model(x)[0], theirs(x)[0])
+
+    widths = list(space.largest.widths)
+    # stem, 1, 2 and 3 blocks of 16, 24 and 32, then 4 of 64
+    widths[5], widths[7:11] = 24, (48, 64, 48, 56)
+    subnet = Subnet(224, tuple(widths))
+    model.switch_to(space.validate(subnet))
+    feats = model.conv1(x)
+    blocks = [b for i in range(1, 8) for b in getattr(model, f'layer{i}')]
+    for block, width in zip(blocks, widths[1:]):
+        out = block.conv(feats)
+        assert out.shape[1] == width
+        if block.use_res_connect:
+            shared = min(width, feats.shape[1])
+            out[:, :shared] += feats[:, :shared]
+        feats = out
+    torch.testing.assert_close(model(x)[0], model.conv2(feats))
+
+
+def test_narrow_backbone_from_a_config():
+    """Oracle: the supernet at the subnet, with the same random weights."""
+    torch.manual_seed(0)
+    wide = SlimmableMobileNetV2()
+    subnet = wide.search_space.smallest
+    torch.manual_seed(0)
+    narrow = SlimmableMobileNetV2(subnet=subnet.as_dict())
+    assert not any('Slimmable' in type(m).__name__ and m is not narrow
+                   and not isinstance(m, InvertedResidual)
+                   for m in narrow.modules())
+    assert narrow.search_space.size == 1
+    assert narrow.layer7[0].conv[2].conv.weight.shape == (240, 720, 1, 1)
+    wide.switch_to(subnet)
+    x = torch.randn(2, 3, 32, 32)
+    wide.eval(), narrow.eval()
+    torch.testing.assert_close(narrow(x)[0], wide(x)[0])
+    with pytest.raises(InputError, match='resolution=7'):
+        SlimmableMobileNetV2(subnet=dict(subnet.as_dict(), resolution=7))

@@ -1,0 +1,166 @@
+"""The converters, as a person calls them."""
+
+import json
+import runpy
+import sys
+
+import pytest
+import torch
+
+from pss.apis import init_model
+from pss.structures import Subnet
+
+from ..conftest import FIXTURES, ROOT
+from .test_tools import call  # noqa: F401 (a fixture)
+
+CONFIGS = {'mobilenet_v1': ROOT / 'configs' / 'pss_mbv1_imagenet.py',
+           'mobilenet_v2': ROOT / 'configs' / 'pss_mbv2_imagenet.py'}
+
+
+@pytest.fixture(scope='module')
+def reference():
+    """The module that makes checkpoints in the published layout."""
+    path = FIXTURES / 'make_reference_checkpoint.py'
+    if not path.is_file():
+        pytest.skip(f'{path} is not there; PSS_FIXTURES names its folder')
+    return runpy.run_path(str(path))
+
+
+@pytest.fixture(scope='module', params=['mobilenet_v1', 'mobilenet_v2'])
+def published(request, reference, tmp_path_factory):
+    """An architecture and a checkpoint of it in the published layout."""
+    path = tmp_path_factory.mktemp('published') / 'source.pt'
+    reference['main'](request.param, path)
+    return request.param, path
+
+
+def convert(call, arch, source, out):  # noqa: F811
+    return call('model_converters/import_published.py', source, '--arch',
+                arch, '--out', out)
+
+
+def test_logits_equal_the_published_ones(call, published, reference,  # noqa: F811
+                                         tmp_path):
+    """Oracle: logits that the published network computes, with running and
+    with batch statistics; scores and subnets of the pools."""
+    arch, source = published
+    code, out = convert(call, arch, source, tmp_path / 'ours.pth')
+    assert code == 0, out
+    model = init_model(CONFIGS[arch], tmp_path / 'ours.pth')
+    x = reference['reference_input']()
+    rows = json.loads((FIXTURES / 'subnet_logits.json').read_text())[arch]
+    for row in rows:
+        model.switch_to(Subnet(row['resolution'], tuple(row['widths'])))
+        for mode, key in ((False, 'eval_logits'), (True, 'train_logits')):
+            for norm in model.norms.values():
+                norm.train(mode)
+                norm.track_running_stats = False
+            with torch.no_grad():
+                logits = model(x, mode='tensor')[:, :16]
+            torch.testing.assert_close(logits, torch.tensor(row[key]),
+                                       atol=1e-4, rtol=0)
+
+    checkpoint = torch.load(tmp_path / 'ours.pth', weights_only=True)
+    pools = {p['level']: p['subnets'] for p in checkpoint['pss_pools']}
+    costs = json.loads((FIXTURES / 'subnet_costs.json').read_text())[arch]
+    found = 0
+    for i, row in enumerate(costs):
+        level = round(row['mflops'] / 10) * 10
+        if level in pools:
+            entry = dict(resolution=row['resolution'], widths=row['widths'],
+                         score=pytest.approx(-2 - i / 100))
+            assert entry in pools[level]
+            found += 1
+    assert found == sum(map(len, pools.values())) > 50
+
+
+def damaged(source, change, out):
+    checkpoint = torch.load(source, weights_only=True)
+    change(checkpoint)
+    torch.save(checkpoint, out)
+
+
+def first_pool(checkpoint):
+    return next(iter(checkpoint['arch_pools']['pools']['flops'].values()))
+
+
+@pytest.mark.parametrize('change, words', [
+    (lambda c: c.pop('model'), ['"model"']),
+    (lambda c: c.pop('arch_pools'), ['"arch_pools"']),
+    (lambda c: c['model'].pop('module.features.3.1.weight',
+                              c['model'].pop('module.features.3.body.1.weight',
+                                             None)), ['missing', 'bn.weight']),
+    (lambda c: c['model'].update(extra=torch.zeros(1)), ['unknown', 'extra']),
+    (lambda c: c['model'].update(
+        {'module.features.0.0.weight': torch.zeros(3)}), ['shape']),
+    (lambda c: first_pool(c).update({'{"resolution": ': -1.}),
+     ['pool flops', 'is not a subnet']),
+    (lambda c: first_pool(c).update({'__import__("os").getcwd()': -1.}),
+     ['pool flops', 'is not a subnet']),
+    (lambda c: first_pool(c).update(
+        {str(dict(resolution=13, stage_cout_mults=[1.] * 14)): -1.,
+         str(dict(resolution=13, stage_cout_mults=[1.] * 9)): -1.}),
+     ['pool flops']),
+    (lambda c: first_pool(c).update(
+        {next(iter(first_pool(c))): float('nan')}), ['finite']),
+])
+def test_bad_checkpoints(call, published, tmp_path, change, words):  # noqa: F811
+    """Oracle: status 2, what and where in one line, nothing written."""
+    arch, source = published
+    damaged(source, change, tmp_path / 'bad.pt')
+    code, out = convert(call, arch, tmp_path / 'bad.pt', tmp_path / 'out.pth')
+    line = out.strip().splitlines()[-1]
+    assert code == 2 and line.startswith('error: ')
+    assert all(word in line for word in words)
+    assert not (tmp_path / 'out.pth').exists()
+
+
+def test_the_other_architecture(call, published, tmp_path):  # noqa: F811
+    """Oracle: the architecture that was asked for, in the message."""
+    arch, source = published
+    other = next(a for a in CONFIGS if a != arch)
+    code, out = convert(call, other, source, tmp_path / 'out.pth')
+    assert code == 2 and f'not a {other}' in out
+
+
+class Malicious:
+
+    def __reduce__(self):
+        return print, ('executed', )
+
+
+def test_nothing_is_executed(call, tmp_path):  # noqa: F811
+    """Oracle: what the pickle would print."""
+    torch.save(dict(model={}, x=Malicious()), tmp_path / 'bad.pt')
+    code, out = convert(call, 'mobilenet_v2', tmp_path / 'bad.pt',
+                        tmp_path / 'out.pth')
+    assert code == 2 and 'executed\n' not in out
+
+
+def test_extract_subnet(call, tmp_path):  # noqa: F811
+    """Oracle: the supernet's logits at the subnet; the config that is written
+    builds what the checkpoint holds."""
+    from mmengine.config import Config
+
+    from pss.registry import MODELS
+    config = ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py'
+    model = init_model(config)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'a.pth')
+    subnet = model.search_space.smallest
+    (tmp_path / 's.json').write_text(json.dumps(subnet.as_dict()))
+    code, out = call('model_converters/extract_subnet.py', config,
+                     tmp_path / 'a.pth', '--subnet', tmp_path / 's.json',
+                     '--out', tmp_path / 'small.pth')
+    assert code == 0, out
+    sys.path.insert(0, str(tmp_path))
+    plain = MODELS.build(Config.fromfile(tmp_path / 'small.py').model).eval()
+    state = torch.load(tmp_path / 'small.pth', weights_only=True)
+    plain.load_state_dict(state['state_dict'], strict=True)
+    x = torch.randn(2, 3, 28, 28)
+    model.switch_to(subnet)
+    with torch.no_grad():
+        torch.testing.assert_close(plain(x), model(x), atol=1e-5, rtol=1e-5)
+    code, out = call('model_converters/extract_subnet.py', config,
+                     tmp_path / 'a.pth', '--subnet', tmp_path / 's.json',
+                     '--out', tmp_path / 'small.txt')
+    assert code == 2 and 'must end in .pth' in out
