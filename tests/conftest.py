@@ -34,9 +34,9 @@ def reference_costs():
     return json.loads(path.read_text())
 
 
-def classifier_config(**backbone):
-    """Config of a MobileNetV2 supernet with ten classes."""
-    backbone = dict(type='pss.SlimmableMobileNetV2', **backbone)
+def classifier_config(type='pss.SlimmableMobileNetV2', **backbone):
+    """Config of a supernet with ten classes, MobileNetV2's if not told."""
+    backbone = dict(type=type, **backbone)
     return dict(
         type='pss.SupernetClassifier',
         backbone=backbone,
@@ -142,6 +142,7 @@ def shrink(config, data_root, work_dir, batch_size=18):
             dataset = dataset.dataset
         dataset.data_root = str(data_root)
     config.optim_wrapper.optimizer.lr = 0.01
+    config.param_scheduler = config.param_scheduler[-1]  # without a warm-up
     config.val_cfg.calibration_batches = 1
     config.test_cfg.calibration_batches = 2
     return config

@@ -92,7 +92,7 @@ class SlimmableMobileNetV1(BaseBackbone):
                  frozen_stages: int = -1,
                  conv_cfg: Optional[dict] = None,
                  norm_cfg: dict = dict(type='BN'),
-                 act_cfg: dict = dict(type='ReLU'),
+                 act_cfg: dict = dict(type='ReLU6'),
                  norm_eval: bool = False,
                  with_cp: bool = False,
                  search_space: Optional[dict] = None,

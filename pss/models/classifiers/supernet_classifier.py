@@ -45,6 +45,13 @@ def divergence(teacher: Tensor, logits: Tensor, multi_label: bool) -> Tensor:
     return total / len(logits)
 
 
+def _check_features(layer: SlimmableLinear, args: Tuple[Tensor]) -> None:
+    """Raises ValueError if a layer at full width gets too few features."""
+    if args[0].shape[-1] != layer.in_features:
+        raise ValueError(f'in_channels={layer.in_features} in the config, '
+                         f'{args[0].shape[-1]} features at full width')
+
+
 def _make_linears_slimmable(part: Optional[nn.Module]) -> None:
     """Exchanges plain linear layers for ones that take narrow features."""
     for module in part.modules() if part is not None else ():
@@ -101,22 +108,34 @@ class SupernetClassifier(ImageClassifier):
                 'there is no teacher for the other subnets; legal are heads '
                 "that keep the loss of mmpretrain's ClsHead or "
                 'MultiLabelClsHead')
-        active = self.active_subnet
         smallest = self.search_space.smallest
-        self.switch_to(smallest)
-        weight = next(self.parameters())
+        hooks = [module.register_forward_pre_hook(_check_features)
+                 for module in self.modules()
+                 if isinstance(module, SlimmableLinear)]
         try:
-            with evaluating(self):
-                self(weight.new_zeros(1, self.input_channels,
-                                      *2 * [smallest.resolution]))
+            # at full width first, where nothing may be cut off
+            self.switch_to(smallest)
+            for drive in self.backbone.drives:
+                drive.conv.active_out_channels = drive.conv.out_channels
+            self._dry_run()
+            for hook in hooks:
+                hook.remove()
+            self.switch_to(smallest)
+            self._dry_run()
         except (RuntimeError, ValueError) as error:
             neck = type(self.neck).__name__ if self.with_neck else 'no neck'
-            raise InputError(
-                f'neck and head: {neck} and {kind} cannot take the features of '
-                f'the smallest subnet ({str(error).splitlines()[0]})'
-            ) from None
+            raise InputError(f'neck and head: {neck} and {kind} cannot take '
+                             "the backbone's features "
+                             f'({str(error).splitlines()[0]})') from None
         finally:
-            self.switch_to(active)
+            self.switch_to(self.search_space.largest)
+
+    def _dry_run(self) -> None:
+        """One blank image through the network as it is."""
+        weight = next(self.parameters())
+        size = self.active_subnet.resolution
+        with evaluating(self):
+            self(weight.new_zeros(1, self.input_channels, size, size))
 
     @property
     def search_space(self) -> SearchSpace:

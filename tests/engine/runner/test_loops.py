@@ -106,8 +106,8 @@ def test_every_image_is_loaded_once(trained, monkeypatch):
         BaseDataset, 'prepare_data',
         lambda self, i: (loaded.append((id(self), i)), prepare(self, i))[1])
     runner, _ = test_loop(trained)
-    # 12 held out of 120; 30 test images; 2 batches of 18 for calibration
-    assert len(loaded) == 12 + 30 + 36
+    # 10 held out of 120; 30 test images; 2 batches of 18 for calibration
+    assert len(loaded) == 10 + 30 + 36
     assert len(set(loaded)) == len(loaded)
 
 
@@ -122,7 +122,7 @@ def test_held_out_images_are_never_trained_on(tiny_config):
         sets.append({dataset.get_data_info(i)['img'].tobytes()
                      for i in range(len(dataset))})
     trained_on, validation, selection, calibration = sets
-    assert len(trained_on) == 108 and len(validation) == 12
+    assert len(trained_on) == 110 and len(validation) == 10
     assert not trained_on & validation
     assert validation == selection and trained_on == calibration
 
