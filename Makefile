@@ -37,7 +37,13 @@ lint: install
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
+
+# half an hour on two CPU cores; see README, "Measured"
+benchmarks: install
+	$(BIN)/python benchmarks/sampling.py
+	$(BIN)/python benchmarks/evaluation.py
+	$(BIN)/python benchmarks/train_iteration.py
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache

@@ -143,3 +143,87 @@ def test_one_subnet_in_a_level(imagenet_flops):
         budget, np.random.default_rng(0), 3)
     space = imagenet_flops.space
     assert space.decode(drawn) == [space.largest] * 3
+
+
+@pytest.fixture(scope='module')
+def mbv1_flops():
+    """The cost table of MobileNetV1's ImageNet space, 4e15 subnets."""
+    from pss.apis import init_model
+    from pss.resources import flops_table
+
+    from ..conftest import ROOT
+    return flops_table(init_model(ROOT / 'configs' / 'pss_mbv1_imagenet.py'))
+
+
+@pytest.mark.parametrize('level', [250, 330])
+def test_large_spaces_against_rejection_sampling(mbv1_flops, level):
+    """Oracle: draws from the prior of which those inside the level are kept.
+    Two-sample chi-square of the resolution, of every width, and of pairs of
+    resolution and width."""
+    space = mbv1_flops.space
+    rng = np.random.default_rng(level)
+    prior = space.random(rng, 1_500_000)
+    cost = mbv1_flops(prior)
+    kept = prior[(cost >= level - 5) & (cost < level + 5)]
+    assert len(kept) > 20_000
+    budget = Budget('flops', level, 10)
+    drawn = ConditionalSampler(mbv1_flops, [budget]).draw(
+        budget, rng, 100_000)
+    for column in range(15):
+        keys = [codes[:, 0] * 100 + (codes[:, column] if column else 0)
+                for codes in (kept, drawn)]
+        size = max(k.max() for k in keys) + 1
+        a, b = (np.bincount(k, minlength=size) for k in keys)
+        some = (a + b) > 20
+        a, b = a[some], b[some]
+        scale = np.sqrt(len(drawn) / len(kept))
+        statistic = ((a * scale - b / scale) ** 2 / (a + b)).sum()
+        assert p_value_bound(statistic, some.sum() - 1) < 4
+
+
+def test_every_published_level_of_mobilenet_v1(mbv1_flops):
+    """Oracle: 45 pools from 120 to 560 MFLOPs, each draw inside its level;
+    published smallest and largest."""
+    budgets = budgets_of('flops', 120, 560, 10)
+    assert len(budgets) == 45
+    sampler = ConditionalSampler(mbv1_flops, budgets)
+    for budget in budgets:
+        cost = mbv1_flops(sampler.draw(budget, np.random.default_rng(0), 500))
+        assert ((cost >= budget.low) & (cost < budget.high)).all()
+    low, high = cost_range(mbv1_flops)
+    assert (low.min(), high.max()) == pytest.approx((106.78272, 568.790528))
+
+
+def test_a_reduced_mobilenet_v1_against_exact_counting():
+    """Oracle: chi-square against the enumeration of a space of 14 widths with
+    one to four choices each and two resolutions."""
+    from pss.models import SupernetClassifier
+    from pss.resources import flops_table
+
+    from ..conftest import classifier_config
+    config = classifier_config(
+        type='pss.SlimmableMobileNetV1',
+        search_space=dict(multipliers=(0.9, 1.0), divisor=32,
+                          resolutions=[96, 128]))
+    config['head']['in_channels'] = 1024
+    config.pop('type')
+    cost = flops_table(SupernetClassifier(**config))
+    assert 10_000 < cost.space.size < 2e6
+    codes = cost.space.enumerate()
+    values = cost(codes)
+    prior = prior_of(cost.space, codes)
+    budget = Budget('flops', float(np.quantile(values, 0.3)), 4.)
+    inside = (values >= budget.low) & (values < budget.high)
+    order = np.argsort(values[inside], kind='stable')
+    members, weight = codes[inside][order], prior[inside][order]
+    drawn = ConditionalSampler(cost, [budget]).draw(
+        budget, np.random.default_rng(0), 100_000)
+    place = {k: i for i, k in enumerate(keys_of(cost.space, members).tolist())}
+    found = [place[k] for k in keys_of(cost.space, drawn).tolist()]
+    counts = np.bincount(found, minlength=len(members))
+    groups = (weight.cumsum() / weight.sum() * 500).astype(int)
+    expected = np.bincount(groups, weight) / weight.sum() * len(drawn)
+    observed = np.bincount(groups, counts)
+    some = expected > 5
+    statistic = ((observed - expected) ** 2)[some] / expected[some]
+    assert p_value_bound(statistic.sum(), some.sum() - 1) < 4
