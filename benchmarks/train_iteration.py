@@ -15,7 +15,7 @@ import torch
 from mmpretrain.structures import DataSample
 from torch.nn import functional
 
-from pss.apis import init_model, load_config
+from pss.apis import init_model, load_config, model_config
 from pss.deploy import extract, extracted_config
 from pss.engine import PSSSamplerHook, SandwichOptimWrapper
 from pss.models.classifiers.supernet_classifier import divergence
@@ -61,7 +61,8 @@ def measure(path, args):
 
     plain = []
     for _, subnet in plan:
-        plain_config = extracted_config(config.model, model, subnet)
+        plain_config = extracted_config(model_config(config), model,
+                                        subnet)
         plain.append(extract(model, plain_config, subnet).to(args.device))
     size = model.search_space.largest.resolution
     images = torch.randn(args.batch_size, 3, size, size, device=args.device)
@@ -72,7 +73,6 @@ def measure(path, args):
         network.train()
     wrapper = SandwichOptimWrapper(sgd(model))
     wrapper.plan = plan
-    model.data_preprocessor.batch_augments = None
     optimizer = sgd(plain[0])
 
     def supernet_iteration():
@@ -80,8 +80,7 @@ def measure(path, args):
                          wrapper)
 
     def plain_iteration():
-        inputs = (images - model.data_preprocessor.mean
-                  ) / model.data_preprocessor.std
+        inputs = model.data_preprocessor(dict(inputs=images), True)['inputs']
         teacher = None
         for network in plain:
             logits = network(inputs)

@@ -13,10 +13,11 @@ from .cli import (
                          run,
                          verify_config,
 )
-from .model import calibration_images, init_model, load_config
+from .model import calibration_images, init_model, load_config, model_config
 
 __all__ = [
     'add_arguments', 'calibration_images', 'check_checkpoint', 'init_model',
-    'join_processes', 'load_config', 'merge_arguments', 'read_checkpoint',
-    'read_checkpoint_data', 'run', 'save_checkpoint', 'verify_config'
+    'join_processes', 'load_config', 'merge_arguments', 'model_config',
+    'read_checkpoint', 'read_checkpoint_data', 'run', 'save_checkpoint',
+    'verify_config'
 ]

@@ -1,5 +1,6 @@
 """From a config to a model."""
 
+import copy
 import logging
 from contextlib import contextmanager
 from itertools import islice
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Iterator, Optional, Union
 
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
@@ -34,6 +35,14 @@ def load_config(config: FilePath) -> Config:
     except (SyntaxError, OSError, KeyError, TypeError, ImportError, NameError,
             ValueError) as error:
         raise InputError(f'config {config}: {error}') from None
+
+
+def model_config(config: Config) -> ConfigDict:
+    """The model's part of a config, preprocessing included as Runner does."""
+    model = copy.deepcopy(config.model)
+    if config.get('data_preprocessor') is not None:
+        model.setdefault('data_preprocessor', config.data_preprocessor)
+    return model
 
 
 def calibration_images(config: Config, model: nn.Module) -> Iterator[Tensor]:
@@ -88,7 +97,7 @@ def init_model(config: Union[FilePath, Config],
     check_config(config)
     scope = config.get('default_scope', 'mmpretrain')
     with DefaultScope.overwrite_default_scope(scope):
-        model = registry.MODELS.build(config.model)
+        model = registry.MODELS.build(model_config(config))
     if checkpoint is None:
         with _quiet():
             model.init_weights()

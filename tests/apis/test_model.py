@@ -15,6 +15,14 @@ def test_init_model(root, capsys):
     assert 'Initialized' not in capsys.readouterr().out
 
 
+def test_preprocessing_is_the_configs(root):
+    """Oracle: ImageNet's mean and standard deviation, by hand."""
+    model = init_model(root / 'configs' / 'pss_mbv2_imagenet.py')
+    image = torch.full((1, 3, 4, 4), 100, dtype=torch.uint8)
+    found = model.data_preprocessor(dict(inputs=image))['inputs'][0, 0, 0, 0]
+    assert found.item() == pytest.approx((100 - 123.675) / 58.395, rel=1e-5)
+
+
 def test_checkpoint_round_trip(root, tmp_path):
     """Oracle: the weights that were saved."""
     config = load_config(root / 'configs' / 'pss_mbv2_fashion_mnist.py')

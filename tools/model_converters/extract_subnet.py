@@ -14,6 +14,7 @@ from pss.apis import (
     calibration_images,
     init_model,
     load_config,
+    model_config,
     run,
     save_checkpoint,
 )
@@ -55,7 +56,7 @@ def main():
     elif subnet != model.search_space.largest:
         print("The running statistics are the largest subnet's; --calibrate "
               'computes those of this one.')
-    plain_config = extracted_config(config.model, model, subnet)
+    plain_config = extracted_config(model_config(config), model, subnet)
     plain = extract(model, plain_config, subnet, statistics)
     print(f'largest difference of logits on random images: '
           f'{difference(model, plain, subnet, statistics):.3g}')
