@@ -1,6 +1,6 @@
-# make demo: trains, selects and evaluates on Fashion-MNIST (about 10 minutes)
+# make demo: trains, selects and evaluates on Fashion-MNIST (10 to 13 minutes)
 # make test: style, import contracts and tests
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DEMO := work_dirs/demo
 CONFIG := configs/pss_mbv2_fashion_mnist.py
@@ -39,7 +39,7 @@ lint: install
 test: lint
 	$(BIN)/python -m pytest -n 2
 
-# half an hour on two CPU cores; see README, "Measured"
+# five minutes on two CPU cores; see README, "Measured"
 benchmarks: install
 	$(BIN)/python benchmarks/sampling.py
 	$(BIN)/python benchmarks/evaluation.py
