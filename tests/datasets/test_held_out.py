@@ -31,6 +31,12 @@ def test_small_sets_have_one_image_held_out(tiny_fashion_mnist):
     assert len(split(tiny_fashion_mnist, every=500, held_out=False)) == 119
 
 
+def test_missing_files(tmp_path):
+    """Oracle: the dataset and its folder in the message."""
+    with pytest.raises(InputError, match=f'FashionMNIST in .*{tmp_path}'):
+        split(tmp_path, every=2, held_out=True)
+
+
 @pytest.mark.parametrize('every', [1, 2.5, True])
 def test_bad_shares(tiny_fashion_mnist, every):
     """Oracle: the field stands in the message."""

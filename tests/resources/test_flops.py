@@ -3,11 +3,12 @@ import pytest
 import torch
 from torch.nn import functional
 
+from pss.apis import init_model
 from pss.registry import MODELS
 from pss.resources import count_macs, flops_table
 from pss.structures import Subnet
 
-from ..conftest import classifier_config
+from ..conftest import ROOT, classifier_config
 
 
 def test_equals_the_published_costs(imagenet_flops, reference_costs):
@@ -16,6 +17,17 @@ def test_equals_the_published_costs(imagenet_flops, reference_costs):
     codes = imagenet_flops.space.encode(
         [Subnet(row['resolution'], tuple(row['widths'])) for row in rows])
     assert imagenet_flops(codes).tolist() == [row['mflops'] for row in rows]
+
+
+def test_mobilenet_v1_equals_the_published_costs(reference_costs):
+    """Oracle: the published program's MFLOPs of 64 subnets, exactly."""
+    flops = flops_table(init_model(ROOT / 'configs' / 'pss_mbv1_imagenet.py'))
+    rows = reference_costs['mobilenet_v1']
+    space = flops.space
+    codes = space.encode([space.smallest, space.largest, *(
+        Subnet(row['resolution'], tuple(row['widths'])) for row in rows)])
+    assert flops(codes).tolist() == [106.78272, 568.790528, *(
+        row['mflops'] for row in rows)]
 
 
 def test_ends_of_the_space(imagenet_flops):
@@ -33,17 +45,28 @@ def test_equals_fvcore_on_random_subnets(imagenet_model, imagenet_flops):
     assert imagenet_flops.total(codes).tolist() == counted
 
 
-@pytest.mark.parametrize('backbone', [
-    dict(widen_factor=0.5),
-    dict(strides=(1, 1, 1, 2, 1, 2, 1, 1)),
-    dict(widen_factor=1.4, strides=(2, 1, 1, 2, 2, 1, 2, 1)),
+RESNET = 'pss.SlimmableResNet'
+
+
+@pytest.mark.parametrize('channels, backbone', [
+    (1280, dict(widen_factor=0.5)),
+    (1280, dict(strides=(1, 1, 1, 2, 1, 2, 1, 1))),
+    (1792, dict(widen_factor=1.4, strides=(2, 1, 1, 2, 2, 1, 2, 1))),
+    (1280, dict(search_space=dict(unit='block'))),
+    (1280, dict(search_space=dict(multipliers=(0.4, 0.9), divisor=4))),
+    (1024, dict(type='pss.SlimmableMobileNetV1')),
+    (2048, dict(type=RESNET, depth=50)),
+    (512, dict(type=RESNET, depth=18)),
+    (512, dict(type=RESNET, depth=34)),
+    (2048, dict(type=RESNET, depth=101, deep_stem=True, avg_down=True)),
+    (2048, dict(type=RESNET, depth=50, style='caffe')),
 ])
-def test_equals_fvcore_on_other_networks(backbone):
-    """Oracle: fvcore, for other widths, strides and odd resolutions."""
-    config = classifier_config(
-        **backbone, search_space=dict(resolutions=[17, 24, 30]))
-    config['head']['in_channels'] = 1280 if backbone.get(
-        'widen_factor', 1) <= 1 else int(1280 * backbone['widen_factor'])
+def test_equals_fvcore_on_other_networks(channels, backbone):
+    """Oracle: fvcore, for other networks, spaces, and odd resolutions."""
+    backbone = dict(backbone)
+    space = dict(backbone.pop('search_space', {}), resolutions=[33, 48, 62])
+    config = classifier_config(**backbone, search_space=space)
+    config['head']['in_channels'] = channels
     model = MODELS.build(config)
     table = flops_table(model)
     codes = table.space.random(np.random.default_rng(1), 5)

@@ -92,22 +92,25 @@ class SubnetLoop(BaseLoop):
     @torch.no_grad()
     def evaluate(self, statistics: Dict[Subnet, Statistics],
                  dataloader: DataLoader,
-                 what: str) -> Dict[Subnet, Dict[str, float]]:
+                 what: str,
+                 hooks: bool = True) -> Dict[Subnet, Dict[str, float]]:
         """The metrics of subnets.
 
         Args:
             statistics: subnets and their batch-norm statistics.
             dataloader: the images.
             what: is evaluated on, for the log.
+            hooks: whether the runner's hooks see the batches, with the
+                predictions of the last subnet.
         """
         model = self.model
         model.eval()
         evaluators = {s: copy.deepcopy(self.evaluator) for s in statistics}
         what = f'Evaluating {len(statistics)} subnets on {what}'
-        mode = self.mode
+        call_hook = self.runner.call_hook if hooks else _no_hook
         for i, batch in enumerate(logged(dataloader, len(dataloader), what)):
-            self.runner.call_hook(
-                f'before_{mode}_iter', batch_idx=i, data_batch=batch)
+            call_hook(
+                f'before_{self.mode}_iter', batch_idx=i, data_batch=batch)
             data = model.data_preprocessor(batch, False)
             outputs: List = []
             for subnet, values in statistics.items():
@@ -115,8 +118,8 @@ class SubnetLoop(BaseLoop):
                 with autocast(enabled=self.fp16):
                     outputs = model(**data, mode='predict')
                 evaluators[subnet].process(outputs, batch)
-            self.runner.call_hook(
-                f'after_{mode}_iter',
+            call_hook(
+                f'after_{self.mode}_iter',
                 batch_idx=i,
                 data_batch=batch,
                 outputs=outputs)
@@ -211,7 +214,7 @@ class SubnetTestLoop(SubnetLoop):
 
         held_out = self.evaluate(
             {s: statistics[s] for s in dict.fromkeys(ends + chosen)},
-            self.selection_dataloader, 'held-out images')
+            self.selection_dataloader, 'held-out images', hooks=False)
         kept = [self._keep(pool, best, held_out)
                 for pool, best in candidates.items()]
         tested = self.evaluate(
@@ -261,6 +264,10 @@ class SubnetTestLoop(SubnetLoop):
         subnet, score = max(
             best, key=lambda e: self.row(e[0], held_out[e[0]])['top1'])
         return pool, subnet, score
+
+
+def _no_hook(name: str, **kwargs) -> None:
+    """Stands in for the runner's hooks."""
 
 
 @contextmanager
