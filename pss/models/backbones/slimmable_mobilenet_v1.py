@@ -59,7 +59,7 @@ class SlimmableMobileNetV1(BaseBackbone):
             alone, -1 fixes none.
         conv_cfg, norm_cfg, act_cfg: configs of the layers; types of
             convolutions and norms are exchanged for their slimmable
-            counterparts.
+            counterparts. The published network activates with ReLU6.
         norm_eval: whether batch norms stay in evaluation mode in training.
         with_cp: whether to compute activations again in the backward pass, to
             save memory.

@@ -13,7 +13,7 @@ def plain_mobilenet(widths):
     def conv(c_in, c_out, kernel, stride, groups=1):
         return [nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2,
                           groups=groups, bias=False),
-                nn.BatchNorm2d(c_out), nn.ReLU()]
+                nn.BatchNorm2d(c_out), nn.ReLU6()]
 
     layers = conv(3, widths[0], 3, 2)
     strides = [1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1]
