@@ -74,9 +74,11 @@ def main():
     if runner.rank == 0:
         write_results(results, out)
         write_csv(results, out.with_suffix('.csv'))
-        plot_results({out.stem: results}, out.with_suffix('.png'))
-        print(f'\nResults: {out}, {out.with_suffix(".csv").name} and '
-              f'{out.with_suffix(".png").name} beside it\n')
+        plot = out.with_suffix('.png')
+        if 'top1' in results['largest']:
+            plot_results({out.stem: results}, plot)
+        print(f'\nResults: {out}, and {out.with_suffix(".csv").name} and '
+              f'{plot.name} beside it\n')
         print(results_table(results))
 
 

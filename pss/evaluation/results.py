@@ -39,8 +39,13 @@ def results_table(results: Results) -> str:
                'mflops': 'MFLOPs', 'held_out_top1': 'held-out top-1',
                'top1': 'test top-1'}
     rows = rows_of(results)
+    # other metrics than top-1 go by the evaluator's names
+    columns.update({c: c for row in rows for c, value in row.items()
+                    if isinstance(value, float) and c not in columns
+                    and c not in ('level', 'score')})
     shown = [c for c in columns if any(c in row for row in rows)]
-    formats = {'mflops': '.3f', 'top1': '.2f', 'held_out_top1': '.2f'}
+    formats = dict.fromkeys(columns, '.2f')
+    formats['mflops'] = '.3f'
     return tabulate([[row.get(c) for c in shown] for row in rows],
                     headers=[columns[c] for c in shown],
                     floatfmt=[formats.get(c, '') for c in shown],

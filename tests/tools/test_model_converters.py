@@ -11,7 +11,7 @@ from pss.apis import init_model
 from pss.structures import Subnet
 
 from ..conftest import FIXTURES, ROOT
-from .test_tools import call  # noqa: F401 (a fixture)
+from .test_tools import call, options  # noqa: F401 (a fixture)
 
 CONFIGS = {'mobilenet_v1': ROOT / 'configs' / 'pss_mbv1_imagenet.py',
            'mobilenet_v2': ROOT / 'configs' / 'pss_mbv2_imagenet.py'}
@@ -72,6 +72,25 @@ def test_logits_equal_the_published_ones(call, published, reference,  # noqa: F8
             assert entry in pools[level]
             found += 1
     assert found == sum(map(len, pools.values())) > 50
+
+
+def test_the_best_of_published_pools_are_tested(call, published,  # noqa: F811
+                                                tiny_imagenet, tmp_path):
+    """Oracle: the best score of each pool of the published checkpoint."""
+    arch, source = published
+    convert(call, arch, source, tmp_path / 'ours.pth')
+    code, out = call('test.py', CONFIGS[arch], tmp_path / 'ours.pth',
+                     '--work-dir', tmp_path, *options(tiny_imagenet, True, 5),
+                     'test_cfg.candidates=1')
+    assert code == 0, out[-2000:]
+    found = {row['level']: row['score'] for row in json.loads(
+        (tmp_path / 'results.json').read_text())['pools']}
+    pools = torch.load(source, weights_only=True)['arch_pools']['pools']
+    best = {level: max(entries.values())
+            for level, entries in pools['flops'].items()}
+    ends = {'mobilenet_v1': (110, 570), 'mobilenet_v2': (70, 300)}[arch]
+    assert found == {level: score for level, score in best.items()
+                     if level not in ends}
 
 
 def damaged(source, change, out):

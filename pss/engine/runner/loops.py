@@ -182,6 +182,8 @@ class SubnetTestLoop(SubnetLoop):
     Args:
         selection_dataloader: the held-out images.
         candidates: how many of a pool's subnets are tried, best scores first.
+        metric: the metric that the best is chosen by, as the evaluator names
+            it without its prefix; higher is better.
         *args, **kwargs: as for :class:`SubnetLoop`.
 
     Attributes:
@@ -194,8 +196,10 @@ class SubnetTestLoop(SubnetLoop):
                  *args,
                  selection_dataloader: Any,
                  candidates: int = 5,
+                 metric: str = 'top1',
                  **kwargs) -> None:
         super().__init__(*args, **kwargs)
+        self.metric = metric
         self.selection_dataloader = self._build(selection_dataloader)
         self.candidates = candidates
         self.results: Optional[Dict[str, Any]] = None
@@ -223,9 +227,9 @@ class SubnetTestLoop(SubnetLoop):
             self.dataloader, 'test images')
 
         def row(subnet):
-            return dict(
-                self.row(subnet, tested[subnet]),
-                held_out_top1=self.row(subnet, held_out[subnet])['top1'])
+            chosen_by = {f'held_out_{self.metric}':
+                         self._chosen_by(held_out[subnet])}
+            return dict(self.row(subnet, tested[subnet]), **chosen_by)
 
         self.results = dict(
             largest=row(space.largest),
@@ -262,8 +266,16 @@ class SubnetTestLoop(SubnetLoop):
               ) -> Tuple[SubnetPool, Subnet, float]:
         """A pool's best subnet on the held-out images, and its score."""
         subnet, score = max(
-            best, key=lambda e: self.row(e[0], held_out[e[0]])['top1'])
+            best, key=lambda e: self._chosen_by(held_out[e[0]]))
         return pool, subnet, score
+
+    def _chosen_by(self, metrics: Dict[str, float]) -> float:
+        """The metric that subnets are chosen by."""
+        values = {key.split('/')[-1]: float(v) for key, v in metrics.items()}
+        if self.metric not in values:
+            raise InputError(f'test_cfg.metric={self.metric!r} is not what the '
+                             f'evaluator gives: {sorted(values)}')
+        return values[self.metric]
 
 
 def _no_hook(name: str, **kwargs) -> None:

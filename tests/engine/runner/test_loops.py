@@ -150,3 +150,19 @@ def test_a_missing_sampler_hook_is_an_error(tiny_config):
     runner = Runner.from_cfg(tiny_config)
     with pytest.raises(InputError, match='pss.PSSSamplerHook'):
         runner.test()
+
+
+def test_other_metrics_of_mmpretrain(trained):
+    """Oracle: mmpretrain's precision of the largest subnet's predictions; a
+    metric that the evaluator does not give is named."""
+    trained.test_evaluator = dict(type='SingleLabelMetric',
+                                  items=('precision', 'f1-score'))
+    trained.test_cfg.metric = 'f1-score'
+    runner, metrics = test_loop(trained)
+    results = runner.test_loop.results
+    assert {'precision', 'f1-score', 'held_out_f1-score'} <= set(
+        results['largest'])
+    assert metrics['largest/f1-score'] == results['largest']['f1-score']
+    trained.test_cfg.metric = 'top1'
+    with pytest.raises(InputError, match="metric='top1'.*f1-score"):
+        test_loop(trained)
