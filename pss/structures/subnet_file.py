@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, List, Union
 
@@ -57,7 +58,10 @@ def write_json(value: Any, path: Union[str, Path]) -> None:
     if isinstance(value, list):
         text = '[' + ',\n '.join(map(json.dumps, value)) + ']\n'
     else:
-        text = json.dumps(value, indent=1) + '\n'
+        # lists of numbers, such as widths, on one line
+        text = re.sub(r'\[\s*(\d[\d,\s]*)\]',
+                      lambda found: f'[{" ".join(found[1].split())}]',
+                      json.dumps(value, indent=1)) + '\n'
     write_text(text, path)
 
 
