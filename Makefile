@@ -1,4 +1,4 @@
-# make demo: trains, selects and evaluates on Fashion-MNIST (10 to 13 minutes)
+# make demo: trains, selects and evaluates on Fashion-MNIST (about 12 minutes)
 # make test: style, import contracts and tests
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
