@@ -8,6 +8,7 @@ import torch
 from mmengine.model import is_model_wrapper
 from torch import nn
 
+from ..engine.hooks.pss_sampler_hook import STATE_KEY
 from ..errors import InputError
 
 FilePath = Union[str, Path]
@@ -107,7 +108,7 @@ def check_checkpoint(path: FilePath,
     if wrong:
         raise InputError(f'checkpoint {path}: not of this architecture '
                          f'({type(model).__name__}); {"; ".join(wrong)}')
-    if pools and 'pss_pools' not in checkpoint:
+    if pools and STATE_KEY not in checkpoint:
         raise InputError(f'checkpoint {path}: has no pools; it was not written '
                          'by training with pss.PSSSamplerHook')
     return checkpoint
