@@ -33,14 +33,12 @@ def read_checkpoint_data(path: FilePath) -> Any:
                 'trust it, keep its weights: torch.save({"state_dict": '
                 'torch.load(FILE)["state_dict"]}, OUT) under torch older than '
                 '2.6, and use OUT for load_from') from None
-        first = str(error).strip().splitlines()[0]
         raise InputError(f'checkpoint {path}: damaged, or holds more than '
-                         f'data ({first})') from None
+                         f'data ({_first_line(error)})') from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError,
             AttributeError, TypeError, IndexError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f'checkpoint {path}: truncated or damaged '
-                         f'({first})') from None
+                         f'({_first_line(error)})') from None
 
 
 def read_checkpoint(path: FilePath) -> Dict[str, Any]:
@@ -112,6 +110,11 @@ def check_checkpoint(path: FilePath,
         raise InputError(f'checkpoint {path}: has no pools; it was not written '
                          'by training with pss.PSSSamplerHook')
     return checkpoint
+
+
+def _first_line(error: Exception) -> str:
+    """What an error says, in one line; its type if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _shape(value: Any) -> Any:

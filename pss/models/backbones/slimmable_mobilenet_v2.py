@@ -35,9 +35,9 @@ class SlimmableInvertedResidual(InvertedResidual):
             out = self.conv(x)
             if not self.use_res_connect:
                 return out
-            shared = min(x.shape[1], out.shape[1])
             if out.shape[1] == x.shape[1]:
                 return x + out
+            shared = min(x.shape[1], out.shape[1])
             return torch.cat(
                 [x[:, :shared] + out[:, :shared], out[:, shared:]], dim=1)
 
