@@ -1,4 +1,4 @@
-"""The registries of the scope ``pss``, children of MMEngine's.
+"""The registries of the scope ``pss``, children of MMEngine's where it has one.
 
 Each names the module that fills it, which MMEngine imports when a config first
 asks for a ``pss.`` type.
@@ -42,9 +42,11 @@ OPTIM_WRAPPERS = Registry(
 METRICS = Registry(
     'metric', parent=MMENGINE_METRICS, scope='pss',
     locations=['pss.evaluation'])
+RESOURCES = Registry(
+    'resource', scope='pss', locations=['pss.resources'])
 
 _REGISTRIES = (MODELS, MODEL_WRAPPERS, DATASETS, HOOKS, LOOPS, OPTIM_WRAPPERS,
-               METRICS)
+               METRICS, RESOURCES)
 
 # What other parts of MMEngine put into the config of one of our types.
 _FRAMEWORK_KEYS = {'type', '_scope_', '_delete_'}

@@ -10,6 +10,7 @@ from .cli import (
                          add_arguments,
                          join_processes,
                          merge_arguments,
+                         merge_options,
                          run,
                          verify_config,
 )
@@ -17,7 +18,8 @@ from .model import calibration_images, init_model, load_config, model_config
 
 __all__ = [
     'add_arguments', 'calibration_images', 'check_checkpoint', 'init_model',
-    'join_processes', 'load_config', 'merge_arguments', 'model_config',
+    'join_processes', 'load_config', 'merge_arguments', 'merge_options',
+    'model_config',
     'read_checkpoint', 'read_checkpoint_data', 'run', 'save_checkpoint',
     'verify_config'
 ]

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Dict, Optional
 
 import torch
 from mmengine.config import Config, DictAction
@@ -68,11 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
     """Merges those arguments into a config, ``--cfg-options`` first."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    if args.cfg_options is not None:
-        try:
-            cfg.merge_from_dict(args.cfg_options)
-        except (TypeError, KeyError, IndexError) as error:
-            raise InputError(f'--cfg-options: {error}') from None
+    merge_options(cfg, args.cfg_options)
     cfg.launcher = args.launcher
     # work_dir is determined in this priority: CLI > config > file name
     if args.work_dir is not None:
@@ -83,6 +79,18 @@ def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
         if cfg.get(name) is not None:
             pin_memory = not args.no_pin_memory and torch.cuda.is_available()
             cfg[name].setdefault('pin_memory', pin_memory)
+
+
+def merge_options(cfg: Config, options: Optional[Dict[str, Any]]) -> None:
+    """Merges ``--cfg-options`` into a config.
+
+    Raises:
+        InputError: if an option does not fit.
+    """
+    try:
+        cfg.merge_from_dict(options or {})
+    except (TypeError, KeyError, IndexError) as error:
+        raise InputError(f'--cfg-options: {error}') from None
 
 
 def join_processes(cfg: Config) -> None:

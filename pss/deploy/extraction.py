@@ -13,6 +13,7 @@ from ..models.classifiers.supernet_classifier import (
 )
 from ..models.narrowing import narrow
 from ..registry import MODELS
+from ..resources.layers import blank
 from ..structures import Subnet
 
 # The classes that compute the same as a backbone of ours at full width.
@@ -73,7 +74,7 @@ def extract(model: SupernetClassifier, config: Dict[str, Any], subnet: Subnet,
     """
     narrowed = copy.deepcopy(model)
     narrowed.switch_to(subnet, statistics)
-    narrow(narrowed, subnet.resolution)
+    narrow(narrowed, blank(narrowed, subnet.resolution))
     state = narrowed.state_dict()
     if 'in_channels' in config['head']:
         config['head']['in_channels'] = _features(narrowed)

@@ -68,9 +68,7 @@ def _blank(model: SupernetClassifier, subnet: Subnet) -> Statistics:
         for name, norm in model.norms.items()
     ]
     model.switch_to(subnet)
-    weight = next(model.parameters())
-    model.extract_feat(
-        weight.new_zeros(1, model.input_channels, *2 * [subnet.resolution]))
+    model.extract_feat(blank(model, subnet.resolution))
     for hook in hooks:
         hook.remove()
     return blank

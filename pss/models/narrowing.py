@@ -2,7 +2,6 @@
 
 from typing import Dict, Tuple, Type
 
-import torch
 from torch import Tensor, nn
 
 from ..resources.fvcore_counter import evaluating
@@ -14,15 +13,15 @@ from .layers import (
 )
 
 
-def narrow(model: nn.Module, resolution: int) -> None:
+def narrow(model: nn.Module, images: Tensor) -> None:
     """Replaces slimmable layers by plain ones of the active subnet's widths.
 
     In place: the weights that the subnet does not use are gone. Plain batch
     norms take the statistics that are in use.
 
     Args:
-        model: called with images of ``model.input_channels`` channels.
-        resolution: of the active subnet, in pixels.
+        model: what holds slimmable layers; itself it is none.
+        images: what it is called with, to see the layers' sizes.
     """
     channels: Dict[str, Tuple[int, int]] = {}
 
@@ -37,9 +36,7 @@ def narrow(model: nn.Module, resolution: int) -> None:
     ]
     try:
         with evaluating(model):
-            device = next(model.parameters()).device
-            model(torch.zeros(1, model.input_channels, resolution, resolution,
-                              device=device))
+            model(images)
     finally:
         for hook in hooks:
             hook.remove()

@@ -1,6 +1,14 @@
 """What subnets cost: counted by fvcore, looked up in tables."""
 
-from .flops import flops_table
+from .blocks import Block, BlockKey, reachable_blocks
+from .flops import Flops, flops_table
 from .fvcore_counter import count_macs, macs_by_module
+from .latency import Latency, LatencyTable, Timing
+from .parameters import Parameters
+from .peak_memory import PeakMemory
 
-__all__ = ['count_macs', 'flops_table', 'macs_by_module']
+__all__ = [
+    'Block', 'BlockKey', 'Flops', 'Latency', 'LatencyTable', 'Parameters',
+    'PeakMemory', 'Timing', 'count_macs', 'flops_table', 'macs_by_module',
+    'reachable_blocks'
+]

@@ -1,12 +1,12 @@
 """Drawing subnets conditioned on a resource level, exactly."""
 
-from typing import Dict, List
+from typing import Callable, Dict, List, Tuple
 
 import numpy as np
 
 from ..errors import InputError
 from ..structures import Budget, CostTable
-from .tilted_prior import TiltedPrior, cost_range
+from .factor_graph import FactorGraph, cost_range, tilted_prior, truncated_prior
 
 # A level counts as reached if one of this many tilted draws falls into it.
 MAX_PROPOSALS = 1 << 20
@@ -15,17 +15,25 @@ MAX_PROPOSALS = 1 << 20
 _STRENGTHS = np.concatenate([[0.], np.geomspace(0.25, 2000., 40)])
 _STRENGTHS = np.concatenate([-_STRENGTHS[:0:-1], _STRENGTHS])
 
+# Draws subnets of one level: codes ``(num, 1 + K)`` of a number of them.
+Draw = Callable[[np.random.Generator, int], np.ndarray]
+
 
 class ConditionalSampler:
     """Draws from a space's prior, conditioned on the cost's level.
 
-    Rejection sampling from a tilted prior. Inside a level the weight ``prior /
-    proposal`` is ``exp(rate * cost)``, which is largest at one end of it; so
-    draws inside are kept with probability ``exp(rate * (cost - end))``. For
-    every resolution the rate is the one that makes the level likeliest (the
-    Chernoff bound), and resolutions are proposed in proportion to that bound:
-    then the kept draws have exactly the conditional distribution, resolutions
-    included, and a good part of all draws is kept even for the rarest levels.
+    **A cost that is a sum**: rejection sampling from a tilted prior. Inside a
+    level the weight ``prior / proposal`` is ``exp(rate * cost)``, which is
+    largest at one end of it; so draws inside are kept with probability
+    ``exp(rate * (cost - end))``. For every resolution the rate is the one that
+    makes the level likeliest (the Chernoff bound), and resolutions are proposed
+    in proportion to that bound: then the kept draws have exactly the
+    conditional distribution, resolutions included, and a good part of all draws
+    is kept even for the rarest levels.
+
+    **A cost that is a maximum**: the level is the union of disjoint events, one
+    for each table: it is the first to reach the level, those before it stay
+    below, those after it do not exceed it. Each is drawn from directly.
 
     Args:
         cost: what subnets cost.
@@ -37,45 +45,114 @@ class ConditionalSampler:
     """
 
     def __init__(self, cost: CostTable, budgets: List[Budget]) -> None:
-        self.cost = cost
-        self._cheapest, self._dearest = cost_range(cost)
+        self._range = cost_range(cost)
+        proposals = _Tilts(cost, self._range) if cost.combine == 'sum' \
+            else _Peaks(cost)
+        self._draws: Dict[Budget, Draw] = {}
+        cheapest, dearest = self._range
+        for budget in budgets:
+            reached = (dearest >= budget.low) & (cheapest < budget.high)
+            try:
+                if not reached.any():
+                    raise Unreachable
+                self._draws[budget] = proposals.draw_of(budget)
+            except Unreachable:
+                raise InputError(
+                    f'level={budget.level:g} of {budget.resource!r}: no subnet '
+                    f'costs between {budget.low:g} and {budget.high:g}; the '
+                    f'space reaches {cheapest.min():g} to {dearest.max():g}'
+                ) from None
+
+    def draw(self, budget: Budget, rng: np.random.Generator,
+             num: int = 1) -> np.ndarray:
+        """Codes of ``num`` subnets of a level, ``(num, 1 + K)``."""
+        return self._draws[budget](rng, num)
+
+
+class Unreachable(Exception):
+    """No subnet is in a level."""
+
+
+class _Tilts:
+    """Tilted priors of a cost that is a sum, one for each level."""
+
+    def __init__(self, cost: CostTable,
+                 ends: Tuple[np.ndarray, np.ndarray]) -> None:
+        self._cost = cost
+        self._cheapest, self._dearest = ends
         spread = max(float(self._dearest.max() - self._cheapest.min()), 1e-9)
         resolutions = len(cost.space.resolutions)
         self._rates = _STRENGTHS / spread
         # (strengths, resolutions)
         self._log_normalisers = np.stack([
-            TiltedPrior(cost, np.full(resolutions, rate)).log_normaliser
+            tilted_prior(cost, np.full(resolutions, rate)).log_normaliser
             for rate in self._rates])
-        self._proposals: Dict[Budget, _Proposal] = {
-            budget: self._proposal(budget) for budget in budgets}
 
-    def _proposal(self, budget: Budget) -> '_Proposal':
+    def draw_of(self, budget: Budget) -> Draw:
+        """Draws from a level."""
         reached = (self._dearest >= budget.low) & (self._cheapest < budget.high)
-        if reached.any():
-            # the dearest and the cheapest cost that a subnet of the level has
-            high = np.minimum(budget.high, self._dearest)
-            low = np.maximum(budget.low, self._cheapest)
-            rates = self._rates[:, None]
-            ends = np.where(rates > 0, high, low)
-            log_bounds = self._log_normalisers + rates * ends
-            best = log_bounds.argmin(0)
-            columns = np.arange(len(best))
-            log_weights = np.where(reached, log_bounds[best, columns], -np.inf)
-            log_weights += np.log(self.cost.space.priors[0])
-            proposal = _Proposal(
-                self.cost, budget, self._rates[best], ends[best, columns],
-                np.exp(log_weights - log_weights.max()))
-            if proposal.is_reached():
-                return proposal
-        raise InputError(
-            f'level={budget.level:g} of {budget.resource!r}: no subnet costs '
-            f'between {budget.low:g} and {budget.high:g}; the space reaches '
-            f'{self._cheapest.min():g} to {self._dearest.max():g}')
+        # the dearest and the cheapest cost that a subnet of the level has
+        high = np.minimum(budget.high, self._dearest)
+        low = np.maximum(budget.low, self._cheapest)
+        rates = self._rates[:, None]
+        ends = np.where(rates > 0, high, low)
+        log_bounds = self._log_normalisers + rates * ends
+        best = log_bounds.argmin(0)
+        columns = np.arange(len(best))
+        log_weights = np.where(reached, log_bounds[best, columns], -np.inf)
+        log_weights += np.log(self._cost.space.priors[0])
+        proposal = _Proposal(
+            self._cost, budget, self._rates[best], ends[best, columns],
+            np.exp(log_weights - log_weights.max()))
+        if not proposal.is_reached():
+            raise Unreachable
+        return proposal.draw
 
-    def draw(self, budget: Budget, rng: np.random.Generator,
-             num: int = 1) -> np.ndarray:
-        """Codes of ``num`` subnets of a level, ``(num, 1 + K)``."""
-        return self._proposals[budget].draw(rng, num)
+
+class _Peaks:
+    """Truncated priors of a cost that is a maximum."""
+
+    def __init__(self, cost: CostTable) -> None:
+        self._cost = cost
+
+    def draw_of(self, budget: Budget) -> Draw:
+        """Draws from a level."""
+        below, inside = (-np.inf, budget.low), (budget.low, budget.high)
+        up_to = (-np.inf, budget.high)
+        num = len(self._cost.tables)
+        events = [
+            truncated_prior(self._cost, [below] * first + [inside]
+                            + [up_to] * (num - first - 1))
+            for first in range(num)]
+        # (events, resolutions)
+        weights = np.exp([event.log_normaliser for event in events]) \
+            * self._cost.space.priors[0]
+        possible = weights.sum(1) > 0
+        if not possible.any():
+            raise Unreachable
+        events = [e for e, keep in zip(events, possible) if keep]
+        return _Mixture(events, weights[possible]).draw
+
+
+class _Mixture:
+    """Disjoint events, and how likely each is at each resolution."""
+
+    def __init__(self, events: List[FactorGraph],
+                 weights: np.ndarray) -> None:
+        self._events = events
+        self._resolutions = weights.shape[1]
+        self._steps = (weights / weights.sum()).ravel().cumsum()
+        self._last = np.flatnonzero(weights.ravel())[-1]
+
+    def draw(self, rng: np.random.Generator, num: int) -> np.ndarray:
+        cells = self._steps.searchsorted(rng.random(num), 'right')
+        which, resolutions = np.divmod(np.minimum(cells, self._last),
+                                       self._resolutions)
+        codes = np.empty((num, 1 + self._events[0].num_widths), np.int64)
+        for i in np.unique(which):
+            mine = which == i
+            codes[mine] = self._events[i].draw(rng, resolutions[mine])
+        return codes
 
 
 class _Proposal:
@@ -88,7 +165,7 @@ class _Proposal:
         self._rates = rates
         self._ends = ends
         self._resolutions = (weights / weights.sum()).cumsum()
-        self._prior = TiltedPrior(cost, rates)
+        self._prior = tilted_prior(cost, rates)
         self._share = 1.  # of the proposals that are kept
 
     def is_reached(self) -> bool:

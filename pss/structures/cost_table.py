@@ -1,19 +1,24 @@
-"""A cost that is a sum of tables, each over few widths."""
+"""A cost that is looked up in tables, each over few widths."""
 
 from dataclasses import dataclass
-from typing import Tuple
+from functools import cached_property
+from typing import Dict, Iterable, List, Optional, Tuple
 
 import numpy as np
 
 from .search_space import SearchSpace
+
+Scope = Tuple[int, ...]
+# How the entries of a subnet are combined into its cost.
+COMBINE = {'sum': np.add, 'max': np.maximum}
 
 
 @dataclass(frozen=True)
 class CostTable:
     """What subnets cost in one resource, thousands at a time.
 
-    The cost of a subnet is the sum of one entry of each table. A table depends
-    on the resolution and on a few widths, its *scope*: the channels going into
+    The cost of a subnet combines one entry of each table. A table depends on
+    the resolution and on a few widths, its *scope*: the channels going into
     and out of a convolution, say. Summing is integer arithmetic where the
     tables are integers.
 
@@ -24,11 +29,25 @@ class CostTable:
             the scope's first width, choices of its second, ...)``.
         scale: how many of the tables' units make one of the resource's
             (tables in multiply-adds, resource in MFLOPs: 1,000,000).
+        combine: ``sum`` of the entries (work, time), or their ``max`` (peaks).
     """
     space: SearchSpace
-    scopes: Tuple[Tuple[int, ...], ...]
+    scopes: Tuple[Scope, ...]
     tables: Tuple[np.ndarray, ...]
-    scale: int = 1
+    scale: float = 1
+    combine: str = 'sum'
+
+    @classmethod
+    def merge(cls, space: SearchSpace,
+              terms: Iterable[Tuple[Scope, np.ndarray]], scale: float = 1,
+              combine: str = 'sum') -> 'CostTable':
+        """A table of many terms; those of the same scope become one."""
+        merged: Dict[Scope, np.ndarray] = {}
+        for scope, table in terms:
+            merged[scope] = COMBINE[combine](merged[scope], table) \
+                if scope in merged else table
+        return cls(space, tuple(merged), tuple(merged.values()), scale,
+                   combine)
 
     def total(self, codes: np.ndarray) -> np.ndarray:
         """Costs of ``codes`` (see :class:`SearchSpace`) in the tables' unit.
@@ -40,14 +59,22 @@ class CostTable:
             Array of shape ``(N, )``, of the tables' type.
         """
         columns = np.ascontiguousarray(np.asarray(codes).T)
-        total = np.zeros(columns.shape[1], self.tables[0].dtype)
+        total: Optional[np.ndarray] = None
         for scope, table in zip(self.scopes, self.tables):
             flat = columns[0]
             for position, size in zip(scope, table.shape[1:]):
                 flat = flat * size + columns[1 + position]
-            total += table.ravel().take(flat)
+            entry = table.ravel().take(flat)
+            total = entry if total is None else \
+                COMBINE[self.combine](total, entry, out=total)
         return total
 
     def __call__(self, codes: np.ndarray) -> np.ndarray:
         """Costs of ``codes`` in the resource's unit, float64 ``(N, )``."""
         return self.total(codes) / self.scale
+
+    @cached_property
+    def scaled(self) -> List[Tuple[Scope, np.ndarray]]:
+        """Scopes and tables, in the resource's unit."""
+        return [(scope, table / self.scale)
+                for scope, table in zip(self.scopes, self.tables)]

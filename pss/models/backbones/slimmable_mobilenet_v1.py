@@ -13,18 +13,20 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from ...registry import MODELS
+from ...resources.blocks import Block
 from ...structures import Subnet, make_divisible
 from .slimming import (
     SLIMMABLE_CONVS,
     SLIMMABLE_NORMS,
     Drive,
+    conv_block,
     finish,
     set_widths,
     slimmable_cfg,
 )
 
 
-class Block(DepthwiseSeparableConvModule):
+class MBV1Block(DepthwiseSeparableConvModule):
     """mmcv's depthwise and pointwise convolution, with checkpointing.
 
     Args:
@@ -131,8 +133,9 @@ class SlimmableMobileNetV1(BaseBackbone):
         for i, blocks in enumerate(self.arch_settings, start=1):
             layer = nn.Sequential()
             for width, stride in blocks:
-                layer.append(Block(channels, scaled(width), 3, stride, 1,
-                                   with_cp=with_cp, **layer_cfg))
+                layer.append(MBV1Block(
+                    channels, scaled(width), 3, stride, 1, with_cp=with_cp,
+                    **layer_cfg))
                 channels = scaled(width)
                 drives.append(Drive(layer[-1].pointwise_conv.conv,
                                     len(drives)))
@@ -140,6 +143,13 @@ class SlimmableMobileNetV1(BaseBackbone):
             self.add_module(self.layers[-1], layer)
         self.input_channels = 3
         finish(self, drives, search_space, subnet)
+
+    def blocks(self) -> List[Block]:
+        """The parts that latency tables hold, in order."""
+        return [conv_block(self.conv1), *(
+            Block('MBV1Block', block,
+                  stride=block.depthwise_conv.conv.stride[0])
+            for name in self.layers for block in getattr(self, name))]
 
     def switch_to(self, subnet: Subnet) -> None:
         """Makes the next forward passes run the widths of ``subnet``."""

@@ -14,11 +14,13 @@ from torch.utils.checkpoint import checkpoint
 
 from ...errors import InputError
 from ...registry import MODELS
+from ...resources.blocks import Block
 from ...structures import Subnet
 from .slimming import (
     SLIMMABLE_CONVS,
     SLIMMABLE_NORMS,
     Drive,
+    conv_block,
     finish,
     set_widths,
     slimmable_cfg,
@@ -132,6 +134,15 @@ class SlimmableMobileNetV2(MobileNetV2):
                 drives.append(Drive(convs[-1], width))
                 previous = width
         return drives
+
+    def blocks(self) -> List[Block]:
+        """The parts that latency tables hold, in order."""
+        blocks = [Block(
+            'MBV2Block', block, inner=block.conv[0].conv, stride=block.stride,
+            shortcut='identity' if block.use_res_connect else None)
+            for name in self.layers if name != 'conv2'
+            for block in getattr(self, name)]
+        return [conv_block(self.conv1), *blocks, conv_block(self.conv2)]
 
     def switch_to(self, subnet: Subnet) -> None:
         """Makes the next forward passes run the widths of ``subnet``."""

@@ -7,8 +7,10 @@ of PSS-Net uses ResNet-50, but its space is not public; this one is ours.
 from typing import List, Optional
 
 from mmpretrain.models.backbones import ResNet
+from torch import nn
 
 from ...registry import MODELS
+from ...resources.blocks import Block
 from ...structures import Subnet
 from .slimming import (
     SLIMMABLE_CONVS,
@@ -87,6 +89,22 @@ class SlimmableResNet(ResNet):
                 width += 1
                 drives += [Drive(conv, width) for conv in _convs(block)[:-1]]
         return drives
+
+    def blocks(self) -> List[Block]:
+        """The parts that latency tables hold, in order."""
+        stem = [*self.stem] if self.deep_stem else \
+            [self.conv1, self.norm1, self.relu]
+        first = stem[0].conv if self.deep_stem else self.conv1
+        blocks = [Block('ResNetStem', nn.Sequential(*stem, self.maxpool),
+                        kernel_size=first.kernel_size[0], stride=4)]
+        for name in self.res_layers:
+            for block in getattr(self, name):
+                convs = _convs(block)
+                shortcut = 'identity' if block.downsample is None else 'conv'
+                blocks.append(Block(
+                    type(block).__name__, block, inner=convs[-2],
+                    stride=block.stride, shortcut=shortcut))
+        return blocks
 
     def switch_to(self, subnet: Subnet) -> None:
         """Makes the next forward passes run the widths of ``subnet``."""

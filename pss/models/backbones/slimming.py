@@ -6,6 +6,8 @@ from torch import nn
 
 from ...errors import InputError
 from ...registry import check_keys
+from ...resources.blocks import Block
+from ...resources.layers import blank
 from ...structures import SearchSpace, Subnet, Width
 from ...structures.search_space import DIVISOR, MULTIPLIERS
 from ..layers import SlimmableConv2d
@@ -110,6 +112,13 @@ def _resolutions(cfg: Any, where: str) -> List[int]:
     return list(range(cfg['start'], cfg['stop'] + 1, cfg['step']))
 
 
+def conv_block(module: nn.Module) -> Block:
+    """A convolution with what follows it, as a block."""
+    conv = module.conv
+    return Block('Conv2d', module, kernel_size=conv.kernel_size[0],
+                 stride=conv.stride[0])
+
+
 def set_widths(drives: List[Drive], subnet: Subnet) -> None:
     """Makes convolutions put out the subnet's channels."""
     for conv, width, factor in drives:
@@ -134,7 +143,7 @@ def finish(backbone: nn.Module, drives: List[Drive],
     if subnet is not None:
         kept = backbone.search_space.validate(Subnet.from_dict(dict(subnet)))
         backbone.switch_to(kept)
-        narrow(backbone, kept.resolution)
+        narrow(backbone, blank(backbone, kept.resolution))
         backbone.drives = []
         backbone.search_space = SearchSpace(
             [Width((width, ), (1., )) for width in kept.widths],

@@ -9,7 +9,9 @@ from torch.nn import functional as F
 
 from ...errors import InputError
 from ...registry import MODELS
+from ...resources.blocks import Block
 from ...resources.fvcore_counter import evaluating
+from ...resources.layers import blank
 from ...structures import SearchSpace, Subnet
 from ..layers import SlimmableBatchNorm2d, SlimmableLinear
 
@@ -82,6 +84,7 @@ class SupernetClassifier(ImageClassifier):
     Attributes:
         active_subnet (Subnet): the subnet that the next forward pass runs; the
             largest at first.
+        memory_format (torch.memory_format): how images lie in memory.
         norms (dict): the slimmable batch norms by module name.
     """
 
@@ -89,9 +92,9 @@ class SupernetClassifier(ImageClassifier):
         super().__init__(*args, **kwargs)
         for part in (self.neck, self.head):
             _make_linears_slimmable(part)
-        self._memory_format = torch.channels_last if channels_last \
+        self.memory_format = torch.channels_last if channels_last \
             else torch.contiguous_format
-        self.to(memory_format=self._memory_format)
+        self.to(memory_format=self.memory_format)
         self.norms = {name: module for name, module in self.named_modules()
                       if isinstance(module, SlimmableBatchNorm2d)}
         self.switch_to(self.search_space.largest)
@@ -132,10 +135,8 @@ class SupernetClassifier(ImageClassifier):
 
     def _dry_run(self) -> None:
         """One blank image through the network as it is."""
-        weight = next(self.parameters())
-        size = self.active_subnet.resolution
         with evaluating(self):
-            self(weight.new_zeros(1, self.input_channels, size, size))
+            self(blank(self, self.active_subnet.resolution))
 
     @property
     def search_space(self) -> SearchSpace:
@@ -146,6 +147,27 @@ class SupernetClassifier(ImageClassifier):
     def input_channels(self) -> int:
         """Channels of the images, after preprocessing."""
         return self.backbone.input_channels
+
+    def blocks(self) -> List[Block]:
+        """The parts that latency tables hold: the backbone's, and the linear
+        layers that follow."""
+        return [*self.backbone.blocks(), *(
+            Block('Linear', module) for part in (self.neck, self.head)
+            if part is not None for module in part.modules()
+            if isinstance(module, SlimmableLinear))]
+
+    @property
+    def network(self) -> Dict[str, Any]:
+        """What a latency depends on besides the sizes of blocks."""
+        backbone = self.backbone
+        layers = {type(module).__name__ for block in self.blocks()
+                  for module in block.module.modules()
+                  if not any(module.children())}
+        options = {name: getattr(backbone, name)
+                   for name in ('style', 'deep_stem', 'avg_down')
+                   if hasattr(backbone, name)}
+        return dict(type=type(backbone).__name__, layers=sorted(layers),
+                    **options)
 
     def switch_to(self,
                   subnet: Subnet,
@@ -172,7 +194,7 @@ class SupernetClassifier(ImageClassifier):
     def extract_feat(self, inputs: Tensor, stage: str = 'neck') -> Any:
         """As in ``ImageClassifier``, at the active subnet's resolution."""
         inputs = resize(inputs, self.active_subnet.resolution)
-        inputs = inputs.contiguous(memory_format=self._memory_format)
+        inputs = inputs.contiguous(memory_format=self.memory_format)
         return super().extract_feat(inputs, stage)
 
     def forward(self,

@@ -1,18 +1,21 @@
-"""Exact draws from a space's prior, tilted towards a cost.
+"""Exact draws from a space's prior, tilted towards a cost or cut off by it.
 
-The tilted prior of a space is ``q(w) ~ prior(w) * exp(-rate * cost(w))``. The
-cost is a sum of tables over few widths each (:class:`CostTable`), so ``q`` is a
-factor graph: eliminating one width after the other gives its normaliser, and
-drawing the widths in the reverse order gives exact draws (forward filtering,
-backward sampling; Koller & Friedman, "Probabilistic Graphical Models", ch. 9).
+A cost is tables over few widths each (:class:`CostTable`). So the prior times
+``exp(-rate * cost)``, where the cost is their sum, is a factor graph; and so is
+the prior where no table exceeds a bound, where the cost is their maximum.
+Eliminating one width after the other gives its normaliser, and drawing the
+widths in the reverse order gives exact draws (forward filtering, backward
+sampling; Koller & Friedman, "Probabilistic Graphical Models", ch. 9).
 """
 
+import functools
 from functools import cached_property
 from typing import Callable, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
 from ..structures import CostTable, SearchSpace
+from ..structures.cost_table import COMBINE
 
 
 class Factor(NamedTuple):
@@ -40,26 +43,34 @@ class Conditional(NamedTuple):
 
 def _log_sum_exp(values: np.ndarray) -> np.ndarray:
     peak = values.max(-1)
-    return peak + np.log(np.exp(values - peak[..., None]).sum(-1))
+    peak = np.where(np.isfinite(peak), peak, 0.)  # nothing is possible there
+    with np.errstate(divide='ignore'):
+        return peak + np.log(np.exp(values - peak[..., None]).sum(-1))
 
 
 def _eliminate(space: SearchSpace, factors: Sequence[Factor],
-               reduce: Callable[[np.ndarray], np.ndarray]
+               reduce: Callable[[np.ndarray], np.ndarray],
+               combine: Callable = np.add
                ) -> Tuple[np.ndarray, List[Tuple[int, Factor]]]:
-    """Eliminates all widths of a sum of factors.
+    """Eliminates all widths of a combination of factors.
 
     Args:
         space: the space of the widths.
-        factors: the terms of the sum.
+        factors: what is combined.
         reduce: what replaces a width, over the last axis (maximum, minimum,
             log-sum-exp).
+        combine: how factors are combined (sum, maximum).
 
     Returns:
         What is left, for each resolution; and in the order of elimination,
-        each width and the sum of the factors that it stood in (the width
-        itself on the last axis).
+        each width and the combination of the factors that it stood in (the
+        width itself on the last axis).
     """
-    factors = list(factors)
+    # a width that stands in no factor still has to be eliminated
+    nothing = 0. if combine is np.add else -np.inf
+    factors = [*factors, *(
+        Factor((i, ), np.full((1, len(width.choices)), nothing))
+        for i, width in enumerate(space.widths))]
     left = set(range(len(space.widths)))
     steps = []
     while left:
@@ -70,15 +81,13 @@ def _eliminate(space: SearchSpace, factors: Sequence[Factor],
         width = min(neighbours, key=lambda w: len(neighbours[w]))
         given = tuple(sorted(neighbours[width]))
         scope = (*given, width)
-        joint = 0.
-        for factor in factors:
-            if width in factor.scope:
-                joint = joint + _align(factor, scope)
+        joint = functools.reduce(
+            combine, [_align(f, scope) for f in factors if width in f.scope])
         factors = [f for f in factors if width not in f.scope]
         factors.append(Factor(given, reduce(joint)))
         steps.append((width, Factor(given, joint)))
         left.remove(width)
-    return sum(f.values for f in factors), steps
+    return functools.reduce(combine, [f.values for f in factors]), steps
 
 
 def _align(factor: Factor, scope: Tuple[int, ...]) -> np.ndarray:
@@ -91,58 +100,83 @@ def _align(factor: Factor, scope: Tuple[int, ...]) -> np.ndarray:
         -1, *(next(sizes) if w in factor.scope else 1 for w in scope))
 
 
-def _cost_factors(cost: CostTable) -> List[Factor]:
-    factors = [Factor(scope, table / cost.scale)
-               for scope, table in zip(cost.scopes, cost.tables)]
-    # a width that costs nothing still has to be eliminated
-    nothing = [Factor((i, ), np.zeros((1, len(width.choices))))
-               for i, width in enumerate(cost.space.widths)]
-    return factors + nothing
-
-
 def cost_range(cost: CostTable) -> Tuple[np.ndarray, np.ndarray]:
     """The smallest and the largest cost at each resolution, exactly.
 
     Returns:
         Two arrays of shape ``(resolutions, )`` in the resource's unit.
     """
-    factors = _cost_factors(cost)
-    return tuple(_eliminate(cost.space, factors, reduce)[0]
-                 for reduce in (lambda v: v.min(-1), lambda v: v.max(-1)))
+    factors = [Factor(*entry) for entry in cost.scaled]
+    zeros = np.zeros(len(cost.space.resolutions))
+    return tuple(
+        zeros + _eliminate(cost.space, factors, reduce,
+                           COMBINE[cost.combine])[0]
+        for reduce in (lambda v: v.min(-1), lambda v: v.max(-1)))
 
 
-class TiltedPrior:
-    """The prior of a space, tilted at each resolution with a rate of its own.
+def tilted_prior(cost: CostTable, rates: np.ndarray) -> 'FactorGraph':
+    """The prior times ``exp(-rate * cost)``, for a cost that is a sum.
 
     Args:
         cost: the cost that tilts it.
-        rates: array of shape ``(resolutions, )``; above zero towards cheaper
+        rates: for each resolution one of its own; above zero towards cheaper
             subnets, in 1 / (the resource's unit).
+    """
+    return FactorGraph(cost.space, [
+        Factor(scope, -rates.reshape(-1, *[1] * len(scope)) * table)
+        for scope, table in cost.scaled])
+
+
+def truncated_prior(cost: CostTable,
+                    bounds: Sequence[Tuple[float, float]]) -> 'FactorGraph':
+    """The prior where every table lies within bounds of its own.
+
+    Args:
+        cost: the tables.
+        bounds: for each table ``low`` and ``high``; legal is what is in
+            ``[low, high)``.
+    """
+    return FactorGraph(cost.space, [
+        Factor(scope, np.where((table >= low) & (table < high), 0., -np.inf))
+        for (scope, table), (low, high) in zip(cost.scaled, bounds)])
+
+
+class FactorGraph:
+    """The prior of a space, times factors over few widths each.
+
+    Args:
+        space: the space.
+        factors: logarithms of the factors.
 
     Attributes:
-        log_normaliser: ``log sum_w prior(w) exp(-rate * cost(w))`` for each
+        log_normaliser: ``log sum_w prior(w) prod_f exp(f(w))`` for each
             resolution, without the resolution's own prior.
     """
 
-    def __init__(self, cost: CostTable, rates: np.ndarray) -> None:
-        space = cost.space
-        factors = [
-            Factor(f.scope,
-                   -rates.reshape(-1, *[1] * len(f.scope)) * f.values)
-            for f in _cost_factors(cost)]
-        factors += [
-            Factor((i, ), np.tile(np.log(prior), (len(rates), 1)))
-            for i, prior in enumerate(space.priors[1:])]
+    def __init__(self, space: SearchSpace,
+                 factors: Sequence[Factor]) -> None:
+        resolutions = len(space.resolutions)
+        factors = [*factors, *(
+            Factor((i, ), np.tile(np.log(prior), (resolutions, 1)))
+            for i, prior in enumerate(space.priors[1:]))]
         self._space = space
         self.log_normaliser, self._steps = _eliminate(
             space, factors, _log_sum_exp)
+
+    @property
+    def num_widths(self) -> int:
+        """Widths of the space."""
+        return len(self._space.widths)
 
     @cached_property
     def conditionals(self) -> List[Conditional]:
         """How to draw each width, in the order to draw them in."""
         conditionals = []
         for width, (given, joint) in reversed(self._steps):
-            weights = np.exp(joint - joint.max(-1, keepdims=True))
+            peak = joint.max(-1, keepdims=True)
+            # where nothing is possible nothing will be drawn
+            weights = np.where(np.isfinite(peak), np.exp(
+                joint - np.where(np.isfinite(peak), peak, 0.)), 1.)
             steps = weights.cumsum(-1)
             steps /= steps[..., -1:]
             choices = joint.shape[-1]

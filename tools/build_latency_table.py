@@ -1,0 +1,126 @@
+"""Measures a device and writes its latency table.
+
+Every block that the config's space can reach is measured once: stem, blocks,
+last convolution, classifier, in every size. Stopped and started again it goes
+on where it was.
+"""
+
+import argparse
+import statistics
+import sys
+
+import torch
+from mmengine.config import DictAction
+
+from pss.apis import init_model, load_config, merge_options, run
+from pss.deploy.latency_building import build_table, verify_table
+from pss.deploy.profiling import DTYPES, Profiler
+from pss.errors import InputError
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config of a supernet')
+    parser.add_argument('--out', required=True, help='JSON file to write')
+    parser.add_argument(
+        '--device', choices=['cpu', 'cuda'], default='cpu',
+        help='what to measure (default: %(default)s)')
+    parser.add_argument(
+        '--backend', choices=['torch', 'onnxruntime'], default='torch',
+        help='what runs the blocks (default: %(default)s)')
+    parser.add_argument(
+        '--batch-size', type=int, default=1,
+        help='images at a time (default: %(default)s)')
+    parser.add_argument(
+        '--threads', type=int, default=1,
+        help='CPU threads of one run (default: %(default)s)')
+    parser.add_argument(
+        '--dtype', choices=list(DTYPES), default='float32',
+        help='type of weights and activations (default: %(default)s)')
+    parser.add_argument(
+        '--max-blocks', type=int, default=None,
+        help='measure at most so many blocks, and interpolate the rest')
+    parser.add_argument(
+        '--min-run-time', type=float, default=0.05,
+        help='seconds that a measurement takes at least '
+        '(default: %(default)s)')
+    parser.add_argument(
+        '--rounds', type=int, default=3,
+        help='how often everything is measured, at different times; the '
+        'median counts (default: %(default)s)')
+    parser.add_argument(
+        '--verify', type=int, default=0, metavar='N',
+        help='then measure N random subnets and report how far the sums of '
+        'their blocks are from them')
+    parser.add_argument(
+        '--seed', type=int, default=0,
+        help='of the subnets to verify with (default: %(default)s)')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction,
+        help='override some settings in the used config')
+    args = parser.parse_args()
+    for name, least in (('batch_size', 1), ('threads', 1), ('seed', 0),
+                        ('max_blocks', 1), ('rounds', 1)):
+        value = getattr(args, name)
+        if value is not None and value < least:
+            raise InputError(f'--{name.replace("_", "-")}={value} must be at '
+                             f'least {least}')
+    if args.verify and args.verify < 3:
+        raise InputError(f'--verify={args.verify} must be at least 3: fewer '
+                         'subnets have no order')
+    if not 0 < args.min_run_time < 3600:
+        raise InputError(f'--min-run-time={args.min_run_time} must be above 0 '
+                         'seconds, and below an hour')
+    return args
+
+
+def main():
+    args = parse_args()
+    config = load_config(args.config)
+    merge_options(config, args.cfg_options)
+    torch.set_num_threads(args.threads)
+    profiler = Profiler(init_model(config), args.device, args.backend,
+                        args.batch_size, args.threads, args.dtype,
+                        args.min_run_time)
+    try:
+        table = build_table(profiler, args.out, args.max_blocks,
+                            args.rounds)
+        print_table(table, args.out)
+        if args.verify:
+            print_verification(verify_table(profiler, table, args.out,
+                                            args.verify, args.seed,
+                                            args.rounds))
+    except KeyboardInterrupt:
+        sys.exit('\nstopped; the same command goes on from here')
+
+
+def print_table(table, path):
+    """What was measured, and where it lies."""
+    header = table.header
+    spreads = [t.spread / t.latency for t in table.timings.values()
+               if t.spread is not None]
+    print(f'{len(table.timings)} blocks on {header["device_name"]} '
+          f'({header["device"]}, {header["backend"]}, batch '
+          f'{header["batch_size"]}, {header["threads"]} threads, '
+          f'{header["dtype"]}): {path}')
+    print(f'measurements of a block differ by {statistics.median(spreads):.1%} '
+          'of its latency (median)')
+    found = header['interpolation']
+    if found:
+        print(f'{found["interpolated"]} blocks are interpolated, with a mean '
+              f'error of {found["mean_relative_error"]:.1%} on measured blocks '
+              'left out')
+
+
+def print_verification(found):
+    """How far sums of blocks are from whole subnets."""
+    low, high = (value / 1000 for value in found['measured'])
+    print(f'{found["subnets"]} subnets, {low:.2f} to {high:.2f} ms: sums of '
+          f'blocks times {found["scale"]:.3f} are off by '
+          f'{found["mean_relative_error"]:.1%} on average, '
+          f'{found["worst_relative_error"]:.1%} at worst; rank correlation '
+          f'{found["rank_correlation"]:.3f}')
+
+
+if __name__ == '__main__':
+    run(main)
