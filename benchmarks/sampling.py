@@ -35,7 +35,8 @@ def main():
         codes = model.search_space.random(rng, 1_000_000)
         flops(codes[:1000])
         placed = len(codes) / seconds(lambda: flops(codes))  # noqa: B023
-        budgets = parse_budgets(config.default_hooks.pss_sampler.budgets)
+        levels = config.default_hooks.pss_sampler.budgets['flops']
+        budgets = parse_budgets('flops', levels, flops)
         start = time.perf_counter()
         sampler = ConditionalSampler(flops, budgets)
         built = time.perf_counter() - start

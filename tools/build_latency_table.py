@@ -10,9 +10,8 @@ import statistics
 import sys
 
 import torch
-from mmengine.config import DictAction
 
-from pss.apis import init_model, load_config, merge_options, run
+from pss.apis import add_options, init_model, load_config, merge_options, run
 from pss.deploy.latency_building import build_table, verify_table
 from pss.deploy.profiling import DTYPES, Profiler
 from pss.errors import InputError
@@ -55,9 +54,7 @@ def parse_args():
     parser.add_argument(
         '--seed', type=int, default=0,
         help='of the subnets to verify with (default: %(default)s)')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction,
-        help='override some settings in the used config')
+    add_options(parser)
     args = parser.parse_args()
     for name, least in (('batch_size', 1), ('threads', 1), ('seed', 0),
                         ('max_blocks', 1), ('rounds', 1)):

@@ -74,11 +74,15 @@ def main():
     if runner.rank == 0:
         write_results(results, out)
         write_csv(results, out.with_suffix('.csv'))
-        plot = out.with_suffix('.png')
+        written = [out, out.with_suffix('.csv')]
         if 'top1' in results['largest']:
-            plot_results({out.stem: results}, plot)
-        print(f'\nResults: {out}, and {out.with_suffix(".csv").name} and '
-              f'{plot.name} beside it\n')
+            for resource in results['resources']:
+                plot = out.with_suffix('.png') if resource == 'flops' \
+                    else out.with_name(f'{out.stem}_{resource}.png')
+                plot_results({out.stem: results}, plot, resource)
+                written.append(plot)
+        print(f'\nResults: {out}, and beside it '
+              f'{", ".join(path.name for path in written[1:])}\n')
         print(results_table(results))
 
 

@@ -5,7 +5,7 @@ import logging
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Iterator, Optional, Union
+from typing import Any, Dict, Iterator, Optional, Union
 
 import torch
 from mmengine.config import Config, ConfigDict
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from .. import registry
 from ..errors import InputError
 from ..registry import check_config
+from ..resources import build_resources
 from .checkpoint import check_checkpoint
 
 FilePath = Union[str, Path]
@@ -43,6 +44,12 @@ def model_config(config: Config) -> ConfigDict:
     if config.get('data_preprocessor') is not None:
         model.setdefault('data_preprocessor', config.data_preprocessor)
     return model
+
+
+def config_resources(config: Config) -> Dict[str, Any]:
+    """The resources that a config names, FLOPs first."""
+    hooks = config.get('default_hooks') or {}
+    return build_resources((hooks.get('pss_sampler') or {}).get('resources'))
 
 
 def calibration_images(config: Config, model: nn.Module) -> Iterator[Tensor]:

@@ -1,8 +1,10 @@
 """The results of a supernet: which subnets were kept and what each reaches.
 
-``{"largest": R, "smallest": R, "pools": [{"resource": "flops", "level": 5.0,
-...R}]}`` with R = ``{"subnet": {"resolution": int, "widths": [int]}, "mflops":
-float, "top1": float, ...}``, accuracies in percent.
+``{"resources": {"flops": "MFLOPs", ...}, "largest": R, "smallest": R, "pools":
+[{"resource": "flops", "level": 5.0, ...R}]}`` with R = ``{"subnet":
+{"resolution": int, "widths": [int]}, "mflops": float, "top1": float, ...}``,
+accuracies in percent. Costs in other resources stand under the resource's name;
+``resources`` has their units.
 """
 
 import csv
@@ -13,6 +15,7 @@ from typing import Any, Dict, List, Sequence, Union
 from tabulate import tabulate
 
 from ..errors import InputError
+from ..resources import cost_field
 from ..structures import Subnet, write_json
 from ..structures.subnet_file import read_json, write_text
 
@@ -35,9 +38,11 @@ def rows_of(results: Results) -> List[Dict[str, Any]]:
 
 def results_table(results: Results) -> str:
     """A table for people."""
-    columns = {'pool': 'pool', 'resolution': 'resolution', 'widths': 'widths',
-               'mflops': 'MFLOPs', 'held_out_top1': 'held-out top-1',
-               'top1': 'test top-1'}
+    columns = {'pool': 'pool', 'resolution': 'resolution', 'widths': 'widths'}
+    columns.update({cost_field(name): label_of(results, name)
+                    for name in units_of(results)})
+    costs = list(columns)[3:]
+    columns.update(held_out_top1='held-out top-1', top1='test top-1')
     rows = rows_of(results)
     # other metrics than top-1 go by the evaluator's names
     columns.update({c: c for row in rows for c, value in row.items()
@@ -45,11 +50,22 @@ def results_table(results: Results) -> str:
                     and c not in ('level', 'score')})
     shown = [c for c in columns if any(c in row for row in rows)]
     formats = dict.fromkeys(columns, '.2f')
-    formats['mflops'] = '.3f'
+    formats.update(dict.fromkeys(costs, '.5g'), mflops='.3f')
     return tabulate([[row.get(c) for c in shown] for row in rows],
                     headers=[columns[c] for c in shown],
                     floatfmt=[formats.get(c, '') for c in shown],
                     disable_numparse=[shown.index('widths')])
+
+
+def units_of(results: Results) -> Dict[str, str]:
+    """The resources whose costs are in results, and their units."""
+    return dict(results.get('resources') or {'flops': 'MFLOPs'})
+
+
+def label_of(results: Results, resource: str) -> str:
+    """What a column or an axis of costs is called."""
+    unit = units_of(results)[resource]
+    return unit if resource == 'flops' else f'{resource} ({unit})'
 
 
 def write_results(results: Results, path: FilePath) -> None:
@@ -86,11 +102,17 @@ def read_results(path: FilePath) -> Results:
     entries = {'largest': results['largest'], 'smallest': results['smallest']}
     entries.update({f'pools[{i}]': row
                     for i, row in enumerate(results['pools'])})
+    units = results.get('resources', {})
+    if not isinstance(units, dict) or not all(
+            isinstance(unit, str) for unit in units.values()):
+        raise InputError(f'{path}: resources={units!r} must have the unit of '
+                         'each resource')
+    number = (int, float)
     for where, row in entries.items():
-        fields = {'mflops': (int, float), 'top1': (int, float),
-                  'subnet': dict}
+        fields = {'mflops': number, 'top1': number, 'subnet': dict,
+                  **{cost_field(name): number for name in units}}
         if where.startswith('pools'):
-            fields.update(resource=str, level=(int, float))
+            fields.update(resource=str, level=number)
         for key, kind in fields.items():
             if not isinstance(row, dict) or not isinstance(row.get(key), kind):
                 raise InputError(f'{path}: {where}.{key} is missing or of the '
@@ -102,27 +124,42 @@ def read_results(path: FilePath) -> Results:
     return results
 
 
-def plot_results(named: Dict[str, Results], path: FilePath) -> None:
-    """Draws top-1 against MFLOPs of one or several results into one figure.
+def plot_results(named: Dict[str, Results], path: FilePath,
+                 resource: str = 'flops') -> None:
+    """Draws top-1 against a cost of one or several results into one figure.
+
+    The best of each pool of that resource; of all pools, where none is of it.
 
     Args:
         named: results by the name that the legend shows.
         path: where to; the suffix says the format.
+        resource: the cost.
+
+    Raises:
+        InputError: if a result has no such cost, or it cannot be drawn.
     """
     import matplotlib
     matplotlib.use('Agg')
     from matplotlib import pyplot as plt
 
+    for name, results in named.items():
+        if resource not in units_of(results):
+            raise InputError(f'{name}: has no costs in {resource!r}; there are '
+                             f'{", ".join(units_of(results))}')
     figure, axes = plt.subplots(figsize=(7, 4.5), layout='constrained')
+    field = cost_field(resource)
     several = len(named) > 1
     for i, (name, results) in enumerate(named.items()):
         prefix = f'{name}: ' if several else ''
-        pools = sorted(results['pools'], key=lambda r: r['mflops'])
-        _scatter(axes, pools, 'o-', f'C{i}', f"{prefix}best of each pool")
-        _scatter(axes, [results['smallest']], 'v', f'C{i}',
+        pools = sorted(results['pools'], key=lambda r: r[field])
+        mine = [r for r in pools if r['resource'] == resource]
+        _scatter(axes, mine or pools, field, 'o-', f'C{i}',
+                 f'{prefix}best of each pool')
+        _scatter(axes, [results['smallest']], field, 'v', f'C{i}',
                  f'{prefix}smallest')
-        _scatter(axes, [results['largest']], '^', f'C{i}', f'{prefix}largest')
-    axes.set_xlabel('MFLOPs')
+        _scatter(axes, [results['largest']], field, '^', f'C{i}',
+                 f'{prefix}largest')
+    axes.set_xlabel(label_of(next(iter(named.values())), resource))
     axes.set_ylabel('top-1 accuracy (%)')
     axes.grid(alpha=0.3)
     axes.legend()
@@ -138,7 +175,7 @@ def plot_results(named: Dict[str, Results], path: FilePath) -> None:
     temporary.replace(path)
 
 
-def _scatter(axes, rows: Sequence[Dict[str, Any]], style: str, colour: str,
-             label: str) -> None:
-    axes.plot([r['mflops'] for r in rows], [r['top1'] for r in rows], style,
+def _scatter(axes, rows: Sequence[Dict[str, Any]], field: str, style: str,
+             colour: str, label: str) -> None:
+    axes.plot([r[field] for r in rows], [r['top1'] for r in rows], style,
               color=colour, label=label, markersize=7 if len(rows) == 1 else 5)

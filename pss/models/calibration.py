@@ -6,6 +6,7 @@ import torch
 from mmengine.dist import all_reduce
 from torch import Tensor
 
+from ..resources.layers import blank
 from ..structures import Subnet
 from .classifiers.supernet_classifier import Statistics, SupernetClassifier
 
@@ -55,12 +56,12 @@ def calibrate(model: SupernetClassifier, subnets: Sequence[Subnet],
 
 def _blank(model: SupernetClassifier, subnet: Subnet) -> Statistics:
     """Statistics of the shapes that a subnet's layers have."""
-    blank: Statistics = {}
+    statistics: Statistics = {}
 
     def note(name, x):
         channels = x.shape[1]
-        blank[name] = (x.new_zeros(channels, dtype=torch.float32),
-                       x.new_ones(channels, dtype=torch.float32))
+        statistics[name] = (x.new_zeros(channels, dtype=torch.float32),
+                            x.new_ones(channels, dtype=torch.float32))
 
     hooks = [
         norm.register_forward_pre_hook(
@@ -71,4 +72,4 @@ def _blank(model: SupernetClassifier, subnet: Subnet) -> Statistics:
     model.extract_feat(blank(model, subnet.resolution))
     for hook in hooks:
         hook.remove()
-    return blank
+    return statistics

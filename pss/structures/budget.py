@@ -62,3 +62,26 @@ def budgets_of(resource: str, start: Any, stop: Any, step: Any) -> List[Budget]:
     # rounded, so that 3 * 0.1 is the level 0.3 in names and in files
     return [Budget(resource, round(start + i * step, 9), float(step))
             for i in range(round(steps) + 1)]
+
+
+def spread_budgets(resource: str, cheapest: float, dearest: float,
+                   pools: int) -> List[Budget]:
+    """So many budgets, evenly over the costs that a space reaches.
+
+    As in the published ranges there are none for the ends: these are the
+    smallest and the largest subnet's. The step has two significant digits, and
+    the levels are multiples of it.
+
+    Raises:
+        InputError: if the costs are too close together for so many.
+    """
+    raw = (dearest - cheapest) / (pools + 1)
+    if not raw > 1e-9 * dearest:
+        raise InputError(f'budgets.{resource}.pools={pools}: the space reaches '
+                         f'{cheapest:g} to {dearest:g}, too little for so many')
+    unit = 10. ** (math.floor(math.log10(raw)) - 1)
+    # half a step at either end may be lost to rounding, but no more
+    step = math.floor(raw / unit) * unit
+    first = round((cheapest + dearest - (pools - 1) * step) / 2 / step)
+    levels = [round((first + i) * step, 9) for i in range(pools)]
+    return [Budget(resource, level, round(step, 9)) for level in levels]

@@ -4,19 +4,25 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any, List, Union
+from typing import Any, Iterable, List, Union
 
 from ..errors import InputError
 from .search_space import SearchSpace
 from .subnet import Subnet
 
-# Fields that the tools add. A file that a tool wrote can be read again; the
-# costs in it are not used.
-COST_FIELDS = ('mflops', 'fvcore_mflops')
+# Fields that the tools add. A file that a tool wrote can be read again.
+COST_FIELDS = ('mflops', 'fvcore_mflops', 'latency_us')
 
 
-def read_subnets(path: Union[str, Path], space: SearchSpace) -> List[Subnet]:
+def read_subnets(path: Union[str, Path], space: SearchSpace,
+                 costs: Iterable[str] = ()) -> List[Subnet]:
     """Reads a list of ``{"resolution": int, "widths": [int]}``, or one of them.
+
+    Args:
+        path: of the file.
+        space: of the subnets.
+        costs: names of resources. Fields of this name, and those that tools
+            add, are left out.
 
     Raises:
         InputError: if the file cannot be read, is not such a list, or names a
@@ -31,7 +37,8 @@ def read_subnets(path: Union[str, Path], space: SearchSpace) -> List[Subnet]:
     subnets = []
     for i, row in enumerate(rows):
         if isinstance(row, dict):
-            row = {k: v for k, v in row.items() if k not in COST_FIELDS}
+            row = {k: v for k, v in row.items()
+                   if k not in (*COST_FIELDS, *costs)}
         try:
             subnets.append(space.validate(Subnet.from_dict(row)))
         except InputError as error:

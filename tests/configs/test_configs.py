@@ -2,7 +2,9 @@ import pytest
 
 from pss.apis import init_model, load_config
 from pss.engine.hooks.pss_sampler_hook import parse_budgets
-from pss.registry import check_config
+from pss.registry import HOOKS, check_config
+from pss.resources import Flops, Latency
+from pss.structures import budgets_of
 
 from ..conftest import ROOT
 
@@ -13,16 +15,41 @@ CONFIGS = sorted((ROOT / 'configs').glob('*.py'))
 def test_config(path):
     """Oracle: it has no unknown key, its model is built, its largest subnet
     lies in the space, and its levels lie between the ends."""
-    from pss.resources import flops_table
     config = load_config(path)
     check_config(config)
     model = init_model(config)
-    flops = flops_table(model)
+    flops = Flops().table(model)
     space = model.search_space
     low, high = flops(space.encode([space.smallest, space.largest]))
-    budgets = parse_budgets(config.default_hooks.pss_sampler.budgets)
-    assert low < budgets[0].high and budgets[-1].low < high
-    assert len(budgets) >= 10
+    hook = HOOKS.build(config.default_hooks.pss_sampler)
+    if 'flops' in hook.budgets:
+        levels = parse_budgets('flops', hook.budgets['flops'], flops)
+        assert low < levels[0].high and levels[-1].low < high
+    for entry in hook.resources.values():
+        assert isinstance(entry, (Flops, Latency))
+
+
+@pytest.mark.parametrize('network, cpu, gpu', [
+    ('mbv1', (10000, 31000, 1000, 20), (70, 240, 10, 16)),
+    ('mbv2', (12000, 28000, 1000, 15), (100, 270, 10, 16)),
+])
+def test_published_levels(network, cpu, gpu):
+    """Oracle: SPEC's table: first and last level, step, number of pools; the
+    first and the last have no pool. The multi config has all of them."""
+    multi = load_config(ROOT / 'configs' / f'pss_{network}_imagenet_multi.py')
+    for short, resource, published in (('cpu', 'latency_cpu', cpu),
+                                       ('gpu', 'latency_gpu', gpu)):
+        config = load_config(
+            ROOT / 'configs' / f'pss_{network}_imagenet_{short}_latency.py')
+        budgets = dict(config.default_hooks.pss_sampler.budgets)
+        assert list(budgets) == [resource]
+        first, last, step, pools = published
+        levels = [b.level for b in budgets_of(resource, **budgets[resource])]
+        assert levels == list(range(first + step, last, step))
+        assert len(levels) == pools
+        both = multi.default_hooks.pss_sampler.budgets
+        assert both[resource] == budgets[resource]
+    assert set(both) == {'flops', 'latency_cpu', 'latency_gpu'}
 
 
 def test_imagenet_recipe():
@@ -35,7 +62,8 @@ def test_imagenet_recipe():
             optimizer.weight_decay) == (0.3, 0.9, True, 1e-4)
     assert config.param_scheduler.eta_min == 0
     assert 'warmup' not in str(config.param_scheduler)
-    budgets = parse_budgets(config.default_hooks.pss_sampler.budgets)
+    budgets = budgets_of('flops',
+                         **config.default_hooks.pss_sampler.budgets.flops)
     assert [b.level for b in budgets] == list(range(80, 291, 10))
     steps = {step.type: step for step in config.train_pipeline}
     assert steps['RandomResizedCrop'].crop_ratio_range == (0.25, 1.0)

@@ -1,4 +1,4 @@
-"""Draws one or several results files into one figure: top-1 against MFLOPs."""
+"""Draws one or several results files into one figure: top-1 against a cost."""
 
 import argparse
 from pathlib import Path
@@ -15,6 +15,9 @@ def main():
         '--out', default='results.png',
         help='figure to write (default: %(default)s)')
     parser.add_argument(
+        '--resource', default='flops',
+        help='the cost, by its name in the config (default: %(default)s)')
+    parser.add_argument(
         '--names', nargs='+',
         help='names for the legend; default to the folders of the files')
     args = parser.parse_args()
@@ -23,7 +26,8 @@ def main():
         raise InputError(f'--names has {len(names)} names for '
                          f'{len(args.results)} files')
     plot_results({name: read_results(path)
-                  for name, path in zip(names, args.results)}, args.out)
+                  for name, path in zip(names, args.results)}, args.out,
+                 args.resource)
     print(args.out)
 
 

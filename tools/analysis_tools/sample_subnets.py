@@ -5,9 +5,17 @@ import time
 
 import numpy as np
 
-from pss.apis import init_model, load_config, run
+from pss.apis import (
+    add_options,
+    config_resources,
+    init_model,
+    load_config,
+    merge_options,
+    run,
+)
+from pss.engine.hooks.pss_sampler_hook import parse_budgets
 from pss.errors import InputError
-from pss.resources import flops_table
+from pss.resources import Latency, cost_field, cost_tables
 from pss.sampling import ConditionalSampler
 from pss.structures import Budget, write_json
 
@@ -16,14 +24,23 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config of a supernet')
     parser.add_argument(
+        '--resource', default=None,
+        help='which resource the level is of, by its name in the config '
+        '(default: flops)')
+    parser.add_argument(
+        '--latency-table', default=None,
+        help='a latency table that the level is of; the resource is then '
+        'called latency_us')
+    parser.add_argument(
         '--level', type=float, required=True,
-        help='the resource level, in MFLOPs')
+        help="the level, in the resource's unit (MFLOPs, microseconds)")
     parser.add_argument(
         '--step', type=float, default=None,
         help='distance between levels; defaults to the one in the config')
     parser.add_argument('--num', type=int, default=1000, help='how many')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--out', required=True, help='JSON file to write')
+    add_options(parser)
     args = parser.parse_args()
     if args.num < 1:
         raise InputError(f'--num={args.num} must be at least 1')
@@ -31,28 +48,51 @@ def main():
         raise InputError(f'--seed={args.seed} must be at least 0')
 
     config = load_config(args.config)
+    merge_options(config, args.cfg_options)
+    resources = config_resources(config)
+    if args.latency_table is not None:
+        resources['latency_us'] = Latency(args.latency_table)
+    name = args.resource or ('latency_us' if args.latency_table else 'flops')
+    if name not in resources:
+        raise InputError(f'--resource={name} is not in the config; there are '
+                         f'{", ".join(resources)}')
     model = init_model(config)
-    step = args.step
-    if step is None:
-        step = config.default_hooks.pss_sampler.budgets['flops']['step']
-    if not step > 0:
-        raise InputError(f'--step={step} must be above 0')
-    budget = Budget('flops', args.level, step)
-    flops = flops_table(model)
+    costs = cost_tables(resources, model)
+    step = step_of(args.step, config, name, costs[name])
+    budget = Budget(name, args.level, step)
     start = time.perf_counter()
-    sampler = ConditionalSampler(flops, [budget])
+    sampler = ConditionalSampler(costs[name], [budget])
     built = time.perf_counter()
     codes = sampler.draw(budget, np.random.default_rng(args.seed), args.num)
     drawn = time.perf_counter()
+    columns = {cost_field(n): cost(codes) for n, cost in costs.items()}
     rows = [
-        dict(**subnet.as_dict(), mflops=cost) for subnet, cost in zip(
-            model.search_space.decode(codes), flops(codes).tolist())
+        dict(**subnet.as_dict(), **{c: float(values[i])
+                                    for c, values in columns.items()})
+        for i, subnet in enumerate(model.search_space.decode(codes))
     ]
     write_json(rows, args.out)
     print(f'{args.num} subnets between {budget.low:g} and {budget.high:g} '
-          f'MFLOPs: {args.out}')
+          f'{resources[name].unit}: {args.out}')
     print(f'{args.num / (drawn - built):.0f} draws a second, after '
           f'{built - start:.3f} s to set up')
+
+
+def step_of(step, config, name, cost):
+    """The distance between levels: as given, or as in the config.
+
+    Raises:
+        InputError: if there is none, or it is not above 0.
+    """
+    if step is None:
+        levels = config.default_hooks.pss_sampler.budgets.get(name)
+        if levels is None:
+            raise InputError('--step is missing: the config has no levels of '
+                             f'{name}')
+        step = parse_budgets(name, levels, cost)[0].step
+    if not step > 0:
+        raise InputError(f'--step={step} must be above 0')
+    return step
 
 
 if __name__ == '__main__':

@@ -1,8 +1,9 @@
 """What subnets cost.
 
 Reads a list of ``{"resolution": int, "widths": [int]}`` and writes it back
-with ``"mflops"`` (one multiply-add is one), and with ``"fvcore_mflops"``,
-counted subnet by subnet, if asked for.
+with ``"mflops"`` (one multiply-add is one) and the cost in every other resource
+that the config names; with ``"latency_us"``, by a latency table, and with
+``"fvcore_mflops"``, counted subnet by subnet, if asked for.
 """
 
 import argparse
@@ -11,8 +12,16 @@ import time
 import numpy as np
 from mmengine.logging import print_log
 
-from pss.apis import init_model, run
-from pss.resources import count_macs, flops_table
+from pss.apis import (
+    add_options,
+    config_resources,
+    init_model,
+    load_config,
+    merge_options,
+    run,
+)
+from pss.errors import InputError
+from pss.resources import Latency, cost_field, cost_tables, count_macs
 from pss.resources.flops import MFLOPS
 from pss.structures import read_subnets, write_json
 
@@ -23,28 +32,44 @@ def main():
     parser.add_argument('subnets', help='JSON file with the subnets')
     parser.add_argument('--out', required=True, help='JSON file to write')
     parser.add_argument(
+        '--latency-table', default=None,
+        help='latency table to look up; see tools/build_latency_table.py')
+    parser.add_argument(
         '--fvcore', action='store_true',
         help='count with fvcore too (about 0.3 s a subnet)')
+    add_options(parser)
     args = parser.parse_args()
 
-    model = init_model(args.config)
-    subnets = read_subnets(args.subnets, model.search_space)
-    flops = flops_table(model)
+    config = load_config(args.config)
+    merge_options(config, args.cfg_options)
+    resources = config_resources(config)
+    if args.latency_table is not None:
+        if 'latency_us' in resources:
+            raise InputError('--latency-table: the config has a resource '
+                             'latency_us already')
+        resources['latency_us'] = Latency(args.latency_table)
+    model = init_model(config)
+    subnets = read_subnets(args.subnets, model.search_space, resources)
+    tables = cost_tables(resources, model)
+    codes = model.search_space.encode(subnets)
     start = time.perf_counter()
-    mflops = flops(model.search_space.encode(subnets))
+    costs = {name: table(codes) for name, table in tables.items()}
     seconds = time.perf_counter() - start
-    rows = [dict(**subnet.as_dict(), mflops=cost)
-            for subnet, cost in zip(subnets, mflops.tolist())]
+    rows = [dict(**subnet.as_dict(), **{
+        cost_field(name): float(values[i]) for name, values in costs.items()})
+        for i, subnet in enumerate(subnets)]
     if args.fvcore:
         for i, (row, subnet) in enumerate(zip(rows, subnets), start=1):
             row['fvcore_mflops'] = count_macs(model, subnet) / MFLOPS
             print_log(f'fvcore: {i}/{len(rows)}', 'current')
     write_json(rows, args.out)
-    span = f', {mflops.min():g} to {mflops.max():g} MFLOPs' if subnets else ''
-    print(f'{len(rows)} subnets{span}, priced in {seconds:.3g} s: {args.out}')
+    spans = [f', {values.min():g} to {values.max():g} {resources[name].unit}'
+             for name, values in costs.items() if subnets]
+    print(f'{len(rows)} subnets{"".join(spans)}, priced in {seconds:.3g} s: '
+          f'{args.out}')
     if args.fvcore and rows:
-        worst = np.abs(mflops - [row['fvcore_mflops'] for row in rows]).max()
-        print(f'largest difference from fvcore: {worst:g} MFLOPs')
+        worst = np.abs(costs['flops'] - [r['fvcore_mflops'] for r in rows])
+        print(f'largest difference from fvcore: {worst.max():g} MFLOPs')
 
 
 if __name__ == '__main__':

@@ -10,9 +10,14 @@ from mmengine.runner import IterBasedTrainLoop
 
 from ...errors import InputError
 from ...registry import HOOKS, check_keys
-from ...resources import flops_table
-from ...sampling import ConditionalSampler, PrioritizedSampler, SubnetPool
-from ...structures import Budget, CostTable, budgets_of
+from ...resources import build_resources, cost_tables
+from ...sampling import (
+    ConditionalSampler,
+    PrioritizedSampler,
+    SubnetPool,
+    cost_range,
+)
+from ...structures import Budget, CostTable, budgets_of, spread_budgets
 
 STATE_KEY = 'pss_pools'  # in the checkpoint
 
@@ -31,8 +36,12 @@ class PSSSamplerHook(Hook):
     The pools and their scores are written into every checkpoint.
 
     Args:
-        budgets: the levels that have a pool, for each resource: ``start``,
-            ``stop`` (both included) and ``step``; ``flops`` in MFLOPs.
+        budgets: the levels that have a pool, for each resource, in its unit:
+            ``start``, ``stop`` (both included) and ``step``; or ``pools``, how
+            many of them spread over the costs that the space reaches.
+        resources: configs of resources by name, see
+            :func:`pss.resources.build_resources`. ``flops`` (MFLOPs) is always
+            there. Those without budgets are only reported.
         pool_size: most subnets in a pool.
         score_momentum: share of the old score when a subnet is scored again.
         p: probability to draw from the whole space rather than from a pool:
@@ -43,17 +52,20 @@ class PSSSamplerHook(Hook):
     Attributes:
         sampler (PrioritizedSampler): draws, and holds the pools.
         costs (dict[str, CostTable]): what subnets cost, for each resource.
+        units (dict[str, str]): what the costs are in.
     """
 
     priority = 'NORMAL'
 
     def __init__(self,
                  budgets: Dict[str, Dict[str, float]],
+                 resources: Optional[Dict[str, dict]] = None,
                  pool_size: int = 50,
                  score_momentum: float = 0.9,
                  p: Dict[str, float] = dict(start=1., ratio=0.01),
                  t: Dict[str, float] = dict(start=1., ratio=0.01)) -> None:
-        self.budgets = parse_budgets(budgets)
+        self.resources = build_resources(resources)
+        self.budgets = check_budgets(budgets, list(self.resources))
         if isinstance(pool_size, bool) or not isinstance(pool_size, int) \
                 or pool_size < 1:
             raise InputError(f'pool_size={pool_size!r} must be an integer of '
@@ -67,6 +79,8 @@ class PSSSamplerHook(Hook):
         self.t = _decay('t', t)
         self.sampler: Optional[PrioritizedSampler] = None
         self.costs: Dict[str, CostTable] = {}
+        self.units = {name: resource.unit
+                      for name, resource in self.resources.items()}
         self._pool: Optional[SubnetPool] = None
 
     def before_run(self, runner) -> None:
@@ -75,17 +89,20 @@ class PSSSamplerHook(Hook):
             return
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
-        self.costs = {'flops': flops_table(model)}
-        samplers = {
-            resource: ConditionalSampler(
-                self.costs[resource],
-                [b for b in self.budgets if b.resource == resource])
-            for resource in dict.fromkeys(b.resource for b in self.budgets)
-        }
+        self.costs = cost_tables(self.resources, model)
+        budgets = {name: parse_budgets(name, levels, self.costs[name])
+                   for name, levels in self.budgets.items()}
+        samplers = {name: ConditionalSampler(self.costs[name], levels)
+                    for name, levels in budgets.items()}
         pools = [SubnetPool(budget, self.pool_size, self.score_momentum)
-                 for budget in self.budgets]
+                 for levels in budgets.values() for budget in levels]
         self.sampler = PrioritizedSampler(model.search_space, samplers, pools,
                                           self.p, self.t)
+        for name, levels in budgets.items():
+            runner.logger.info(
+                f'{len(levels)} pools for {name}: {levels[0].level:g} to '
+                f'{levels[-1].level:g} {self.units[name]} in steps of '
+                f'{levels[0].step:g}')
 
     def before_train(self, runner) -> None:
         """Forgets pools that came with weights to start from."""
@@ -133,21 +150,54 @@ class PSSSamplerHook(Hook):
             self.sampler.load_state_dict(checkpoint[STATE_KEY])
 
 
-def parse_budgets(cfg: Dict[str, Dict[str, float]]) -> List[Budget]:
-    """The budgets of a config, for each resource in turn."""
+def check_budgets(cfg: Any, resources: List[str]) -> Dict[str, dict]:
+    """Checks the budgets of a config as far as that goes without a model.
+
+    Raises:
+        InputError: it names the resource and the key.
+    """
     if not isinstance(cfg, dict) or not cfg:
         raise InputError(f'budgets={cfg!r} must name at least one resource')
-    check_keys(cfg, ('flops', ), 'budgets')
-    budgets: List[Budget] = []
+    check_keys(cfg, resources, 'budgets')
+    keys = ('start', 'stop', 'step')
     for resource, levels in cfg.items():
-        keys = ('start', 'stop', 'step')
-        check_keys(levels, keys, f'budgets.{resource}')
+        where = f'budgets.{resource}'
+        if not isinstance(levels, dict):
+            raise InputError(f'{where}={levels!r} must have start, stop and '
+                             'step, or pools')
+        check_keys(levels, (*keys, 'pools'), where)
+        if 'pools' in levels:
+            pools = levels['pools']
+            if len(levels) > 1:
+                raise InputError(f'{where}: it has pools, so it takes no '
+                                 f'{", ".join(k for k in keys if k in levels)}')
+            if isinstance(pools, bool) or not isinstance(pools, int) or \
+                    pools < 1:
+                raise InputError(f'{where}.pools={pools!r} must be an integer '
+                                 'of at least 1')
+            continue
         for key in keys:
             if key not in levels:
-                raise InputError(f'budgets.{resource}: {key!r} is missing; '
-                                 f'it has {sorted(levels)}')
-        budgets += budgets_of(resource, **levels)
-    return budgets
+                raise InputError(f'{where}: {key!r} is missing; it has '
+                                 f'{sorted(levels)}')
+        budgets_of(resource, **levels)
+    return dict(cfg)
+
+
+def parse_budgets(resource: str, levels: Dict[str, Any],
+                  cost: CostTable) -> List[Budget]:
+    """The budgets of one resource.
+
+    Args:
+        resource: its name.
+        levels: what the config says, checked.
+        cost: what the subnets of the space cost.
+    """
+    if 'pools' in levels:
+        cheapest, dearest = cost_range(cost)
+        return spread_budgets(resource, float(cheapest.min()),
+                              float(dearest.max()), levels['pools'])
+    return budgets_of(resource, **levels)
 
 
 def training_progress(runner) -> float:

@@ -20,6 +20,7 @@ from ...models.classifiers.supernet_classifier import (
     SupernetClassifier,
 )
 from ...registry import LOOPS
+from ...resources import cost_field
 from ...sampling import SubnetPool
 from ...structures import Subnet
 from ..hooks import PSSSamplerHook
@@ -130,8 +131,9 @@ class SubnetLoop(BaseLoop):
     def row(self, subnet: Subnet, metrics: Dict[str, float]) -> Dict[str, Any]:
         """A subnet's entry in the results."""
         codes = self.model.search_space.encode([subnet])
-        flops = self.sampler_hook.costs['flops']
-        return dict(subnet=subnet.as_dict(), mflops=float(flops(codes)[0]),
+        costs = {cost_field(name): float(cost(codes)[0])
+                 for name, cost in self.sampler_hook.costs.items()}
+        return dict(subnet=subnet.as_dict(), **costs,
                     **{key.split('/')[-1]: float(value)
                        for key, value in metrics.items()})
 
@@ -232,6 +234,7 @@ class SubnetTestLoop(SubnetLoop):
             return dict(self.row(subnet, tested[subnet]), **chosen_by)
 
         self.results = dict(
+            resources=dict(self.sampler_hook.units),
             largest=row(space.largest),
             smallest=row(space.smallest),
             pools=[
