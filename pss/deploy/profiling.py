@@ -159,7 +159,12 @@ def _onnxruntime_run(module: nn.Module, images: Tensor, device: str,
     binding.bind_ortvalue_input('images', onnxruntime.OrtValue.
                                 ortvalue_from_numpy(images.numpy(), device))
     binding.bind_output('out', device)
-    return lambda: session.run_with_iobinding(binding)
+
+    def run():
+        session.run_with_iobinding(binding)
+        return binding
+
+    return run
 
 
 _PROVIDERS = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider'}

@@ -50,7 +50,34 @@ def test_plot(tmp_path):
         plot_results({'a': RESULTS}, tmp_path / 'plot.xyz')
 
 
+def test_several_resources(tmp_path):
+    """Oracle: a column and a plot for each resource; its pools only."""
+    results = dict(
+        resources=dict(flops='MFLOPs', latency_phone='us'),
+        largest=entry(20.5, 90., latency_phone=25_000.),
+        smallest=entry(5.25, 80., latency_phone=12_000.),
+        pools=[entry(9.5, 85., resource='flops', level=10.,
+                     latency_phone=17_000.),
+               entry(12.5, 87., resource='latency_phone', level=18_000.,
+                     latency_phone=17_900.)])
+    write_results(results, tmp_path / 'r.json')
+    assert read_results(tmp_path / 'r.json') == results
+    lines = results_table(results).splitlines()
+    assert 'MFLOPs' in lines[0] and 'latency_phone (us)' in lines[0]
+    assert '17900' in lines[4] and 'latency_phone 18000' in lines[4]
+    for resource in results['resources']:
+        plot_results({'a': results}, tmp_path / f'{resource}.png', resource)
+        assert (tmp_path / f'{resource}.png').stat().st_size > 5000
+    with pytest.raises(InputError, match="a: has no costs in 'energy'"):
+        plot_results({'a': results}, tmp_path / 'x.png', 'energy')
+    del results['largest']['latency_phone']
+    write_results(results, tmp_path / 'r.json')
+    with pytest.raises(InputError, match='largest.latency_phone'):
+        read_results(tmp_path / 'r.json')
+
+
 @pytest.mark.parametrize('change, words', [
+    (lambda r: r.update(resources=['flops']), 'resources='),
     (lambda r: r.pop('pools'), "'pools' is missing"),
     (lambda r: r['largest'].pop('top1'), 'largest.top1'),
     (lambda r: r['pools'][0].update(level='10'), r'pools\[0\].level'),

@@ -1,7 +1,7 @@
 import pytest
 
 from pss.errors import InputError
-from pss.structures import budgets_of
+from pss.structures import budgets_of, spread_budgets
 
 
 def test_published_levels():
@@ -41,3 +41,33 @@ def test_bad_ranges(start, stop, step, word):
     """Oracle: the wrong value stands in the message."""
     with pytest.raises(InputError, match=word):
         budgets_of('flops', start, stop, step)
+
+
+@pytest.mark.parametrize('cheapest, dearest, pools', [
+    (11691.7, 28434.3, 15), (8.703, 20.326, 11), (0.3, 0.31, 7), (1., 1e9, 3),
+    (5000., 5400., 1), (3.4375, 10.527, 100)])
+def test_spread_over_the_reachable_costs(cheapest, dearest, pools):
+    """Oracle: what was asked for: so many levels, inside of the range, evenly,
+    with at most a step and a half left over at either end."""
+    budgets = spread_budgets('x', cheapest, dearest, pools)
+    assert len(budgets) == pools
+    step = budgets[0].step
+    levels = [b.level for b in budgets]
+    assert levels == pytest.approx([levels[0] + i * step
+                                    for i in range(pools)])
+    assert cheapest < levels[0] and levels[-1] < dearest
+    assert step <= (dearest - cheapest) / (pools + 1) * (1 + 1e-9)
+    assert step >= 0.9 * (dearest - cheapest) / (pools + 1)
+
+
+def test_spread_gives_the_published_levels():
+    """Oracle: SPEC: 12,000 to 28,000 in steps of 1,000, 15 pools; the ends are
+    the published table's."""
+    budgets = spread_budgets('cpu', 11691.7, 28434.3, 15)
+    assert [b.level for b in budgets] == list(range(13000, 28000, 1000))
+
+
+def test_too_many_for_the_range():
+    """Oracle: the field stands in the message."""
+    with pytest.raises(InputError, match='budgets.x.pools=3'):
+        spread_budgets('x', 5., 5., 3)

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from pss.apis import init_model
+from pss.resources import Latency, LatencyTable, Timing, reachable_blocks
 from pss.structures import Subnet
 
 from ..conftest import ROOT
@@ -77,7 +79,8 @@ def test_test_writes_the_results(call, checkpoint, tiny_fashion_mnist,
     assert code == 0, out
     first = (tmp_path / 'results.json').read_text()
     results = json.loads(first)
-    assert set(results) == {'largest', 'smallest', 'pools'}
+    assert set(results) == {'resources', 'largest', 'smallest', 'pools'}
+    assert results['resources'] == {'flops': 'MFLOPs'}
     for row in (results['largest'], results['smallest'], *results['pools']):
         assert set(row['subnet']) == {'resolution', 'widths'}
         assert 0 <= row['top1'] <= 100 and row['mflops'] > 8
@@ -191,6 +194,110 @@ def test_sample_subnets(call, tmp_path, imagenet_flops):
         [r['mflops'] for r in rows])
     call(*arguments)
     assert json.loads(out.read_text()) == rows
+
+
+@pytest.fixture(scope='module')
+def latency_table(imagenet_model, tmp_path_factory):
+    """A table for MobileNetV2 with times in proportion to the work."""
+    path = tmp_path_factory.mktemp('table') / 'phone.json'
+    header = dict(version=1, unit='microseconds', scale=1., device='cpu',
+                  network=dict(type='SlimmableMobileNetV2'), batch_size=1)
+    LatencyTable(header, {
+        key: Timing(5. + key.in_size ** 2 * key.cin * key.cout / 1e4)
+        for key in reachable_blocks(imagenet_model)}).write(path)
+    return path
+
+
+def test_sample_subnets_of_a_latency(call, tmp_path, imagenet_model,
+                                     latency_table):
+    """Oracle: the table's own cost; by path and by the config's name."""
+    cost = Latency(str(latency_table)).table(imagenet_model)
+    space = cost.space
+    middle = float(np.median(cost(space.enumerate())))
+    config = ROOT / 'configs' / 'pss_mbv2_imagenet_cpu_latency.py'
+    for field, arguments in (
+            ('latency_us', (IMAGENET, '--latency-table', latency_table)),
+            ('latency_cpu', (config, '--resource', 'latency_cpu',
+                             '--cfg-options', 'default_hooks.pss_sampler.'
+                             f'resources.latency_cpu.table={latency_table}'))):
+        code, out = call('analysis_tools/sample_subnets.py', *arguments,
+                         '--level', middle, '--step', middle / 20, '--num', 50,
+                         '--out', tmp_path / 'drawn.json')
+        assert code == 0, out
+        rows = json.loads((tmp_path / 'drawn.json').read_text())
+        codes = space.encode([Subnet(r['resolution'], tuple(r['widths']))
+                              for r in rows])
+        assert [r[field] for r in rows] == cost(codes).tolist()
+        assert all(abs(r[field] - middle) <= middle / 40 for r in rows)
+        assert all(r['mflops'] > 69 for r in rows)
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (('--resource', 'latency_gpu', '--level', '5'), 'latency_gpu is not in'),
+    (('--latency-table', 'none.json', '--level', '5', '--step', '1'),
+     'none.json: no such file'),
+    (('--latency-table', '{table}', '--level', '5'), '--step is missing'),
+    (('--latency-table', '{table}', '--level', '5', '--step', '1'),
+     "level=5 of 'latency_us'"),
+])
+def test_bad_resources_end_in_one_line(call, tmp_path, latency_table,
+                                       arguments, words):
+    """Oracle: one line with the words, status 2, no file."""
+    arguments = [a.format(table=latency_table) for a in arguments]
+    code, out = call('analysis_tools/sample_subnets.py', IMAGENET, *arguments,
+                     '--out', tmp_path / 'drawn.json')
+    assert code == 2 and words in out, out
+    assert not (tmp_path / 'drawn.json').exists()
+
+
+def test_build_latency_table_and_train(call, tiny_fashion_mnist, tmp_path):
+    """Oracle: the demo of latencies on tiny data, as its make target runs it:
+    table, training and testing; costs in the results equal the table's."""
+    config = ROOT / 'configs' / 'pss_mbv2_fashion_mnist_latency.py'
+    table = tmp_path / 'cpu.json'
+    code, out = call('build_latency_table.py', config, '--batch-size', 32,
+                     '--max-blocks', 20, '--rounds', 1, '--min-run-time',
+                     0.001, '--verify', 4, '--out', table)
+    assert code == 0, out
+    assert '222 blocks are interpolated' in out and 'rank correlation' in out
+    more = [f'default_hooks.pss_sampler.resources.latency_cpu.table={table}',
+            'default_hooks.pss_sampler.budgets.latency_cpu.pools=2']
+    arguments = [*options(tiny_fashion_mnist, False), *more]
+    code, out = call('train.py', config, '--work-dir', tmp_path, *arguments)
+    assert code == 0, out
+    assert '2 pools for latency_cpu:' in out and '5 pools for flops:' in out
+    code, out = call('test.py', config, tmp_path / 'epoch_1.pth', '--work-dir',
+                     tmp_path, '--out', tmp_path / 'r.json', *arguments)
+    assert code == 0, out
+    results = json.loads((tmp_path / 'r.json').read_text())
+    assert results['resources'] == {'flops': 'MFLOPs', 'latency_cpu': 'us'}
+    cost = Latency(str(table)).table(init_model(config))
+    rows = [results['largest'], results['smallest'], *results['pools']]
+    for row in rows:
+        subnet = Subnet.from_dict(row['subnet'])
+        codes = cost.space.encode([subnet])
+        assert row['latency_cpu'] == pytest.approx(cost(codes)[0])
+    for name in ('r.csv', 'r.png', 'r_latency_cpu.png'):
+        assert (tmp_path / name).stat().st_size > 100
+    assert 'latency_cpu (us)' in out
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (('--batch-size', '0'), '--batch-size=0'),
+    (('--threads', '0'), '--threads=0'),
+    (('--max-blocks', '-1'), '--max-blocks=-1'),
+    (('--min-run-time', '0'), '--min-run-time=0'),
+    (('--verify', '2'), '--verify=2'),
+    (('--rounds', '0'), '--rounds=0'),
+])
+def test_bad_arguments_of_build_latency_table(call, tmp_path, arguments,
+                                              words):
+    """Oracle: one line that names the argument and the value."""
+    code, out = call('build_latency_table.py', DEMO, '--out',
+                     tmp_path / 'table.json', *arguments)
+    assert code == 2 and words in out, out
+    assert len(out.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_plot_results(call, checkpoint, tiny_fashion_mnist, tmp_path):

@@ -1,11 +1,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from pss.engine import PSSSamplerHook
 from pss.errors import InputError
+from pss.registry import RESOURCES
+from pss.structures import CostTable
 
 from ...conftest import train
 
@@ -78,6 +81,87 @@ def test_a_loss_that_is_no_number_stops_the_run(tiny_config):
         train(tiny_config, optim_wrapper=dict(optimizer=dict(lr=1e30)))
 
 
+@RESOURCES.register_module()
+class Energy:
+    """A user's own resource: energy by the number of channels."""
+
+    unit = 'mJ'
+
+    def __init__(self, per_channel: float = 1.) -> None:
+        self.per_channel = per_channel
+
+    def table(self, model):
+        """What the subnets of a model cost."""
+        space = model.search_space
+        flat = np.ones((len(space.resolutions), 1))
+        return CostTable.merge(space, (
+            ((i, ), self.per_channel * flat * np.array(width.choices))
+            for i, width in enumerate(space.widths)))
+
+
+def test_pools_of_several_resources(tiny_config):
+    """Oracle: each pool's subnets cost what the pool is for, by the resource's
+    own rule; a pool of one resource gets nothing that was drawn for another:
+    the pools grow by one subnet an iteration, all together."""
+    hook = train(tiny_config, **{
+        'default_hooks.pss_sampler.resources': dict(
+            energy=dict(type='Energy', per_channel=0.5),
+            size=dict(type='pss.Parameters'),
+            memory=dict(type='pss.PeakMemory', batch_size=2)),
+        'default_hooks.pss_sampler.budgets': dict(
+            flops=dict(start=11.5, stop=17.5, step=3),
+            energy=dict(pools=4), memory=dict(pools=2))}).hooks
+    hook = next(h for h in hook if isinstance(h, PSSSamplerHook))
+    pools = hook.sampler.pools
+    assert [p.budget.resource for p in pools] == \
+        ['flops'] * 3 + ['energy'] * 4 + ['memory'] * 2
+    assert 12 <= sum(map(len, pools)) <= 18
+    assert list(hook.costs) == ['flops', 'energy', 'size', 'memory']
+    assert hook.units == {'flops': 'MFLOPs', 'energy': 'mJ',
+                          'size': 'M parameters', 'memory': 'MiB'}
+    for pool in pools:
+        for subnet in pool.scores:
+            codes = hook.sampler.space.encode([subnet])
+            cost = hook.costs[pool.budget.resource](codes)[0]
+            if pool.budget.resource == 'energy':
+                assert cost == 0.5 * sum(subnet.widths)
+            assert pool.budget.low <= cost < pool.budget.high
+
+
+def test_the_resource_is_chosen_in_proportion_to_its_pools(tiny_config):
+    """Oracle: a binomial distribution with 3 of 8 pools."""
+    runner = train(tiny_config, train_cfg=dict(max_epochs=1), **{
+        'default_hooks.pss_sampler.resources': dict(energy=dict(
+            type='Energy')),
+        'default_hooks.pss_sampler.budgets': dict(
+            _delete_=True, flops=dict(pools=5), energy=dict(pools=3))})
+    sampler = next(h for h in runner.hooks
+                   if isinstance(h, PSSSamplerHook)).sampler
+    num = 4000
+    energy = sum(sampler.plan(0, i, 0.)[1].budget.resource == 'energy'
+                 for i in range(num))
+    assert abs(energy - num * 3 / 8) < 4 * (num * 3 / 8 * 5 / 8) ** 0.5
+
+
+@pytest.mark.parametrize('resources, words', [
+    (dict(flops=dict(type='pss.Flops')), 'always there'),
+    (dict(mflops=dict(type='pss.Flops')), "'mflops' is taken"),
+    ({'a b': dict(type='pss.Flops')}, "'a b'"),
+    (dict(top1=dict(type='pss.Flops')), "'top1' is taken"),
+    (dict(phone='table.json'), 'resources.phone='),
+    (dict(phone=dict(table='x')), 'resources.phone='),
+    (dict(phone=dict(type='pss.Latencies', table='x')),
+     "'pss.Latencies' does not exist.*'pss.Latency'"),
+    (dict(phone=dict(type='pss.Latency', tabel='x')), "'tabel'.*'table'"),
+    (dict(phone=dict(type='Nothing')), "'Nothing' is not registered"),
+    ([1], r'resources=\[1\]'),
+])
+def test_bad_resources(resources, words):
+    """Oracle: name and value stand in the message."""
+    with pytest.raises(InputError, match=words):
+        PSSSamplerHook(BUDGETS, resources=resources)
+
+
 BUDGETS = dict(flops=dict(start=9.5, stop=19.5, step=1))
 
 
@@ -89,6 +173,9 @@ BUDGETS = dict(flops=dict(start=9.5, stop=19.5, step=1))
      "'steps'.*'step'"),
     (dict(budgets=dict(flops=dict(start=1, stop=2, step=0))), 'step=0'),
     (dict(budgets=dict(flops=dict(start=3, stop=2, step=1))), 'empty'),
+    (dict(budgets=dict(flops=3)), 'budgets.flops=3'),
+    (dict(budgets=dict(flops=dict(pools=0))), 'pools=0'),
+    (dict(budgets=dict(flops=dict(pools=2, step=1))), 'takes no step'),
     (dict(budgets=BUDGETS, pool_size=0), 'pool_size=0'),
     (dict(budgets=BUDGETS, score_momentum=1), 'score_momentum=1'),
     (dict(budgets=BUDGETS, p=dict(begin=1)), "p: .*'begin'"),
