@@ -38,7 +38,8 @@ def parse_args():
         help='type of weights and activations (default: %(default)s)')
     parser.add_argument(
         '--max-blocks', type=int, default=None,
-        help='measure at most so many blocks, and interpolate the rest')
+        help='measure at most so many blocks (but two of each kind), and '
+        'interpolate the rest')
     parser.add_argument(
         '--min-run-time', type=float, default=0.05,
         help='seconds that a measurement takes at least '

@@ -18,8 +18,8 @@ blocks'.
 
 import json
 import logging
-import math
 import statistics
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
@@ -266,5 +266,6 @@ def parse_row(row: Any) -> Tuple[BlockKey, Timing]:
 
 
 def _is_positive(value: Any) -> bool:
+    # comparing does what isfinite() cannot: integers beyond all floats
     return isinstance(value, (int, float)) and not isinstance(value, bool) \
-        and math.isfinite(value) and value > 0
+        and 0 < value <= sys.float_info.max

@@ -56,7 +56,7 @@ def read_json(path: Union[str, Path]) -> Any:
         return json.loads(Path(path).read_text(encoding='utf-8'))
     except OSError as error:
         raise InputError(f'{path}: {error.strerror or error}') from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # text or numbers are bad
         raise InputError(f'{path}: not a JSON file ({error})') from None
 
 
