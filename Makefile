@@ -30,8 +30,6 @@ demo: export MALLOC_TOP_PAD_ = 268435456
 demo: install
 	$(BIN)/python tools/dataset_converters/fashion_mnist.py
 	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(DEMO)
-	$(BIN)/python tools/test.py $(CONFIG) $(DEMO)/epoch_3.pth \
-		--work-dir $(DEMO) --out $(DEMO)/results.json
 
 lint: install
 	$(BIN)/ruff check .

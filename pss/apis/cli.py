@@ -85,6 +85,16 @@ def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
             cfg[name].setdefault('pin_memory', pin_memory)
 
 
+def keep_testing(cfg: Config, checkpoint: str) -> None:
+    """Takes from a config what only training needs, for a Runner that tests
+    ``checkpoint``."""
+    cfg.load_from = checkpoint
+    cfg.resume = False
+    cfg.train_dataloader = cfg.train_cfg = cfg.optim_wrapper = None
+    cfg.param_scheduler = cfg.auto_scale_lr = None
+    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
+
+
 def join_processes(cfg: Config) -> None:
     """Joins the other processes of a launch by torchrun on CPUs (gloo).
 

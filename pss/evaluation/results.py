@@ -68,6 +68,24 @@ def write_csv(results: Results, path: FilePath) -> None:
     write_text(text.getvalue(), path)
 
 
+def report_results(results: Results, out: FilePath) -> None:
+    """Writes results as JSON, CSV and plot, and prints them as a table.
+
+    Args:
+        results: of the test loop.
+        out: the JSON file; the others get the same name.
+    """
+    out = Path(out)
+    write_results(results, out)
+    write_csv(results, out.with_suffix('.csv'))
+    plot = out.with_suffix('.png')
+    if 'top1' in results['largest']:
+        plot_results({out.stem: results}, plot)
+    print(f'\nResults: {out}, and {out.with_suffix(".csv").name} and '
+          f'{plot.name} beside it\n')
+    print(results_table(results))
+
+
 def read_results(path: FilePath) -> Results:
     """Reads results.
 

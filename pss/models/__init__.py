@@ -14,11 +14,12 @@ from .layers import (
     SlimmableLinear,
 )
 from .narrowing import narrow
+from .sharing import KeptNetwork, SharedWeights, kept_network
 from .wrappers import SupernetDistributedDataParallel
 
 __all__ = [
-    'ResizedClassifier', 'SlimmableBatchNorm2d', 'SlimmableConv2d',
+    'KeptNetwork', 'ResizedClassifier', 'SharedWeights', 'SlimmableBatchNorm2d', 'SlimmableConv2d',
     'SlimmableGroupNorm', 'SlimmableLinear', 'SlimmableMobileNetV1',
     'SlimmableMobileNetV2', 'SlimmableResNet', 'SupernetClassifier',
-    'SupernetDistributedDataParallel', 'calibrate', 'narrow'
+    'SupernetDistributedDataParallel', 'calibrate', 'kept_network', 'narrow'
 ]
