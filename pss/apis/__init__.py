@@ -15,11 +15,19 @@ from .cli import (
                          run,
                          verify_config,
 )
+from .export import (
+    Exporter,
+    config_text,
+    largest_difference,
+    parse_budget,
+    write_model_index,
+)
 from .model import calibration_images, init_model, load_config, model_config
 
 __all__ = [
-    'AdaptiveClassifier', 'add_arguments', 'calibration_images', 'check_checkpoint', 'init_model',
-    'join_processes', 'keep_testing', 'load_config', 'merge_arguments', 'model_config',
-    'read_checkpoint', 'read_checkpoint_data', 'run', 'save_checkpoint',
-    'verify_config'
+    'AdaptiveClassifier', 'Exporter', 'add_arguments', 'calibration_images',
+    'check_checkpoint', 'config_text', 'init_model', 'join_processes',
+    'keep_testing', 'largest_difference', 'load_config', 'merge_arguments',
+    'model_config', 'parse_budget', 'read_checkpoint', 'read_checkpoint_data',
+    'run', 'save_checkpoint', 'verify_config', 'write_model_index'
 ]

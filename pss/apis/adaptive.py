@@ -4,27 +4,21 @@ import threading
 import time
 from numbers import Real
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
-from typing import Tuple, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
-from mmcv.image import imread
-from mmengine.dataset import Compose
-from mmpretrain.datasets import remove_transform
-from mmpretrain.registry import TRANSFORMS
 from tabulate import tabulate
 from torch import Tensor
 
 from ..deploy.adaptive_networks import build_supernet, kept_networks
 from ..deploy.bank import Bank, KeptSubnet, read_bank
 from ..deploy.following import LatencyFollower
+from ..deploy.preprocessing import Image, Preprocessing
 from ..deploy.selection import check_limits, fits, most_accurate
 from ..errors import InputError
 from ..models import KeptNetwork
 from ..structures import Subnet
-
-Image = Union[str, Path, np.ndarray, Tensor]
 
 
 class _Running(NamedTuple):
@@ -107,8 +101,7 @@ class AdaptiveClassifier:
                                                 copies_mb * 1e6)
         self._running = {kept.name: _Running(kept, networks[kept.subnet])
                          for kept in self.subnets}
-        self._preprocessor = model.data_preprocessor
-        self._pipeline, self._pixels = _pipeline(contents)
+        self._preprocessing = Preprocessing(contents, model)
         self._following: Optional[Tuple[LatencyFollower,
                                         Sequence[_Running]]] = None
         # for those who switch; who predicts takes the active one, once
@@ -237,16 +230,11 @@ class AdaptiveClassifier:
     @torch.no_grad()
     def _predict(self, network: KeptNetwork, images: Any,
                  batch_size: int) -> List[Dict[str, Any]]:
-        inputs = [self._load(image, where) for image, where in _each(images)]
+        loaded = self._preprocessing.load(images)
         results = []
-        for first in range(0, len(inputs), batch_size):
-            batch = self._preprocessor(
-                dict(inputs=torch.stack(inputs[first:first + batch_size])),
-                False)['inputs']
-            if tuple(batch.shape[1:]) != self.input_shape:
-                raise InputError(f'images: {tuple(batch.shape[1:])} after '
-                                 'preprocessing (channels, height, width); '
-                                 f'legal is {self.input_shape}')
+        for first in range(0, len(loaded), batch_size):
+            batch = self._preprocessing.batch(
+                loaded[first:first + batch_size])
             for sample in network.head.predict(network.features(batch)):
                 scores = sample.pred_score.cpu().numpy()
                 label = int(scores.argmax())
@@ -256,33 +244,6 @@ class AdaptiveClassifier:
                     result['pred_class'] = self.classes[label]
                 results.append(result)
         return results
-
-    def _load(self, image: Any, where: str) -> Tensor:
-        """An image as the pipeline gives it, ``(C, H, W)``."""
-        if isinstance(image, (str, Path)):
-            pixels = _read(image)
-        else:
-            pixels = _pixels(image, where)
-            if self._pixels is not None and pixels.dtype != self._pixels:
-                pixels = np.rint(pixels).astype(self._pixels)
-        channels = pixels.shape[2] if pixels.ndim == 3 else 1
-        if channels not in (1, self.input_shape[0]) or 0 in pixels.shape:
-            raise InputError(f'{where}: shape {pixels.shape} (height, width, '
-                             f'channels); legal are {self.input_shape[0]} '
-                             'channels, or grey')
-        if pixels.ndim == 2 or channels != self.input_shape[0]:
-            pixels = np.repeat(pixels.reshape(*pixels.shape[:2], 1),
-                               self.input_shape[0], axis=2)
-        loaded = self._pipeline(dict(
-            img=pixels, img_shape=pixels.shape[:2],
-            ori_shape=pixels.shape[:2]))['inputs']
-        if tuple(loaded.shape[-2:]) != self.input_shape[1:]:
-            raise InputError(
-                f'{where}: {pixels.shape[0]} x {pixels.shape[1]} pixels (height'
-                f' x width) become {loaded.shape[-2]} x {loaded.shape[-1]} in '
-                f'preprocessing; legal is {self.input_shape[1]} x '
-                f'{self.input_shape[2]}')
-        return loaded
 
     def follow(self, latency_ms: Optional[float],
                images: Union[Image, Sequence[Image], None] = None,
@@ -347,70 +308,3 @@ class AdaptiveClassifier:
                 if i:  # the first warms up
                     found.append(1e3 * (time.perf_counter() - start))
         return [float(np.median(found)) for found in times]
-
-
-def _pipeline(bank: Bank) -> Tuple[Compose, Optional[type]]:
-    """The transforms after loading, and the type that pixels must have."""
-    steps = remove_transform(bank.pipeline, 'LoadImageFromFile')
-    try:
-        pipeline = Compose([TRANSFORMS.build(step) for step in steps])
-    except Exception as error:  # whatever a wrong config makes a type raise
-        raise InputError('bank: preprocessing.pipeline cannot be built '
-                         f'({str(error).splitlines()[0]})') from None
-    pillow = any(step.get('backend') == 'pillow' for step in steps)
-    return pipeline, np.uint8 if pillow else None
-
-
-def _each(images: Any) -> Iterator[Tuple[Any, str]]:
-    """Single images, and what to call them in messages."""
-    if isinstance(images, (str, Path)):
-        yield images, str(images)
-    elif isinstance(images, (list, tuple)):
-        for i, image in enumerate(images):
-            yield image, f'images[{i}]'
-    elif isinstance(images, (np.ndarray, Tensor)) and images.ndim == 4:
-        for i, image in enumerate(images):
-            yield image, f'images[{i}]'
-    else:
-        yield images, 'images'
-
-
-def _read(path: Union[str, Path]) -> np.ndarray:
-    """The pixels of an image file, BGR."""
-    if not Path(path).is_file():
-        raise InputError(f'{path}: no such file')
-    try:
-        pixels = imread(str(path))
-    except Exception as error:  # the decoder's own
-        raise InputError(f'{path}: cannot be read ({error})') from None
-    if pixels is None:
-        raise InputError(f'{path}: not an image file')
-    return pixels
-
-
-def _pixels(image: Any, where: str) -> np.ndarray:
-    """An array or a tensor as an array ``(H, W)`` or ``(H, W, C)``."""
-    if isinstance(image, Tensor):
-        if image.dim() != 3:
-            raise InputError(f'{where}: a tensor of shape '
-                             f'{tuple(image.shape)}; legal are (C, H, W) and '
-                             '(N, C, H, W)')
-        if image.dtype == torch.bfloat16:
-            image = image.float()
-        image = image.detach().permute(1, 2, 0).cpu().numpy()
-    if not isinstance(image, np.ndarray):
-        raise InputError(f'{where}: {type(image).__name__} is not an image; '
-                         'legal are paths, arrays and tensors')
-    if image.ndim not in (2, 3):
-        raise InputError(f'{where}: an array of shape {image.shape}; legal are '
-                         '(H, W), (H, W, C) and (N, H, W, C)')
-    if image.dtype == np.uint8:
-        return np.ascontiguousarray(image)
-    if image.dtype.kind not in 'uif':
-        raise InputError(f'{where}: type {image.dtype}; legal are numbers from '
-                         '0 to 255')
-    if image.size and not (image.min() >= 0 and image.max() <= 255):
-        raise InputError(f'{where}: values from {image.min():g} to '
-                         f'{image.max():g}; legal are 0 to 255, as in image '
-                         'files')
-    return np.ascontiguousarray(image, dtype=np.float32)

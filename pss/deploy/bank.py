@@ -377,8 +377,8 @@ class _Reader:
             metric=value.get('metric', str),
             kept=tuple(kept for kept, _ in rows),
             weights=tensors[WEIGHTS],
-            statistics=self._statistics(dict(
-                (kept.subnet, number) for kept, number in rows),
+            statistics=self._statistics(
+                {kept.subnet: number for kept, number in rows},
                 tensors[STATISTICS]),
             samples=samples,
             testing=testing,

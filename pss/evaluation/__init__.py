@@ -11,6 +11,6 @@ from .results import (
 )
 
 __all__ = [
-    'SubnetAccuracy', 'plot_results', 'read_results', 'report_results', 'results_table',
-    'write_csv', 'write_results'
+    'SubnetAccuracy', 'plot_results', 'read_results', 'report_results',
+    'results_table', 'write_csv', 'write_results'
 ]

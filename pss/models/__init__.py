@@ -18,8 +18,9 @@ from .sharing import KeptNetwork, SharedWeights, kept_network
 from .wrappers import SupernetDistributedDataParallel
 
 __all__ = [
-    'KeptNetwork', 'ResizedClassifier', 'SharedWeights', 'SlimmableBatchNorm2d', 'SlimmableConv2d',
-    'SlimmableGroupNorm', 'SlimmableLinear', 'SlimmableMobileNetV1',
-    'SlimmableMobileNetV2', 'SlimmableResNet', 'SupernetClassifier',
-    'SupernetDistributedDataParallel', 'calibrate', 'kept_network', 'narrow'
+    'KeptNetwork', 'ResizedClassifier', 'SharedWeights',
+    'SlimmableBatchNorm2d', 'SlimmableConv2d', 'SlimmableGroupNorm',
+    'SlimmableLinear', 'SlimmableMobileNetV1', 'SlimmableMobileNetV2',
+    'SlimmableResNet', 'SupernetClassifier', 'SupernetDistributedDataParallel',
+    'calibrate', 'kept_network', 'narrow'
 ]

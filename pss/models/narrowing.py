@@ -13,7 +13,6 @@ from .layers import (
     SlimmableLinear,
 )
 
-
 # Gives the first entries of a parameter along its first axes.
 Cut = Callable[..., nn.Parameter]
 
