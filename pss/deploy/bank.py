@@ -69,7 +69,7 @@ class KeptSubnet:
     """
     name: str
     subnet: Subnet
-    costs: Mapping[str, float]
+    costs: Mapping[str, float] = field(hash=False)
     held_out_accuracy: float
     test_accuracy: Optional[float] = None
     resource: Optional[str] = None
