@@ -33,6 +33,8 @@ def build_supernet(bank: Bank,
         for kept in bank.kept:
             space.validate(kept.subnet)
         state = dict(bank.weights)
+        if space.largest not in bank.statistics:
+            raise InputError('bank: the largest subnet is missing')
         for name, (mean, var) in bank.statistics[space.largest].items():
             state.update({
                 f'{name}.running_mean': mean, f'{name}.running_var': var,
@@ -40,9 +42,6 @@ def build_supernet(bank: Bank,
         model.load_state_dict(state, strict=True)
     except InputError:
         raise
-    except KeyError as error:
-        raise InputError('bank: the statistics of the largest subnet are '
-                         f'missing ({error})') from None
     except Exception as error:  # whatever a wrong config makes a type raise
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError('bank: its model config does not build a network '

@@ -88,7 +88,8 @@ def extract(model: SupernetClassifier, config: Dict[str, Any], subnet: Subnet,
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         plain = MODELS.build(config)
     plain.load_state_dict(state, strict=True)
-    return plain.eval()
+    # weights in the model's layout: convolutions then run as the model's do
+    return plain.to(memory_format=model._memory_format).eval()
 
 
 def _features(model: nn.Module) -> int:

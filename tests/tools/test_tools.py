@@ -42,13 +42,15 @@ def call(monkeypatch, capsys):
     return run
 
 
-def options(root, nested, batch_size=6):
-    """--cfg-options that point a config at tiny data."""
+def options(root, nested, batch_size=6, bank=False):
+    """--cfg-options that point a config at tiny data; without a bank at the
+    end of training if not told otherwise, which takes time."""
     inner = {True: 'dataset.dataset', False: 'dataset'}
     words = ['--cfg-options', 'train_cfg.max_epochs=1',
              'val_cfg.calibration_batches=1', 'test_cfg.calibration_batches=1',
              'train_cfg.val_interval=1', 'default_hooks.logger.interval=1',
-             'optim_wrapper.optimizer.lr=0.01']
+             'optim_wrapper.optimizer.lr=0.01',
+             f'default_hooks.bank.after_training={bank}']
     for name in LOADERS:
         held = inner[name != 'test_dataloader']
         words += [f'{name}.{held}.data_root={root}', f'{name}.num_workers=0',
