@@ -92,7 +92,7 @@ def random_bank(num=6, classes=None, **backbone):
     subnets = [space.smallest, *space.decode(space.random(rng, num)),
                space.largest]
     statistics = calibrate(model, list(dict.fromkeys(subnets)),
-                           [torch.randn(8, 3, size, size)])
+                           [torch.randn(64, 3, size, size)])
     flops = flops_table(model)(space.encode(subnets))
     latency = rng.permutation(flops) * 100  # another order than FLOPs
     accuracy = rng.permutation(len(subnets)) + 50.

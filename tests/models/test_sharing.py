@@ -70,7 +70,7 @@ def test_weights_are_shared():
     copies = {}
     wanted = set()
     for network in networks:
-        for name, value in network.named_parameters():
+        for value in network.parameters():
             storage = value.untyped_storage()
             if storage.data_ptr() not in own:
                 copies[storage.data_ptr()] = storage.nbytes()
