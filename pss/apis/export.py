@@ -254,7 +254,7 @@ def parse_budget(words: List[str]) -> Dict[str, float]:
         except ValueError:
             raise InputError(f'--budget {word}: legal is NAME=NUMBER, such as '
                              'flops=60') from None
-        if limits.get(name, limit) != limit:
+        if name in limits and limits[name] != limit:
             raise InputError(f'--budget: {name}={limits[name]:g} and '
                              f'{name}={limit:g} contradict each other')
         limits[name] = limit

@@ -20,7 +20,7 @@ NETWORKS = [
     dict(type='pss.SlimmableMobileNetV2',
          search_space=dict(resolutions=[24, 32])),
     dict(type='pss.SlimmableResNet', depth=50, zero_init_residual=False,
-         search_space=dict(resolutions=[24, 32])),
+         search_space=dict(resolutions=[48, 64])),
 ]
 
 
