@@ -123,6 +123,7 @@ def check_types(model: Any, pipeline: Any, where: str) -> None:
     Raises:
         InputError: it names the field and the type.
     """
+    import mmpretrain.datasets  # noqa: F401 (registers the transforms)
     from mmpretrain.registry import MODELS, TRANSFORMS
     for config, registry, modules, name in (
             (model, MODELS, MODEL_MODULES, 'model'),
@@ -193,6 +194,8 @@ def _index(bank: Bank, order: List[Subnet], data: Dict[str, bytes]) -> str:
 
     ends = {kept.name: row(kept) for kept in bank.kept
             if kept.resource is None}
+    model = dict(bank.model)
+    normalisation = model.pop('data_preprocessor', None)
     value = dict(
         format=FORMAT,
         version=VERSION,
@@ -204,8 +207,9 @@ def _index(bank: Bank, order: List[Subnet], data: Dict[str, bytes]) -> str:
         pools=[row(k) for k in bank.kept if k.resource is not None],
         classes=None if bank.classes is None else list(bank.classes),
         preprocessing=dict(pipeline=bank.pipeline,
-                           input_shape=list(bank.input_shape)),
-        model=bank.model,
+                           input_shape=list(bank.input_shape),
+                           data_preprocessor=normalisation),
+        model=model,
         testing=bank.testing,
         files={name: dict(bytes=len(content), sha256=_digest(content))
                for name, content in data.items()},
@@ -358,7 +362,10 @@ class _Reader:
         if len(shape) != 3 or not all(
                 type(size) is int and size > 0 for size in shape):
             raise preprocessing.wrong('input_shape', '3 positive integers')
-        model = value.get('model', dict)
+        model = dict(value.get('model', dict))
+        normalisation = preprocessing.get('data_preprocessor', dict, type(None))
+        if normalisation is not None:
+            model['data_preprocessor'] = normalisation
         pipeline = preprocessing.get('pipeline', list)
         testing = value.get('testing', dict)
         check_types(model, pipeline, value.where)
