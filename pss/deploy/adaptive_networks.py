@@ -1,5 +1,6 @@
 """From a bank to networks that are ready to run."""
 
+import copy
 from typing import Dict, Tuple, Union
 
 import torch
@@ -25,7 +26,7 @@ def build_supernet(bank: Bank,
     """
     try:
         with DefaultScope.overwrite_default_scope('mmpretrain'):
-            model = MODELS.build(dict(bank.model))
+            model = MODELS.build(copy.deepcopy(bank.model))
         if not isinstance(model, SupernetClassifier):
             raise TypeError(f'it is a {type(model).__name__}, no '
                             'pss.SupernetClassifier')

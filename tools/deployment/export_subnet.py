@@ -7,6 +7,8 @@ The network resizes images itself, so all subnets take the same input.
 
 import argparse
 
+import torch
+
 from pss.apis import Exporter, parse_budget, run, write_model_index
 from pss.apis.export import FORMATS
 from pss.deploy import read_bank
@@ -35,6 +37,8 @@ def parse_args():
 
 def main():
     args = parse_args()
+    # for few images at a time, more only wait for each other
+    torch.set_num_threads(1)
     bank = read_bank(args.bank)
     if args.all:
         chosen = bank.kept
