@@ -134,6 +134,21 @@ def check_types(model: Any, pipeline: Any, where: str) -> None:
 # --- writing ---------------------------------------------------------------
 
 
+def check_target(folder: FilePath) -> None:
+    """Checks that a bank can be written to a folder.
+
+    Raises:
+        InputError: if it holds something that is no bank, or safetensors is
+            not installed.
+    """
+    folder = Path(folder)
+    _safetensors()
+    if folder.exists() and not (folder / INDEX).is_file() and \
+            not (folder.is_dir() and not any(folder.iterdir())):
+        raise InputError(f'{folder}: holds something that is no bank; legal is '
+                         'a new folder, an empty one or a bank to replace')
+
+
 def write_bank(bank: Bank, folder: FilePath) -> None:
     """Writes a bank whole or not at all.
 
@@ -146,10 +161,9 @@ def write_bank(bank: Bank, folder: FilePath) -> None:
             is no bank.
     """
     folder = Path(folder)
-    if folder.exists() and not (folder / INDEX).is_file() and \
-            not (folder.is_dir() and not any(folder.iterdir())):
-        raise InputError(f'{folder}: holds something that is no bank; legal is '
-                         'a new folder, an empty one or a bank to replace')
+    if folder.is_symlink():
+        folder = folder.resolve()
+    check_target(folder)
     check_types(bank.model, bank.pipeline, str(folder))
     save = _safetensors().save
     order = list(dict.fromkeys(kept.subnet for kept in bank.kept))

@@ -3,7 +3,7 @@
 import copy
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 import mmengine
 import mmpretrain
@@ -17,7 +17,14 @@ from ..models.classifiers.supernet_classifier import SupernetClassifier
 from ..registry import HOOKS
 from ..structures import Subnet
 from ..version import __version__
-from .bank import UNITS, Bank, KeptSubnet, _safetensors, write_bank
+from .bank import (
+    UNITS,
+    Bank,
+    KeptSubnet,
+    check_target,
+    check_types,
+    write_bank,
+)
 from .extraction import model_config
 
 
@@ -36,12 +43,15 @@ class BankHook(Hook):
         samples: how many held-out images the bank holds, for checking the
             networks that are exported from it; 0 for none.
         after_training: whether the end of training chooses, tests and writes.
+        strict: whether it is an error if no bank can be written, because of a
+            type in the config that banks cannot have, for instance. Otherwise
+            the log says so, before the work and after it.
     """
 
     priority = 'LOWEST'
 
     def __init__(self, out: Optional[str] = None, samples: int = 2,
-                 after_training: bool = True) -> None:
+                 after_training: bool = True, strict: bool = False) -> None:
         if isinstance(samples, bool) or not isinstance(samples, int) \
                 or samples < 0:
             raise InputError(f'samples={samples!r} must be an integer of at '
@@ -49,11 +59,16 @@ class BankHook(Hook):
         self.out = out
         self.samples = samples
         self.after_training = after_training
+        self.strict = strict
 
     def before_train(self, runner) -> None:
         """Finds out before the training, not after it, what is missing."""
-        if self.after_training:
-            _safetensors()
+        if self.after_training and runner.cfg.get('test_cfg'):
+            self._allow(runner, self._check)
+
+    def before_test(self, runner) -> None:
+        """Likewise."""
+        self._allow(runner, self._check)
 
     def after_train(self, runner) -> None:
         """Chooses and tests subnets; :meth:`after_test` writes the bank."""
@@ -63,21 +78,38 @@ class BankHook(Hook):
             runner.logger.warning(
                 'No bank is written: the config has no pss.SubnetTestLoop for '
                 'test_cfg, which chooses its subnets')
-            return
-        if not any(map(len, runner.test_loop.sampler_hook.sampler.pools)):
+        elif not any(map(len, runner.test_loop.sampler_hook.sampler.pools)):
             runner.logger.warning('No bank is written: the pools are empty')
-            return
-        runner.test_loop.run()
+        else:
+            runner.test_loop.run()
 
     def after_test(self, runner) -> None:
         """Writes the bank."""
-        loop = runner.test_loop
-        if runner.rank != 0 or not isinstance(loop, SubnetTestLoop):
-            return
-        out = Path(self.out or Path(runner.work_dir, 'bank'))
-        write_bank(bank_of(loop, runner.cfg, self.samples), out)
-        runner.logger.info(f'The bank of {len(loop.results["pools"]) + 2} '
-                           f'subnets is in {out}')
+        if runner.rank == 0 and isinstance(runner.test_loop, SubnetTestLoop):
+            self._allow(runner, self._write)
+
+    def _allow(self, runner, step: Callable[[Any], None]) -> None:
+        """Takes a step; if not strict, an error in it is only logged."""
+        try:
+            step(runner)
+        except InputError as error:
+            if self.strict:
+                raise
+            runner.logger.warning(f'No bank can be written: {error}')
+
+    def _check(self, runner) -> None:
+        check_target(self._folder(runner))
+        check_types(kept_config(runner.cfg), _pipeline(runner.cfg), 'config')
+
+    def _write(self, runner) -> None:
+        out = self._folder(runner)
+        write_bank(bank_of(runner.test_loop, runner.cfg, self.samples), out)
+        runner.logger.info(
+            f'The bank of {len(runner.test_loop.results["pools"]) + 2} '
+            f'subnets is in {out}')
+
+    def _folder(self, runner) -> Path:
+        return Path(self.out or Path(runner.work_dir, 'bank'))
 
 
 def bank_of(loop: SubnetTestLoop, config: Any, samples: int = 2) -> Bank:
@@ -92,14 +124,11 @@ def bank_of(loop: SubnetTestLoop, config: Any, samples: int = 2) -> Bank:
                           evaluator=config.test_evaluator))
     images = sample_images(loop.selection_dataloader.dataset, samples)
     classes = loop.dataloader.dataset.metainfo.get('classes')
-    pipeline = testing['dataloader']['dataset']
-    while 'pipeline' not in pipeline:
-        pipeline = pipeline['dataset']
     first = loop.selection_dataloader.dataset[0]['inputs']
     return Bank(
         model=kept_config(config),
         classes=None if classes is None else tuple(classes),
-        pipeline=pipeline['pipeline'],
+        pipeline=_pipeline(config),
         input_shape=(loop.model.input_channels, *first.shape[-2:]),
         resources=loop.results.get('resources') or {
             name: UNITS.get(name, '') for name in loop.sampler_hook.costs},
@@ -155,6 +184,14 @@ def sample_images(dataset: Any, num: int) -> Tensor:
                          'ends in a crop or a resize to one size')
     return torch.stack(images) if images else torch.zeros(
         (0, 0, 0, 0), dtype=torch.uint8)
+
+
+def _pipeline(config: Any) -> List[Dict[str, Any]]:
+    """The transforms of a config's test images."""
+    dataset = _plain(config.test_dataloader)['dataset']
+    while 'pipeline' not in dataset:
+        dataset = dataset['dataset']
+    return dataset['pipeline']
 
 
 def _kept(loop: SubnetTestLoop) -> List[KeptSubnet]:

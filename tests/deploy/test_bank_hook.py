@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmpretrain.registry import TRANSFORMS
 
 from pss.apis import AdaptiveClassifier
 from pss.deploy import BankHook, read_bank
@@ -63,6 +64,34 @@ def test_without_a_test_loop_training_says_so(tiny_config, caplog):
     assert not Path(runner.work_dir, 'bank').exists()
     logs = list(Path(runner.work_dir).glob('*/*.log'))
     assert 'No bank is written' in logs[0].read_text()
+
+
+@TRANSFORMS.register_module()
+class OfMyOwn:
+    """A transform that this process registers, and no other."""
+
+    def __call__(self, results):
+        return results
+
+
+@pytest.mark.parametrize('strict', [False, True])
+def test_what_a_bank_cannot_have(tiny_config, strict):
+    """Oracle: the type, in the log before and after the training; strictly,
+    an error before it."""
+    tiny_config.default_hooks.bank = dict(type='pss.BankHook', strict=strict)
+    tiny_config.test_dataloader.dataset.pipeline.insert(
+        0, dict(type='OfMyOwn'))
+    tiny_config.test_cfg.candidates = 1
+    changes = {'train_cfg.max_epochs': 1}
+    if strict:
+        with pytest.raises(InputError, match='OfMyOwn'):
+            train(tiny_config, **changes)
+        return
+    runner = train(tiny_config, **changes)
+    log = next(Path(runner.work_dir).glob('*/*.log')).read_text()
+    assert log.count('No bank can be written: ') == 2
+    assert runner.test_loop.results['largest']['top1'] >= 0
+    assert not Path(runner.work_dir, 'bank').exists()
 
 
 @pytest.mark.parametrize('samples', [-1, 1.5, True, 'x'])

@@ -42,7 +42,7 @@ def main():
     if args.amp:
         cfg.test_cfg.fp16 = True
     hook = dict(cfg.default_hooks.get('bank') or dict(type='pss.BankHook'))
-    cfg.default_hooks.bank = dict(hook, out=args.out)
+    cfg.default_hooks.bank = dict(hook, out=args.out, strict=True)
     verify_config(cfg)
     join_processes(cfg)
     runner = Runner.from_cfg(cfg)
