@@ -128,6 +128,18 @@ SMALL_RESNET = dict(
     search_space=dict(resolutions=[16, 20, 24]))
 
 
+# the three networks of the configs, at resolutions that are quick
+NETWORKS = {
+    'mbv1': dict(type='pss.SlimmableMobileNetV1',
+                 search_space=dict(resolutions=[24, 32])),
+    'mbv2': dict(type='pss.SlimmableMobileNetV2',
+                 search_space=dict(resolutions=[24, 32])),
+    'r50': dict(type='pss.SlimmableResNet', depth=50,
+                zero_init_residual=False,
+                search_space=dict(resolutions=[48, 64])),
+}
+
+
 @pytest.fixture(scope='session')
 def bank(tmp_path_factory):
     """The folder of a small bank; not to be changed."""

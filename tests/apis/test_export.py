@@ -11,17 +11,7 @@ from pss.apis.export import Exporter
 from pss.deploy import write_bank
 from pss.errors import InputError
 
-from ..conftest import random_bank
-
-NETWORKS = [
-    {},
-    dict(type='pss.SlimmableMobileNetV1',
-         search_space=dict(resolutions=[24, 32])),
-    dict(type='pss.SlimmableMobileNetV2',
-         search_space=dict(resolutions=[24, 32])),
-    dict(type='pss.SlimmableResNet', depth=50, zero_init_residual=False,
-         search_space=dict(resolutions=[48, 64])),
-]
+from ..conftest import NETWORKS, random_bank
 
 
 def supernet_logits(model, bank, kept, images):
@@ -34,8 +24,8 @@ def record_of(path):
     return json.loads(path.with_name(path.name + '.json').read_text())
 
 
-@pytest.mark.parametrize('backbone', NETWORKS,
-                         ids=['small', 'mbv1', 'mbv2', 'r50'])
+@pytest.mark.parametrize('backbone', [{}, *NETWORKS.values()],
+                         ids=['small', *NETWORKS])
 def test_onnx(tmp_path, backbone):
     """Oracle: the supernet's logits (1e-4) of full-size images, from the file
     in ONNX Runtime, at several batch sizes."""
