@@ -121,8 +121,8 @@ def check_registered(cfg: Any, registry: Registry, modules: Sequence[str],
 
     Args:
         cfg: a config, or any part of one.
-        registry: mmpretrain's, for example; that of ``pss`` and of MMEngine
-            are searched too.
+        registry: that types without a scope are of: mmpretrain's, for
+            example, and then MMEngine's.
         modules: where the types must be defined.
         where: the path of that part, for the message.
 
@@ -147,15 +147,16 @@ def _check_registered_type(kind: Any, registry: Registry,
                            modules: Sequence[str], where: str) -> None:
     scope, _, name = str(kind).rpartition('.')
     root = registry.root
-    known = {'pss': root.children.get('pss'), registry.scope: registry,
-             'mmengine': root}
-    searched = known.values() if not scope else [known.get(scope)]
-    for found in searched:
-        target = found.module_dict.get(name) if found is not None else None
-        if target is not None and any(
-                f'{target.__module__}.'.startswith(f'{module}.')
-                for module in modules):
-            return
+    # in the order that MMEngine looks in
+    known = {registry.scope: registry, 'mmengine': root}
+    searched = known.values() if not scope else filter(
+        None, [{**known, **root.children}.get(scope)])
+    target = next((found.module_dict[name] for found in searched
+                   if name in found.module_dict), None)
+    if target is not None and any(
+            f'{target.__module__}.'.startswith(f'{module}.')
+            for module in modules):
+        return
     raise InputError(f'{where}: type={kind!r} is not one of the types that '
                      f'{", ".join(modules)} register')
 
