@@ -464,10 +464,12 @@ class _Reader:
                                  'a finite mean and variance of shape (2, C)')
             found.setdefault(int(number), {})[name] = value[0], value[1]
         for subnet, number in numbers.items():
-            if number not in found:
+            # without any batch norm there is nothing for any subnet
+            if tensors and number not in found:
                 raise InputError(f'{self.value.where}: statistics={number} of '
                                  f'{subnet}; legal are {sorted(found)}')
-        return {subnet: found[number] for subnet, number in numbers.items()}
+        return {subnet: found.get(number, {})
+                for subnet, number in numbers.items()}
 
 
 def _check_names(config: Any, where: str) -> None:

@@ -68,7 +68,8 @@ class BankHook(Hook):
 
     def before_test(self, runner) -> None:
         """Likewise."""
-        self._allow(runner, self._check)
+        if isinstance(runner.test_loop, SubnetTestLoop):
+            self._allow(runner, self._check)
 
     def after_train(self, runner) -> None:
         """Chooses and tests subnets; :meth:`after_test` writes the bank."""

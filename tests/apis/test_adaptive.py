@@ -15,7 +15,7 @@ from pss.deploy import read_bank, write_bank
 from pss.errors import InputError
 from pss.structures import Subnet
 
-from ..conftest import NETWORKS, random_bank
+from ..conftest import NETWORKS, SMALL_RESNET, random_bank
 
 # the issue's number takes half a minute more: PSS_STRESS=100000
 PREDICTIONS = int(os.environ.get('PSS_STRESS', 20_000))
@@ -65,10 +65,13 @@ def test_select_and_switch(bank):
         assert net.active == before
 
 
-@pytest.mark.parametrize('name', ['mbv1', 'mbv2', 'r50'])
-def test_logits_are_the_supernets(tmp_path, name):
-    """Oracle: the supernet at each subnet, with its statistics."""
-    model, contents = random_bank(1, **NETWORKS[name])
+@pytest.mark.parametrize('backbone', [
+    *NETWORKS.values(),
+    dict(SMALL_RESNET, norm_cfg=dict(type='GN', num_groups=8))])
+def test_logits_are_the_supernets(tmp_path, backbone):
+    """Oracle: the supernet at each subnet, with its statistics, if it has
+    batch norms."""
+    model, contents = random_bank(1, **backbone)
     write_bank(contents, tmp_path / 'bank')
     net = AdaptiveClassifier(tmp_path / 'bank')
     images = torch.randn(2, *contents.input_shape)
