@@ -18,7 +18,7 @@ from pss.structures import Subnet
 from ..conftest import NETWORKS, SMALL_RESNET, random_bank
 
 # the number takes half a minute more: PSS_STRESS=100000
-PREDICTIONS = int(os.environ.get('PSS_STRESS', 20_000))
+PREDICTIONS = int(os.environ.get('PSS_STRESS', 10_000))
 
 
 @pytest.fixture(scope='module')
