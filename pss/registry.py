@@ -6,7 +6,7 @@ asks for a ``pss.`` type.
 
 import difflib
 import inspect
-from typing import Any, Iterable, Set
+from typing import Any, Iterable, Sequence, Set
 
 from mmengine.config import ConfigDict
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
@@ -31,7 +31,10 @@ DATASETS = Registry(
     'dataset', parent=MMENGINE_DATASETS, scope='pss',
     locations=['pss.datasets'])
 HOOKS = Registry(
-    'hook', parent=MMENGINE_HOOKS, scope='pss', locations=['pss.engine'])
+    'hook',
+    parent=MMENGINE_HOOKS,
+    scope='pss',
+    locations=['pss.engine', 'pss.deploy'])
 LOOPS = Registry(
     'loop', parent=MMENGINE_LOOPS, scope='pss', locations=['pss.engine'])
 OPTIM_WRAPPERS = Registry(
@@ -109,6 +112,55 @@ def _check_type(kind: str, cfg: dict, where: str) -> None:
     hint = f'; did you mean {near[0]!r}?' if near else ''
     raise InputError(f'{where}: type {kind!r} does not exist{hint} '
                      f'(there are {", ".join(known)})')
+
+
+def check_registered(cfg: Any, registry: Registry, modules: Sequence[str],
+                     where: str) -> None:
+    """Checks that every type in a config is one of a registry's own.
+
+    For configs that come from elsewhere: MMEngine imports a type that no
+    registry knows.
+
+    Args:
+        cfg: a config, or any part of one.
+        registry: that types without a scope are of: mmpretrain's, for
+            example, and then MMEngine's.
+        modules: where the types must be defined.
+        where: the path of that part, for the message.
+
+    Raises:
+        InputError: for another type, a key that is not a name, and keys that
+            name files to load weights from.
+    """
+    if isinstance(cfg, (list, tuple)):
+        for i, item in enumerate(cfg):
+            check_registered(item, registry, modules, f'{where}[{i}]')
+    elif isinstance(cfg, dict):
+        for key, value in cfg.items():
+            if not isinstance(key, str) or not key.isidentifier() or \
+                    key in ('_scope_', 'init_cfg', 'pretrained'):
+                raise InputError(f'{where}: key {key!r} is not legal here')
+            if key == 'type':
+                _check_registered_type(value, registry, modules, where)
+            check_registered(value, registry, modules, f'{where}.{key}')
+
+
+def _check_registered_type(kind: Any, registry: Registry,
+                           modules: Sequence[str], where: str) -> None:
+    scope, _, name = str(kind).rpartition('.')
+    root = registry.root
+    # in the order that MMEngine looks in
+    known = {registry.scope: registry, 'mmengine': root}
+    searched = known.values() if not scope else filter(
+        None, [{**known, **root.children}.get(scope)])
+    target = next((found.module_dict[name] for found in searched
+                   if name in found.module_dict), None)
+    if target is not None and any(
+            f'{target.__module__}.'.startswith(f'{module}.')
+            for module in modules):
+        return
+    raise InputError(f'{where}: type={kind!r} is not one of the types that '
+                     f'{", ".join(modules)} register')
 
 
 def _parameters(target) -> Set[str]:

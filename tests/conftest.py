@@ -1,5 +1,6 @@
 """What tests share: a small supernet, the reference numbers, tiny data."""
 
+import copy
 import json
 import os
 import uuid
@@ -64,6 +65,88 @@ def supernet():
         elif name.endswith('running_var'):
             buffer.uniform_(0.5, 1.5)
     return model
+
+
+def random_bank(num=6, classes=None, **backbone):
+    """A bank of subnets drawn at random, and its supernet: a small ResNet of
+    one stage if not told otherwise; costs in two resources."""
+    import numpy as np
+
+    from pss.deploy import Bank, KeptSubnet
+    from pss.deploy.bank_hook import versions, weights_of
+    from pss.models import calibrate
+    from pss.registry import MODELS
+    from pss.resources import flops_table
+    config = classifier_config(**(backbone or SMALL_RESNET))
+    features = dict(MobileNetV2=1280, MobileNetV1=1024)
+    config['head']['in_channels'] = features.get(
+        config['backbone']['type'].replace('pss.Slimmable', ''),
+        2048 if config['backbone'].get('depth') == 50 else 32)
+    config['data_preprocessor'] = dict(
+        type='mmpretrain.ClsDataPreprocessor', mean=[120., 110., 100.],
+        std=[60., 50., 40.], to_rgb=True)
+    torch.manual_seed(0)
+    model = MODELS.build(copy.deepcopy(config)).eval()
+    for name, parameter in model.named_parameters():
+        if name.endswith('bn3.weight'):
+            # 16 branches as strong as their shortcuts magnify the rounding of
+            # float32 a thousandfold; trained ones are weak
+            parameter.data.fill_(0.2)
+    rng = np.random.default_rng(0)
+    space, size = model.search_space, model.search_space.largest.resolution
+    subnets = [space.smallest, *space.decode(space.random(rng, num)),
+               space.largest]
+    statistics = calibrate(model, list(dict.fromkeys(subnets)),
+                           [torch.randn(64, 3, size, size)])
+    flops = flops_table(model)(space.encode(subnets))
+    latency = rng.permutation(flops) * 100  # another order than FLOPs
+    accuracy = rng.permutation(len(subnets)) + 50.
+    names = ['smallest', *range(num), 'largest']
+    kept = [KeptSubnet(
+        name if isinstance(name, str) else f'flops {name}', subnet,
+        dict(flops=float(f), latency_cpu=float(t)), float(a), float(a) - 1,
+        *((None, None) if isinstance(name, str) else ('flops', float(name))))
+        for name, subnet, f, t, a in zip(names, subnets, flops, latency,
+                                         accuracy)]
+    return model, Bank(
+        model=config, classes=classes,
+        pipeline=[dict(type='LoadImageFromFile'),
+                  dict(type='ResizeEdge', scale=size + 4, edge='short',
+                       backend='pillow'),
+                  dict(type='CenterCrop', crop_size=size),
+                  dict(type='PackInputs')],
+        input_shape=(3, size, size),
+        resources=dict(flops='MFLOPs', latency_cpu='us'), metric='top1',
+        kept=tuple(kept), weights=weights_of(model), statistics=statistics,
+        samples=torch.randint(256, (2, 3, size, size), dtype=torch.uint8),
+        versions=versions())
+
+
+SMALL_RESNET = dict(
+    type='pss.SlimmableResNet', depth=18, num_stages=1, out_indices=(0, ),
+    strides=(1, ), dilations=(1, ), stem_channels=32, base_channels=32,
+    search_space=dict(resolutions=[16, 20, 24]))
+
+
+# the three networks of the configs, at resolutions that are quick
+NETWORKS = {
+    'mbv1': dict(type='pss.SlimmableMobileNetV1',
+                 search_space=dict(resolutions=[24, 32])),
+    'mbv2': dict(type='pss.SlimmableMobileNetV2',
+                 search_space=dict(resolutions=[24, 32])),
+    'r50': dict(type='pss.SlimmableResNet', depth=50,
+                zero_init_residual=False,
+                search_space=dict(resolutions=[48, 64])),
+}
+
+
+@pytest.fixture(scope='session')
+def bank(tmp_path_factory):
+    """The folder of a small bank; not to be changed."""
+    from pss.deploy import write_bank
+    folder = tmp_path_factory.mktemp('banks') / 'bank'
+    write_bank(random_bank(classes=tuple('abcdefghij'))[1], folder)
+    return folder
 
 
 @pytest.fixture(scope='session')
@@ -143,6 +226,7 @@ def shrink(config, data_root, work_dir, batch_size=18):
         dataset.data_root = str(data_root)
     config.optim_wrapper.optimizer.lr = 0.01
     config.param_scheduler = config.param_scheduler[-1]  # without a warm-up
+    config.default_hooks.pop('bank')  # tests that want one say so
     config.val_cfg.calibration_batches = 1
     config.test_cfg.calibration_batches = 2
     return config

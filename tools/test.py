@@ -1,10 +1,12 @@
 """Chooses and tests the best subnet of every pool of a checkpoint.
 
 ``python tools/test.py CONFIG CHECKPOINT --out results.json`` writes the results
-as JSON, and beside them as CSV and as a plot.
+as JSON, and beside them as CSV and as a plot. CONFIG may be that of a plain
+network too, such as an exported subnet's: then its metrics are written.
 """
 
 import argparse
+import json
 from pathlib import Path
 
 from mmengine.registry import RUNNERS
@@ -14,12 +16,15 @@ from pss.apis import (
     add_arguments,
     check_checkpoint,
     join_processes,
+    keep_testing,
     load_config,
     merge_arguments,
     run,
     verify_config,
 )
-from pss.evaluation import plot_results, results_table, write_csv, write_results
+from pss.engine import SubnetTestLoop
+from pss.evaluation import report_results
+from pss.structures import write_json
 
 
 def parse_args():
@@ -46,17 +51,12 @@ def parse_args():
 def merge_args(cfg, args):
     """Merges the command line's arguments into the config."""
     merge_arguments(cfg, args)
-    cfg.load_from = args.checkpoint
-    cfg.resume = False
+    keep_testing(cfg, args.checkpoint)
     if args.amp:
         cfg.test_cfg.fp16 = True
     if args.show_dir is not None:
         cfg.default_hooks.visualization.update(
             enable=True, out_dir=args.show_dir, interval=args.interval)
-    # what only training needs
-    cfg.train_dataloader = cfg.train_cfg = cfg.optim_wrapper = None
-    cfg.param_scheduler = cfg.auto_scale_lr = None
-    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
 
 
 def main():
@@ -67,23 +67,17 @@ def main():
     join_processes(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg \
         else Runner.from_cfg(cfg)
-    check_checkpoint(args.checkpoint, runner.model, pools=True)
-    runner.test()
-    results = runner.test_loop.results
+    pools = isinstance(runner.test_loop, SubnetTestLoop)
+    check_checkpoint(args.checkpoint, runner.model, pools=pools)
+    metrics = runner.test()
     out = Path(args.out or Path(cfg.work_dir, 'results.json'))
-    if runner.rank == 0:
-        write_results(results, out)
-        write_csv(results, out.with_suffix('.csv'))
-        written = [out, out.with_suffix('.csv')]
-        if 'top1' in results['largest']:
-            for resource in results['resources']:
-                plot = out.with_suffix('.png') if resource == 'flops' \
-                    else out.with_name(f'{out.stem}_{resource}.png')
-                plot_results({out.stem: results}, plot, resource)
-                written.append(plot)
-        print(f'\nResults: {out}, and beside it '
-              f'{", ".join(path.name for path in written[1:])}\n')
-        print(results_table(results))
+    if runner.rank != 0:
+        return
+    if pools:
+        report_results(runner.test_loop.results, out)
+    else:
+        write_json(metrics, out)
+        print(f'\nResults: {out}\n\n{json.dumps(metrics)}')
 
 
 if __name__ == '__main__':

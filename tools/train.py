@@ -1,6 +1,11 @@
-"""Trains a supernet: ``python tools/train.py CONFIG``."""
+"""Trains a supernet: ``python tools/train.py CONFIG``.
+
+At the end it chooses and tests the best subnet of every pool, as tools/test.py
+does, and writes them as a bank (``default_hooks.bank``).
+"""
 
 import argparse
+from pathlib import Path
 
 import torch
 from mmengine.registry import RUNNERS
@@ -15,6 +20,7 @@ from pss.apis import (
     run,
     verify_config,
 )
+from pss.evaluation import report_results
 
 
 def parse_args():
@@ -67,7 +73,6 @@ def main():
     args = parse_args()
     cfg = load_config(args.config)
     merge_args(cfg, args)
-    cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
     verify_config(cfg)
     join_processes(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg \
@@ -77,6 +82,10 @@ def main():
         if resumed is not None:
             check_checkpoint(resumed, runner.model)
     runner.train()
+    # pss.BankHook runs the test loop at the end
+    results = getattr(runner._test_loop, 'results', None)
+    if runner.rank == 0 and results is not None:
+        report_results(results, Path(cfg.work_dir, 'results.json'))
 
 
 if __name__ == '__main__':

@@ -13,6 +13,8 @@ default_hooks = dict(
     visualization=dict(type='VisualizationHook', enable=False),
     # draws what an iteration trains; a config adds the levels that have a pool
     pss_sampler=dict(type='pss.PSSSamplerHook'),
+    # chooses and tests subnets after training, and writes them as a bank
+    bank=dict(type='pss.BankHook'),
     # makes a resumed run go on as if it had not been interrupted
     resume=dict(type='pss.ResumeHook'),
 )

@@ -1,5 +1,6 @@
 """What a script or a notebook imports."""
 
+from .adaptive import AdaptiveClassifier
 from .checkpoint import (
     check_checkpoint,
     read_checkpoint,
@@ -10,10 +11,18 @@ from .cli import (
     add_arguments,
     add_options,
     join_processes,
+    keep_testing,
     merge_arguments,
     merge_options,
     run,
     verify_config,
+)
+from .export import (
+    Exporter,
+    config_text,
+    largest_difference,
+    parse_budget,
+    write_model_index,
 )
 from .model import (
     calibration_images,
@@ -24,10 +33,10 @@ from .model import (
 )
 
 __all__ = [
-    'add_arguments', 'add_options', 'calibration_images', 'check_checkpoint',
-    'config_resources', 'init_model',
-    'join_processes', 'load_config', 'merge_arguments', 'merge_options',
-    'model_config',
-    'read_checkpoint', 'read_checkpoint_data', 'run', 'save_checkpoint',
-    'verify_config'
+    'AdaptiveClassifier', 'Exporter', 'add_arguments', 'add_options',
+    'calibration_images', 'check_checkpoint', 'config_resources',
+    'config_text', 'init_model', 'join_processes', 'keep_testing',
+    'largest_difference', 'load_config', 'merge_arguments', 'merge_options',
+    'model_config', 'parse_budget', 'read_checkpoint', 'read_checkpoint_data',
+    'run', 'save_checkpoint', 'verify_config', 'write_model_index'
 ]

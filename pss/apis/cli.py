@@ -98,6 +98,16 @@ def merge_options(cfg: Config, options: Optional[Dict[str, Any]]) -> None:
         raise InputError(f'--cfg-options: {error}') from None
 
 
+def keep_testing(cfg: Config, checkpoint: str) -> None:
+    """Takes from a config what only training needs, for a Runner that tests
+    ``checkpoint``."""
+    cfg.load_from = checkpoint
+    cfg.resume = False
+    cfg.train_dataloader = cfg.train_cfg = cfg.optim_wrapper = None
+    cfg.param_scheduler = cfg.auto_scale_lr = None
+    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
+
+
 def join_processes(cfg: Config) -> None:
     """Joins the other processes of a launch by torchrun on CPUs (gloo).
 

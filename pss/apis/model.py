@@ -1,6 +1,5 @@
 """From a config to a model."""
 
-import copy
 import logging
 from contextlib import contextmanager
 from itertools import islice
@@ -8,13 +7,14 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, Optional, Union
 
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from .. import registry
+from ..deploy.extraction import model_config
 from ..errors import InputError
 from ..registry import check_config
 from ..resources import build_resources
@@ -36,14 +36,6 @@ def load_config(config: FilePath) -> Config:
     except (SyntaxError, OSError, KeyError, TypeError, ImportError, NameError,
             ValueError) as error:
         raise InputError(f'config {config}: {error}') from None
-
-
-def model_config(config: Config) -> ConfigDict:
-    """The model's part of a config, preprocessing included as Runner does."""
-    model = copy.deepcopy(config.model)
-    if config.get('data_preprocessor') is not None:
-        model.setdefault('data_preprocessor', config.data_preprocessor)
-    return model
 
 
 def config_resources(config: Config) -> Dict[str, Any]:

@@ -1,5 +1,12 @@
-"""What leaves the supernet: extracted subnets."""
+"""What leaves the supernet: banks of subnets, and extracted ones."""
 
-from .extraction import extract, extracted_config
+from .adaptive_networks import build_supernet, kept_networks
+from .bank import Bank, KeptSubnet, read_bank, write_bank
+from .bank_hook import BankHook, bank_of
+from .extraction import extract, extracted_config, model_config
 
-__all__ = ['extract', 'extracted_config']
+__all__ = [
+    'Bank', 'BankHook', 'KeptSubnet', 'bank_of', 'build_supernet', 'extract',
+    'extracted_config', 'kept_networks', 'model_config', 'read_bank',
+    'write_bank'
+]

@@ -3,7 +3,7 @@
 import copy
 from typing import Any, Dict, Optional
 
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from torch import nn
 
@@ -21,6 +21,14 @@ PLAIN_BACKBONES = {
     'pss.SlimmableMobileNetV2': 'mmpretrain.MobileNetV2',
     'pss.SlimmableResNet': 'mmpretrain.ResNet',
 }
+
+
+def model_config(config: Config) -> ConfigDict:
+    """The model's part of a config, preprocessing included as Runner does."""
+    model = copy.deepcopy(config.model)
+    if config.get('data_preprocessor') is not None:
+        model.setdefault('data_preprocessor', config.data_preprocessor)
+    return model
 
 
 def extracted_config(config: Dict[str, Any], model: SupernetClassifier,
@@ -81,7 +89,8 @@ def extract(model: SupernetClassifier, config: Dict[str, Any], subnet: Subnet,
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         plain = MODELS.build(config)
     plain.load_state_dict(state, strict=True)
-    return plain.eval()
+    # weights in the model's layout: convolutions then run as the model's do
+    return plain.to(memory_format=model._memory_format).eval()
 
 
 def _features(model: nn.Module) -> int:

@@ -4,12 +4,13 @@ from .metrics import SubnetAccuracy
 from .results import (
                       plot_results,
                       read_results,
+                      report_results,
                       results_table,
                       write_csv,
                       write_results,
 )
 
 __all__ = [
-    'SubnetAccuracy', 'plot_results', 'read_results', 'results_table',
-    'write_csv', 'write_results'
+    'SubnetAccuracy', 'plot_results', 'read_results', 'report_results',
+    'results_table', 'write_csv', 'write_results'
 ]

@@ -84,6 +84,28 @@ def write_csv(results: Results, path: FilePath) -> None:
     write_text(text.getvalue(), path)
 
 
+def report_results(results: Results, out: FilePath) -> None:
+    """Writes results as JSON, CSV and plots, and prints them as a table.
+
+    Args:
+        results: of the test loop.
+        out: the JSON file; the others get the same name.
+    """
+    out = Path(out)
+    write_results(results, out)
+    write_csv(results, out.with_suffix('.csv'))
+    written = [out.with_suffix('.csv')]
+    if 'top1' in results['largest']:
+        for resource in units_of(results):
+            plot = out.with_suffix('.png') if resource == 'flops' \
+                else out.with_name(f'{out.stem}_{resource}.png')
+            plot_results({out.stem: results}, plot, resource)
+            written.append(plot)
+    print(f'\nResults: {out}, and beside it '
+          f'{", ".join(path.name for path in written)}\n')
+    print(results_table(results))
+
+
 def read_results(path: FilePath) -> Results:
     """Reads results.
 

@@ -14,11 +14,13 @@ from .layers import (
     SlimmableLinear,
 )
 from .narrowing import narrow
+from .sharing import KeptNetwork, SharedWeights, kept_network
 from .wrappers import SupernetDistributedDataParallel
 
 __all__ = [
-    'ResizedClassifier', 'SlimmableBatchNorm2d', 'SlimmableConv2d',
-    'SlimmableGroupNorm', 'SlimmableLinear', 'SlimmableMobileNetV1',
-    'SlimmableMobileNetV2', 'SlimmableResNet', 'SupernetClassifier',
-    'SupernetDistributedDataParallel', 'calibrate', 'narrow'
+    'KeptNetwork', 'ResizedClassifier', 'SharedWeights',
+    'SlimmableBatchNorm2d', 'SlimmableConv2d', 'SlimmableGroupNorm',
+    'SlimmableLinear', 'SlimmableMobileNetV1', 'SlimmableMobileNetV2',
+    'SlimmableResNet', 'SupernetClassifier', 'SupernetDistributedDataParallel',
+    'calibrate', 'kept_network', 'narrow'
 ]

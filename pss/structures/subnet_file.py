@@ -65,11 +65,20 @@ def write_json(value: Any, path: Union[str, Path]) -> None:
     if isinstance(value, list):
         text = '[' + ',\n '.join(map(json.dumps, value)) + ']\n'
     else:
-        # lists of numbers, such as widths, on one line
-        text = re.sub(r'\[\s*(\d[\d,\s]*)\]',
-                      lambda found: f'[{" ".join(found[1].split())}]',
-                      json.dumps(value, indent=1)) + '\n'
+        text = json_text(value)
     write_text(text, path)
+
+
+def json_text(value: Any, **options) -> str:
+    """JSON for people: indented, lists of numbers, such as widths, on one line.
+
+    Args:
+        value: what to write.
+        **options: as for :func:`json.dumps`.
+    """
+    return re.sub(r'\[\s*(\d[\d,\s]*)\]',
+                  lambda found: f'[{" ".join(found[1].split())}]',
+                  json.dumps(value, indent=1, **options)) + '\n'
 
 
 def write_text(text: str, path: Union[str, Path]) -> None:

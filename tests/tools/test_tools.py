@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from pss.apis import init_model
+from pss.deploy import read_bank
 from pss.resources import Latency, LatencyTable, Timing, reachable_blocks
 from pss.structures import Subnet
 
@@ -44,13 +45,15 @@ def call(monkeypatch, capsys):
     return run
 
 
-def options(root, nested, batch_size=6):
-    """--cfg-options that point a config at tiny data."""
+def options(root, nested, batch_size=6, bank=False):
+    """--cfg-options that point a config at tiny data; without a bank at the
+    end of training if not told otherwise, which takes time."""
     inner = {True: 'dataset.dataset', False: 'dataset'}
     words = ['--cfg-options', 'train_cfg.max_epochs=1',
              'val_cfg.calibration_batches=1', 'test_cfg.calibration_batches=1',
              'train_cfg.val_interval=1', 'default_hooks.logger.interval=1',
-             'optim_wrapper.optimizer.lr=0.01']
+             'optim_wrapper.optimizer.lr=0.01',
+             f'default_hooks.bank.after_training={bank}']
     for name in LOADERS:
         held = inner[name != 'test_dataloader']
         words += [f'{name}.{held}.data_root={root}', f'{name}.num_workers=0',
@@ -138,16 +141,19 @@ def test_arguments_of_mmpretrain(call, tiny_fashion_mnist, tmp_path):
 
 def test_two_processes_train_as_one_supernet(tiny_fashion_mnist, tmp_path):
     """Oracle: the exit status, one scored subnet an iteration, and results
-    over all test images, sharded unevenly (SubnetAccuracy counts them). What
+    over all test images, sharded unevenly (SubnetAccuracy counts them); one
+    bank of the same pools. What
     the passes compute in two processes: tests/models/test_wrappers.py."""
     environment = dict(os.environ, PORT='29611', OMP_NUM_THREADS='1',
                        PATH=f'{os.path.dirname(sys.executable)}:'
                             f'{os.environ["PATH"]}')
     done = subprocess.run(
         ['bash', 'tools/dist_train.sh', DEMO, '2', '--work-dir', tmp_path,
-         *options(tiny_fashion_mnist, False, 9)], cwd=ROOT, env=environment,
+         *options(tiny_fashion_mnist, False, 9, bank=True),
+         'test_cfg.candidates=1'], cwd=ROOT, env=environment,
         capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
+    bank = read_bank(tmp_path / 'bank')
     state = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)
     assert sum(len(p['subnets']) for p in state['pss_pools']) >= 4
     done = subprocess.run(
@@ -155,7 +161,8 @@ def test_two_processes_train_as_one_supernet(tiny_fashion_mnist, tmp_path):
          '--work-dir', tmp_path, *options(tiny_fashion_mnist, False, 7)],
         cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert json.loads((tmp_path / 'results.json').read_text())['pools']
+    tested = json.loads((tmp_path / 'results.json').read_text())['pools']
+    assert len(tested) == len(bank.kept) - 2
 
 
 def test_subnet_cost(call, tmp_path, reference_costs):

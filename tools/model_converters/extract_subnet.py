@@ -8,11 +8,12 @@ import argparse
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
 
 from pss.apis import (
     calibration_images,
+    config_text,
     init_model,
+    largest_difference,
     load_config,
     model_config,
     run,
@@ -58,25 +59,16 @@ def main():
               'computes those of this one.')
     plain_config = extracted_config(model_config(config), model, subnet)
     plain = extract(model, plain_config, subnet, statistics)
-    print(f'largest difference of logits on random images: '
-          f'{difference(model, plain, subnet, statistics):.3g}')
+    size = model.search_space.largest.resolution
+    model.switch_to(subnet, statistics)
+    difference = largest_difference(
+        plain, model, torch.randn(4, model.input_channels, size, size))
+    print(f'largest difference of logits on random images: {difference:.3g}')
     save_checkpoint(dict(meta=dict(subnet=subnet.as_dict()),
                          state_dict=plain.state_dict()), out)
-    head = "custom_imports = dict(imports=['pss'])\n" \
-        "default_scope = 'mmpretrain'\n"
-    write_text(head + Config(dict(model=plain_config)).pretty_text,
-               out.with_suffix('.py'))
+    write_text(config_text(plain_config), out.with_suffix('.py'))
     print(f'{out} and {out.with_suffix(".py").name}: '
           f'{plain_config.type} on {plain_config.backbone.type}')
-
-
-@torch.no_grad()
-def difference(model, plain, subnet, statistics):
-    """Largest difference between supernet and plain network."""
-    size = model.search_space.largest.resolution
-    images = torch.randn(4, model.input_channels, size, size)
-    model.switch_to(subnet, statistics)
-    return (model(images) - plain(images)).abs().max().item()
 
 
 if __name__ == '__main__':

@@ -190,6 +190,7 @@ class SubnetTestLoop(SubnetLoop):
 
     Attributes:
         results: after :meth:`run`, see :mod:`pss.evaluation.results`.
+        statistics: after :meth:`run`, those of the subnets in the results.
     """
 
     mode = 'test'
@@ -205,6 +206,7 @@ class SubnetTestLoop(SubnetLoop):
         self.selection_dataloader = self._build(selection_dataloader)
         self.candidates = candidates
         self.results: Optional[Dict[str, Any]] = None
+        self.statistics: Dict[Subnet, Statistics] = {}
 
     def run(self) -> Dict[str, float]:
         """Gives ``largest/top1``, ``flops 80/top1`` and so on."""
@@ -223,10 +225,10 @@ class SubnetTestLoop(SubnetLoop):
             self.selection_dataloader, 'held-out images', hooks=False)
         kept = [self._keep(pool, best, held_out)
                 for pool, best in candidates.items()]
-        tested = self.evaluate(
-            {s: statistics[s] for s in dict.fromkeys(
-                ends + [subnet for _, subnet, _ in kept])},
-            self.dataloader, 'test images')
+        self.statistics = {s: statistics[s] for s in dict.fromkeys(
+            ends + [subnet for _, subnet, _ in kept])}
+        tested = self.evaluate(self.statistics, self.dataloader,
+                               'test images')
 
         def row(subnet):
             chosen_by = {f'held_out_{self.metric}':

@@ -1,0 +1,81 @@
+"""From a bank to networks that are ready to run."""
+
+import copy
+from typing import Dict, Tuple, Union
+
+import torch
+from mmengine.registry import DefaultScope
+
+from ..errors import InputError
+from ..models import KeptNetwork, SharedWeights, SupernetClassifier
+from ..models.sharing import kept_network
+from ..registry import MODELS
+from ..structures import Subnet
+from .bank import Bank
+
+
+def build_supernet(bank: Bank,
+                   device: Union[str, torch.device] = 'cpu'
+                   ) -> SupernetClassifier:
+    """The supernet of a bank, in evaluation mode, without gradients.
+
+    Its running statistics are the largest subnet's.
+
+    Raises:
+        InputError: if the bank's weights are not of its model.
+    """
+    try:
+        with DefaultScope.overwrite_default_scope('mmpretrain'):
+            model = MODELS.build(copy.deepcopy(bank.model))
+        if not isinstance(model, SupernetClassifier):
+            raise TypeError(f'it is a {type(model).__name__}, no '
+                            'pss.SupernetClassifier')
+        space = model.search_space
+        for kept in bank.kept:
+            space.validate(kept.subnet)
+        state = dict(bank.weights)
+        if space.largest not in bank.statistics:
+            raise InputError('bank: the largest subnet is missing')
+        for name, (mean, var) in bank.statistics[space.largest].items():
+            state.update({
+                f'{name}.running_mean': mean, f'{name}.running_var': var,
+                f'{name}.num_batches_tracked': torch.tensor(0)})
+        model.load_state_dict(state, strict=True)
+    except InputError:
+        raise
+    except Exception as error:  # whatever a wrong config makes a type raise
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError('bank: its model config does not build a network '
+                         f'that its weights fit ({first})') from None
+    return model.to(device).requires_grad_(False).eval()
+
+
+def kept_networks(
+        bank: Bank, model: SupernetClassifier, limit: float
+) -> Tuple[Dict[Subnet, KeptNetwork], SharedWeights]:
+    """The plain networks of all kept subnets, over one set of weights.
+
+    Args:
+        bank: the bank.
+        model: its supernet; what it holds is shared from here on.
+        limit: see :class:`.SharedWeights`.
+
+    Raises:
+        InputError: if the statistics of a subnet are not of its layers.
+    """
+    weights = SharedWeights(limit)
+    device = next(model.parameters()).device
+    networks = {}
+    for kept in bank.kept:
+        if kept.subnet in networks:
+            continue
+        statistics = {
+            name: (mean.to(device), var.to(device))
+            for name, (mean, var) in bank.statistics[kept.subnet].items()}
+        try:
+            networks[kept.subnet] = kept_network(model, kept.subnet,
+                                                 statistics, weights)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise InputError(f'bank: the statistics of {kept.name} do not '
+                             f'fit its layers ({error})') from None
+    return networks, weights

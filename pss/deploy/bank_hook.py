@@ -1,0 +1,229 @@
+"""Writes a subnet bank when subnets have been chosen and tested."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional
+
+import mmengine
+import mmpretrain
+import torch
+from mmengine.hooks import Hook
+from torch import Tensor
+
+from ..engine.runner import SubnetTestLoop
+from ..errors import InputError
+from ..models.classifiers.supernet_classifier import SupernetClassifier
+from ..registry import HOOKS
+from ..structures import Subnet
+from ..version import __version__
+from .bank import (
+    UNITS,
+    Bank,
+    KeptSubnet,
+    check_target,
+    check_types,
+    write_bank,
+)
+from .extraction import model_config
+
+
+@HOOKS.register_module()
+class BankHook(Hook):
+    """Writes what :class:`.SubnetTestLoop` chose and tested as a bank.
+
+    ::
+
+        runner.train()
+            hook.after_train()      # runs the test loop, if there is one
+                hook.after_test()   # writes the bank
+
+    Args:
+        out: the bank's folder; ``bank`` in the work directory by default.
+        samples: how many held-out images the bank holds, for checking the
+            networks that are exported from it; 0 for none.
+        after_training: whether the end of training chooses, tests and writes.
+        strict: whether it is an error if no bank can be written, because of a
+            type in the config that banks cannot have, for instance. Otherwise
+            the log says so, before the work and after it.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(self, out: Optional[str] = None, samples: int = 2,
+                 after_training: bool = True, strict: bool = False) -> None:
+        if isinstance(samples, bool) or not isinstance(samples, int) \
+                or samples < 0:
+            raise InputError(f'samples={samples!r} must be an integer of at '
+                             'least 0')
+        self.out = out
+        self.samples = samples
+        self.after_training = after_training
+        self.strict = strict
+
+    def before_train(self, runner) -> None:
+        """Finds out before the training, not after it, what is missing."""
+        if self.after_training and runner.cfg.get('test_cfg'):
+            self._allow(runner, self._check)
+
+    def before_test(self, runner) -> None:
+        """Likewise."""
+        if isinstance(runner.test_loop, SubnetTestLoop):
+            self._allow(runner, self._check)
+
+    def after_train(self, runner) -> None:
+        """Chooses and tests subnets; :meth:`after_test` writes the bank."""
+        if not self.after_training:
+            return
+        if not isinstance(runner.test_loop, SubnetTestLoop):
+            runner.logger.warning(
+                'No bank is written: the config has no pss.SubnetTestLoop for '
+                'test_cfg, which chooses its subnets')
+        elif not any(map(len, runner.test_loop.sampler_hook.sampler.pools)):
+            runner.logger.warning('No bank is written: the pools are empty')
+        else:
+            runner.test_loop.run()
+
+    def after_test(self, runner) -> None:
+        """Writes the bank."""
+        if runner.rank == 0 and isinstance(runner.test_loop, SubnetTestLoop):
+            self._allow(runner, self._write)
+
+    def _allow(self, runner, step: Callable[[Any], None]) -> None:
+        """Takes a step; if not strict, an error in it is only logged."""
+        try:
+            step(runner)
+        except InputError as error:
+            if self.strict:
+                raise
+            runner.logger.warning(f'No bank can be written: {error}')
+
+    def _check(self, runner) -> None:
+        check_target(self._folder(runner))
+        check_types(kept_config(runner.cfg), _pipeline(runner.cfg), 'config')
+
+    def _write(self, runner) -> None:
+        out = self._folder(runner)
+        write_bank(bank_of(runner.test_loop, runner.cfg, self.samples), out)
+        runner.logger.info(
+            f'The bank of {len(runner.test_loop.results["pools"]) + 2} '
+            f'subnets is in {out}')
+
+    def _folder(self, runner) -> Path:
+        return Path(self.out or Path(runner.work_dir, 'bank'))
+
+
+def bank_of(loop: SubnetTestLoop, config: Any, samples: int = 2) -> Bank:
+    """The bank of the subnets that a test loop chose.
+
+    Args:
+        loop: after its run.
+        config: the runner's.
+        samples: how many held-out images the bank holds.
+    """
+    testing = _plain(dict(dataloader=config.test_dataloader,
+                          evaluator=config.test_evaluator))
+    images = sample_images(loop.selection_dataloader.dataset, samples)
+    classes = loop.dataloader.dataset.metainfo.get('classes')
+    first = loop.selection_dataloader.dataset[0]['inputs']
+    return Bank(
+        model=kept_config(config),
+        classes=None if classes is None else tuple(classes),
+        pipeline=_pipeline(config),
+        input_shape=(loop.model.input_channels, *first.shape[-2:]),
+        resources=loop.results.get('resources') or {
+            name: UNITS.get(name, '') for name in loop.sampler_hook.costs},
+        metric=loop.metric,
+        kept=tuple(_kept(loop)),
+        weights=weights_of(loop.model),
+        statistics=loop.statistics,
+        samples=images,
+        testing=testing,
+        versions=versions())
+
+
+def kept_config(config: Any) -> Dict[str, Any]:
+    """A config's model as a bank keeps it: without how it is initialised."""
+    model = _plain(model_config(config))
+    model.pop('train_cfg', None)
+
+    def strip(part: Any) -> None:
+        if isinstance(part, dict):
+            part.pop('init_cfg', None)
+            part.pop('pretrained', None)
+        for item in part.values() if isinstance(part, dict) else \
+                part if isinstance(part, list) else ():
+            strip(item)
+
+    strip(model)
+    return model
+
+
+def weights_of(model: SupernetClassifier) -> Dict[str, Tensor]:
+    """A supernet's state without the buffers that statistics stand in for."""
+    buffers = {f'{name}.{buffer}' for name, norm in model.norms.items()
+               for buffer, _ in norm.named_buffers(recurse=False)}
+    return {key: value for key, value in model.state_dict().items()
+            if key not in buffers}
+
+
+def versions() -> Dict[str, str]:
+    """Of the packages that a bank's contents depend on."""
+    return {'pss-net': __version__, 'torch': torch.__version__,
+            'mmengine': mmengine.__version__,
+            'mmpretrain': mmpretrain.__version__}
+
+
+def sample_images(dataset: Any, num: int) -> Tensor:
+    """Images of a data set, evenly spread, ``(N, C, H, W)``."""
+    num = min(num, len(dataset))
+    images = [dataset[i * len(dataset) // num]['inputs'] for i in range(num)]
+    shapes = {tuple(image.shape) for image in images}
+    if len(shapes) > 1:
+        raise InputError(f'test_dataloader: the pipeline gives images of '
+                         f'several sizes {sorted(shapes)}; legal is one that '
+                         'ends in a crop or a resize to one size')
+    return torch.stack(images) if images else torch.zeros(
+        (0, 0, 0, 0), dtype=torch.uint8)
+
+
+def _pipeline(config: Any) -> List[Dict[str, Any]]:
+    """The transforms of a config's test images."""
+    dataset = _plain(config.test_dataloader)['dataset']
+    while 'pipeline' not in dataset:
+        dataset = dataset['dataset']
+    return dataset['pipeline']
+
+
+def _kept(loop: SubnetTestLoop) -> List[KeptSubnet]:
+    """The smallest, the best of every pool, the largest."""
+    results, costs = loop.results, loop.sampler_hook.costs
+
+    def kept(row: Dict[str, Any], end: Optional[str] = None) -> KeptSubnet:
+        subnet = Subnet.from_dict(row['subnet'])
+        codes = loop.model.search_space.encode([subnet])
+        pool = {} if end else dict(resource=row['resource'],
+                                   level=float(row['level']))
+        return KeptSubnet(
+            name=end or f'{row["resource"]} {row["level"]:g}', subnet=subnet,
+            costs={name: float(cost(codes)[0])
+                   for name, cost in costs.items()},
+            held_out_accuracy=row[f'held_out_{loop.metric}'],
+            test_accuracy=row[loop.metric], **pool)
+
+    return [kept(results['smallest'], 'smallest'),
+            *(kept(row) for row in results['pools']),
+            kept(results['largest'], 'largest')]
+
+
+def _plain(config: Any) -> Any:
+    """A config as JSON holds it."""
+    config = copy.deepcopy(config)
+    if hasattr(config, 'to_dict'):
+        config = config.to_dict()
+    try:
+        return json.loads(json.dumps(config))
+    except (TypeError, ValueError) as error:
+        raise InputError('the config cannot be kept in a bank: it holds more '
+                         f'than numbers, text, lists and dicts ({error})'
+                         ) from None

@@ -1,0 +1,112 @@
+"""Holding a latency while the load varies."""
+
+import math
+import threading
+from collections import deque
+from typing import Deque, Sequence
+
+
+class LatencyFollower:
+    """Says which subnet holds a latency under the present load.
+
+    How much slower the device is than when it was unloaded shows in every
+    request, whichever subnet answers it: the *slowdown*, its latency by the
+    subnet's typical one. A subnet is predicted to take its typical latency
+    times the slowdown that ``share`` of the recent requests stay below.
+
+    Moving to a faster subnet takes two slow requests in ten; moving back takes
+    ``patience`` requests of which few were slow, and a margin. A move back
+    that turns out to be too early doubles the patience, so it does not flap;
+    it halves again with time.
+
+    Args:
+        target_ms: the latency to hold.
+        typical_ms: of each subnet on the unloaded device.
+        accuracies: of each subnet.
+        share: of the requests that should stay within the target.
+        margin: how far below the target a more accurate subnet's predicted
+            latency must be, as a share of it.
+        patience: requests between a move and one to a more accurate subnet.
+
+    Attributes:
+        position (int): of the subnet to use now; at first the most accurate
+            whose typical latency is within the target.
+        moves (int): how often the position has changed.
+    """
+
+    RECENT = 10  # requests that a move to a faster subnet goes by
+    SETTLING = 5  # requests between any two moves
+    LONGEST = 16  # times ``patience``, at most
+
+    def __init__(self, target_ms: float, typical_ms: Sequence[float],
+                 accuracies: Sequence[float], share: float = 0.9,
+                 margin: float = 0.1, patience: int = 40) -> None:
+        self.target_ms = target_ms
+        self.typical_ms = tuple(typical_ms)
+        self.accuracies = tuple(accuracies)
+        self.share = share
+        self.margin = margin
+        self.patience = patience
+        self.moves = 0
+        self.position = self._best(1.)
+        self._waiting = patience
+        self._since_move = 0
+        self._moved_up = False
+        self._slowdowns: Deque[float] = deque(maxlen=patience)
+        self._lock = threading.Lock()
+
+    def observe(self, position: int, latency_ms: float) -> int:
+        """Takes note of a request.
+
+        Args:
+            position: of the subnet that answered it.
+            latency_ms: how long it took.
+
+        Returns:
+            The position of the subnet to use from now on.
+        """
+        with self._lock:
+            self._slowdowns.append(latency_ms / self.typical_ms[position])
+            self._since_move += 1
+            if self._since_move >= self.SETTLING:
+                self._consider()
+            return self.position
+
+    def _consider(self) -> None:
+        seen = list(self._slowdowns)
+        recent = self._reached(seen[-self.RECENT:])
+        if self.typical_ms[self.position] * recent > self.target_ms:
+            faster = self._best(recent)
+            if self.typical_ms[faster] < self.typical_ms[self.position]:
+                if self._moved_up and self._since_move < self._waiting:
+                    self._waiting = min(2 * self._waiting,
+                                        self.LONGEST * self.patience)
+                self._move(faster, up=False)
+        elif self._since_move >= self._waiting:
+            better = self._best(self._reached(seen) / (1 - self.margin))
+            if self.accuracies[better] > self.accuracies[self.position]:
+                self._move(better, up=True)
+            elif self._since_move >= 4 * self._waiting:
+                self._waiting = max(self._waiting // 2, self.patience)
+                self._since_move = self._waiting
+
+    def _move(self, position: int, up: bool) -> None:
+        self.position = position
+        self.moves += 1
+        self._since_move = 0
+        self._moved_up = up
+
+    def _best(self, slowdown: float) -> int:
+        """The most accurate subnet within the target; else the fastest."""
+        within = [i for i, typical in enumerate(self.typical_ms)
+                  if typical * slowdown <= self.target_ms]
+        if not within:
+            return min(range(len(self.typical_ms)),
+                       key=self.typical_ms.__getitem__)
+        return max(within,
+                   key=lambda i: (self.accuracies[i], -self.typical_ms[i]))
+
+    def _reached(self, slowdowns: Sequence[float]) -> float:
+        """What ``share`` of the slowdowns stay at or below."""
+        ordered = sorted(slowdowns)
+        return ordered[math.ceil(self.share * len(ordered)) - 1]

@@ -1,0 +1,200 @@
+import dataclasses
+import json
+import os
+import shutil
+
+import pytest
+import torch
+
+from pss.apis import AdaptiveClassifier
+from pss.deploy import bank as bank_module
+from pss.deploy import read_bank, write_bank
+from pss.errors import InputError
+
+from ..conftest import random_bank
+
+
+def test_round_trip(tmp_path):
+    """Oracle: what was written, field by field, every tensor bit for bit."""
+    _, bank = random_bank(classes=('a', 'b'))
+    write_bank(bank, tmp_path / 'bank')
+    found = read_bank(tmp_path / 'bank')
+    for field in dataclasses.fields(bank):
+        one, two = getattr(bank, field.name), getattr(found, field.name)
+        if field.name in ('weights', 'statistics', 'samples'):
+            continue
+        assert json.loads(json.dumps(one, default=repr)) == \
+            json.loads(json.dumps(two, default=repr)), field.name
+    assert set(found.weights) == set(bank.weights)
+    assert all(torch.equal(found.weights[k], v)
+               for k, v in bank.weights.items())
+    assert set(found.statistics) == set(bank.statistics)
+    for subnet, statistics in bank.statistics.items():
+        for name, values in statistics.items():
+            for a, b in zip(values, found.statistics[subnet][name]):
+                assert torch.equal(a, b)
+    assert torch.equal(found.samples, bank.samples)
+    assert sorted(os.listdir(tmp_path)) == ['bank']
+
+
+def test_size():
+    """Oracle: 1.25 times the weights for MobileNetV2 with 22 pools; the share
+    of the statistics is that of the real network, whatever the resolution."""
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+    model, bank = random_bank(
+        22, type='pss.SlimmableMobileNetV2',
+        search_space=dict(resolutions=[32, 48]))
+    bank = dataclasses.replace(bank, samples=torch.randint(
+        256, (2, 3, 224, 224), dtype=torch.uint8))
+    with TemporaryDirectory() as folder:
+        write_bank(bank, Path(folder, 'bank'))
+        size = sum(f.stat().st_size for f in Path(folder, 'bank').iterdir())
+    # the small head here has 10 classes instead of 1,000
+    head = 990 * 1281
+    weights = sum(p.numel() for p in model.parameters())
+    assert (size + 4 * head) / (4 * (weights + head)) < 1.25
+
+
+@pytest.mark.parametrize('name', ['bank.json', *bank_module.FILES])
+@pytest.mark.parametrize('damage', ['missing', 'truncated', 'altered', 'empty'])
+def test_damaged_files(bank, tmp_path, name, damage):
+    """Oracle: one line with the file's name in it; a byte in the middle of
+    each file, and one near its end, is altered."""
+    copy = tmp_path / 'bank'
+    shutil.copytree(bank, copy)
+    path = copy / name
+    content = path.read_bytes()
+    if damage == 'missing':
+        path.unlink()
+        variants = [None]
+    else:
+        half = len(content) // 2
+        variants = {
+            'truncated': [content[:half], content[:-1]], 'empty': [b''],
+            'altered': [content[:i] + bytes([content[i] ^ 1])
+                        + content[i + 1:] for i in (half, len(content) - 3)],
+        }[damage]
+    for variant in variants:
+        if variant is not None:
+            path.write_bytes(variant)
+        with pytest.raises(InputError, match=name) as error:
+            AdaptiveClassifier(copy)
+        assert '\n' not in str(error.value)
+
+
+def rewrite(bank, folder, change):
+    """A copy of a bank whose bank.json is changed, with right checksums."""
+    shutil.copytree(bank, folder)
+    index = json.loads((folder / 'bank.json').read_text())
+    change(index)
+    index['sha256'] = 64 * '0'
+    text = json.dumps(index)
+    digest = bank_module._digest(text.encode())
+    (folder / 'bank.json').write_text(text.replace(64 * '0', digest))
+    return folder
+
+
+@pytest.mark.parametrize('change, words', [
+    (lambda v: v.update(version=2), 'version=2 is newer than 1'),
+    (lambda v: v.update(version='1'), 'version="1".*an integer'),
+    (lambda v: v.update(version=True), 'version=true.*an integer'),
+    (lambda v: v.update(version=0), 'version=0; legal'),
+    (lambda v: v.update(format='zip'), 'format="zip"'),
+    (lambda v: v.pop('format'), "'format' is missing"),
+    (lambda v: v.pop('pools'), "'pools' is missing"),
+    (lambda v: v.update(pools={}), 'pools={}.*a list'),
+    (lambda v: v['pools'].append(3), r'pools\[6\]: an object was expected'),
+    (lambda v: v['pools'][1].pop('level'), r"pools\[1\].*'level' is missing"),
+    (lambda v: v['pools'][1].update(resource='x'), r'resource="x"; legal'),
+    (lambda v: v['pools'][1].update(held_out_accuracy=None),
+     'held_out_accuracy=null; legal is a finite number'),
+    (lambda v: v['pools'][1]['subnet'].update(widths='x'), 'widths'),
+    (lambda v: v['pools'][1]['subnet'].update(resolution=17), 'resolution=17'),
+    (lambda v: v['pools'][1]['costs'].pop('flops'), 'costs=.*one for each'),
+    (lambda v: v['pools'][1]['costs'].update(flops='x'), 'flops="x"'),
+    (lambda v: v['largest'].update(statistics=99), 'statistics=99'),
+    (lambda v: v.update(classes=[1]), 'classes=.*strings'),
+    (lambda v: v['preprocessing'].update(input_shape=[3, 8]), 'input_shape'),
+    (lambda v: v['files']['weights.safetensors'].pop('sha256'), 'sha256'),
+    (lambda v: v['model']['head'].update(num_classes=11), 'weights fit'),
+    (lambda v: v['model']['head'].update(num_class=11), 'does not build'),
+    (lambda v: v['model'].pop('type'), 'bank: its model config'),
+])
+def test_wrong_fields(bank, tmp_path, change, words):
+    """Oracle: field, value and what is legal, in one line."""
+    folder = rewrite(bank, tmp_path / 'bank', change)
+    with pytest.raises(InputError, match=words) as error:
+        AdaptiveClassifier(folder)
+    assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('change', [
+    lambda v, t: v['model']['head'].update(type='os.mkdir', path=t),
+    lambda v, t: v['model'].update(type='os.mkdir', path=t),
+    lambda v, t: v['model']['backbone'].update(
+        type='mmpretrain.TIMMBackbone', checkpoint_path=t),
+    lambda v, t: v['model']['backbone'].update(init_cfg=dict(
+        type='Pretrained', checkpoint=t)),
+    lambda v, t: v['preprocessing']['pipeline'].append(
+        dict(type='pathlib.Path', path=t)),
+    lambda v, t: v['preprocessing']['pipeline'].append(
+        dict(type='torchvision/Lambda', lambd=t)),
+    lambda v, t: v['preprocessing']['pipeline'].append(
+        dict(type=['PackInputs'])),
+])
+def test_nothing_is_executed(bank, tmp_path, change):
+    """Oracle: what the type would make is not there, and what is refused is
+    its type or key."""
+    target = tmp_path / 'made'
+    folder = rewrite(bank, tmp_path / 'bank',
+                     lambda v: change(v, str(target)))
+    with pytest.raises(InputError, match='type=|key'):
+        AdaptiveClassifier(folder)
+    assert not target.exists()
+
+
+def test_keys_of_configs_are_names(bank, tmp_path):
+    """Oracle: keys would become text of a config, which is a program."""
+    key = "x', print('executed'), 'y"
+    folder = rewrite(bank, tmp_path / 'bank',
+                     lambda v: v['testing'].update({key: 1}))
+    with pytest.raises(InputError, match='is not a name'):
+        read_bank(folder)
+
+
+def test_replacing_a_bank(tmp_path, monkeypatch):
+    """Oracle: the new bank; after a crash while writing, the old one; where
+    the file system cannot exchange folders, the new one all the same."""
+    _, bank = random_bank()
+    other = dataclasses.replace(bank, metric='other')
+    folder = tmp_path / 'bank'
+    write_bank(bank, folder)
+    write_bank(other, folder)
+    assert read_bank(folder).metric == 'other'
+
+    def crash(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bank_module, '_exchange', crash)
+        with pytest.raises(KeyboardInterrupt):
+            write_bank(bank, folder)
+    assert read_bank(folder).metric == 'other'
+    with monkeypatch.context() as patch:
+        patch.setattr(bank_module.ctypes, 'CDLL', lambda name: None)
+        write_bank(bank, folder)
+    assert read_bank(folder).metric == 'top1'
+    assert os.listdir(tmp_path) == ['bank']
+
+
+def test_what_is_no_bank_is_not_replaced(tmp_path):
+    """Oracle: a file of the user's own."""
+    (tmp_path / 'mine.txt').write_text('kept')
+    with pytest.raises(InputError, match='holds something that is no bank'):
+        write_bank(random_bank()[1], tmp_path)
+    assert (tmp_path / 'mine.txt').read_text() == 'kept'
+    with pytest.raises(InputError, match='no such folder'):
+        read_bank(tmp_path / 'nowhere')
+    with pytest.raises(InputError, match='bank.json is missing'):
+        read_bank(tmp_path)

@@ -1,0 +1,101 @@
+from pathlib import Path
+
+import pytest
+import torch
+from mmpretrain.registry import TRANSFORMS
+
+from pss.apis import AdaptiveClassifier
+from pss.deploy import BankHook, read_bank
+from pss.errors import InputError
+
+from ..conftest import train
+
+
+@pytest.fixture
+def trained(tiny_config):
+    tiny_config.default_hooks.bank = dict(type='pss.BankHook')
+    tiny_config.test_cfg.candidates = 2
+    return train(tiny_config)
+
+
+def test_training_ends_with_a_bank(trained):
+    """Oracle: the test loop's results, and the supernet's predictions with
+    its own statistics on every test image."""
+    bank = read_bank(Path(trained.work_dir, 'bank'))
+    loop = trained.test_loop
+    results, model = loop.results, loop.model
+    rows = [results['smallest'], *results['pools'], results['largest']]
+    assert len(bank.kept) == len(rows) > 3
+    for kept, row in zip(bank.kept, rows):
+        assert kept.subnet.as_dict() == row['subnet']
+        assert kept.costs == dict(flops=row['mflops'])
+        assert kept.held_out_accuracy == row['held_out_top1']
+        assert kept.test_accuracy == row['top1']
+        assert (kept.resource, kept.level) == (row.get('resource'),
+                                               row.get('level'))
+    assert bank.resources == dict(flops='MFLOPs') and bank.metric == 'top1'
+    assert bank.classes[9] == 'Ankle boot' and len(bank.classes) == 10
+    assert bank.pipeline == [dict(type='PackInputs')]
+    assert bank.input_shape == (3, 28, 28)
+
+    net = AdaptiveClassifier(Path(trained.work_dir, 'bank'))
+    dataset = loop.dataloader.dataset
+    images = [dataset.get_data_info(i)['img'] for i in range(len(dataset))]
+    data = model.data_preprocessor(
+        dict(inputs=[dataset[i]['inputs'] for i in range(len(dataset))]))
+    model.eval()
+    for kept in bank.kept:
+        net.switch(kept)
+        model.switch_to(kept.subnet, loop.statistics[kept.subnet])
+        with torch.no_grad():
+            wanted = model(data['inputs']).softmax(1)
+        found = net.predict(images)
+        for one, other in zip(found, wanted):
+            torch.testing.assert_close(torch.from_numpy(one['pred_scores']),
+                                       other, atol=1e-5, rtol=0)
+
+
+def test_without_a_test_loop_training_says_so(tiny_config, caplog):
+    """Oracle: no bank; the log says why."""
+    tiny_config.default_hooks.bank = dict(type='pss.BankHook')
+    tiny_config.test_dataloader = tiny_config.test_cfg = None
+    tiny_config.test_evaluator = None
+    runner = train(tiny_config, **{'train_cfg.max_epochs': 1})
+    assert not Path(runner.work_dir, 'bank').exists()
+    logs = list(Path(runner.work_dir).glob('*/*.log'))
+    assert 'No bank is written' in logs[0].read_text()
+
+
+@TRANSFORMS.register_module()
+class OfMyOwn:
+    """A transform that this process registers, and no other."""
+
+    def __call__(self, results):
+        return results
+
+
+@pytest.mark.parametrize('strict', [False, True])
+def test_what_a_bank_cannot_have(tiny_config, strict):
+    """Oracle: the type, in the log before and after the training; strictly,
+    an error before it."""
+    tiny_config.default_hooks.bank = dict(type='pss.BankHook', strict=strict)
+    tiny_config.test_dataloader.dataset.pipeline.insert(
+        0, dict(type='OfMyOwn'))
+    tiny_config.test_cfg.candidates = 1
+    changes = {'train_cfg.max_epochs': 1}
+    if strict:
+        with pytest.raises(InputError, match='OfMyOwn'):
+            train(tiny_config, **changes)
+        return
+    runner = train(tiny_config, **changes)
+    log = next(Path(runner.work_dir).glob('*/*.log')).read_text()
+    assert log.count('No bank can be written: ') == 2
+    assert runner.test_loop.results['largest']['top1'] >= 0
+    assert not Path(runner.work_dir, 'bank').exists()
+
+
+@pytest.mark.parametrize('samples', [-1, 1.5, True, 'x'])
+def test_bad_samples(samples):
+    """Oracle: the field, its value, what is legal."""
+    with pytest.raises(InputError, match='samples=.*at least 0'):
+        BankHook(samples=samples)

@@ -1,0 +1,133 @@
+"""From a checkpoint to a bank and exported networks, as a person does it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pss.apis import AdaptiveClassifier
+from pss.deploy import read_bank
+
+from ..conftest import ROOT
+from .test_tools import DEMO, call, options  # noqa: F401 (a fixture)
+
+BUILD = 'deployment/build_bank.py'
+EXPORT = 'deployment/export_subnet.py'
+
+
+@pytest.fixture(scope='module')
+def work(tiny_fashion_mnist, tmp_path_factory):
+    """The work directory of a training with the tool, bank included."""
+    folder = tmp_path_factory.mktemp('work')
+    done = subprocess.run(
+        [sys.executable, 'tools/train.py', DEMO, '--work-dir', folder,
+         *options(tiny_fashion_mnist, False, 27, bank=True),
+         'test_cfg.candidates=1'], cwd=ROOT, capture_output=True, text=True,
+        env=dict(os.environ, OMP_NUM_THREADS='1'))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1].startswith('largest')
+    return folder
+
+
+def test_the_same_bank_at_the_end_and_by_the_tool(call, work,  # noqa: F811
+                                                  tiny_fashion_mnist,
+                                                  tmp_path):
+    """Oracle: the bank of the end of training; the results beside it."""
+    out = tmp_path / 'a' / 'bank'
+    code, text = call(
+        BUILD, DEMO, work / 'epoch_1.pth', '--out', out, '--work-dir',
+        tmp_path, *options(tiny_fashion_mnist, False, 27),
+        'test_cfg.candidates=1')
+    assert code == 0, text[-2000:]
+    one, two = read_bank(work / 'bank'), read_bank(out)
+    assert one.kept == two.kept and one.model == two.model
+    results = json.loads((work / 'results.json').read_text())
+    assert [kept.test_accuracy for kept in one.kept[1:-1]] == \
+        [row['top1'] for row in results['pools']]
+
+
+@pytest.mark.parametrize('kind, suffix, extra', [
+    ('torch', '.pth', {'model-index.yml'}), ('onnx', '.onnx', set()),
+    ('torchscript', '.pt', set())])
+def test_export(call, work, tmp_path, kind, suffix, extra):  # noqa: F811
+    """Oracle: one file a subnet and its record; the differences printed."""
+    code, out = call(EXPORT, work / 'bank', '--all', '--format', kind, '--out',
+                     tmp_path)
+    assert code == 0, out
+    bank = read_bank(work / 'bank')
+    stems = {kept.name.replace(' ', '_').replace('.', '_')
+             for kept in bank.kept}
+    wanted = {f'{stem}{suffix}{tail}' for stem in stems
+              for tail in ('', '.json')} | extra
+    if kind == 'torch':
+        wanted |= {f'{stem}.py' for stem in stems}
+    assert set(os.listdir(tmp_path)) == wanted
+    lines = [line for line in out.splitlines() if 'largest difference' in line]
+    assert len(lines) == len(bank.kept)
+    record = json.loads((tmp_path / f'largest{suffix}.json').read_text())
+    assert record['classes'][0] == 'T-shirt/top'
+    assert max(record['largest_difference'].values()) < 1e-4
+
+
+def test_a_plain_subnet_in_our_tester_and_mmpretrains_inferencer(
+        call, work, tiny_fashion_mnist, tmp_path):  # noqa: F811
+    """Oracle: the bank's test accuracy; the adaptive classifier's scores."""
+    from mmpretrain.apis import ModelHub, inference_model
+    bank = read_bank(work / 'bank')
+    limit = bank.kept[1].costs['flops']
+    code, out = call(EXPORT, work / 'bank', '--budget', f'flops={limit}',
+                     '--format', 'torch', '--out', tmp_path)
+    assert code == 0, out
+    net = AdaptiveClassifier(work / 'bank')
+    kept = net.switch(flops=limit)
+    stem = kept.name.replace(' ', '_').replace('.', '_')
+    code, out = call(
+        'test.py', tmp_path / f'{stem}.py', tmp_path / f'{stem}.pth',
+        '--work-dir', tmp_path)
+    assert code == 0, out
+    found = json.loads((tmp_path / 'results.json').read_text())
+    assert found['accuracy/top1'] == pytest.approx(kept.test_accuracy)
+
+    ModelHub.register_model_index(tmp_path / 'model-index.yml')
+    image = np.random.default_rng(0).integers(0, 256, (28, 28, 3), np.uint8)
+    one = inference_model(f'pss_{stem}', image)
+    other = net.predict(image)[0]
+    assert one['pred_class'] == other['pred_class']
+    np.testing.assert_allclose(one['pred_scores'], other['pred_scores'],
+                               atol=1e-5)
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (['--budget', 'flops=1e-3'], 'no subnet fits flops=0.001; the nearest'),
+    (['--budget', 'flop=60'], 'unknown resource (did you mean'),
+    (['--budget', 'flops=60', 'flops=70'], 'contradict'),
+    (['--budget', 'flops=nan'], 'flops=nan must be a number above 0'),
+    (['--all', '--images', 'nowhere.png'], 'nowhere.png: no such file'),
+])
+def test_bad_exports_end_in_one_line(call, bank, tmp_path,  # noqa: F811
+                                     arguments, words):
+    """Oracle: status 2, one line, nothing written."""
+    code, out = call(EXPORT, bank, *arguments, '--format', 'onnx', '--out',
+                     tmp_path)
+    line = out.strip().splitlines()[-1]
+    assert code == 2 and line.startswith('error: ') and words in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_banks_end_in_one_line(call, work, tiny_fashion_mnist,  # noqa: F811
+                                   tmp_path):
+    """Oracle: status 2 and the folder, for a bank that is not there and for a
+    folder that holds something else."""
+    code, out = call(EXPORT, tmp_path / 'x', '--all', '--format', 'onnx',
+                     '--out', tmp_path)
+    assert code == 2 and 'x: no such folder' in out.strip().splitlines()[-1]
+    (tmp_path / 'mine').write_text('kept')
+    code, out = call(
+        BUILD, DEMO, work / 'epoch_1.pth', '--out', tmp_path, '--work-dir',
+        tmp_path / 'work', *options(tiny_fashion_mnist, False, 27),
+        'test_cfg.candidates=1')
+    assert code == 2 and 'no bank' in out.strip().splitlines()[-1]
+    assert (tmp_path / 'mine').read_text() == 'kept'

@@ -1,0 +1,63 @@
+"""Exports subnets of a bank as plain networks, and checks them.
+
+Each is written as DIR/NAME.onnx (or .pth with a config for mmpretrain, or .pt
+for TorchScript) with a JSON file: what it is and how images are preprocessed.
+The network resizes images itself, so all subnets take the same input.
+"""
+
+import argparse
+
+import torch
+
+from pss.apis import Exporter, parse_budget, run, write_model_index
+from pss.apis.export import FORMATS
+from pss.deploy import read_bank
+from pss.deploy.selection import check_limits, most_accurate
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('bank', help="the bank's folder")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        '--budget', nargs='+', metavar='NAME=LIMIT',
+        help='the most accurate subnet that fits all limits, such as '
+        'flops=60 latency_cpu=20000')
+    which.add_argument('--all', action='store_true',
+                       help='every kept subnet')
+    parser.add_argument('--format', required=True, choices=list(FORMATS))
+    parser.add_argument('--out', required=True, metavar='DIR')
+    parser.add_argument(
+        '--images', nargs='+', metavar='FILE',
+        help='real images to compare on, instead of those in the bank')
+    return parser.parse_args()
+
+
+def main():
+    args = parse_args()
+    # for few images at a time, more only wait for each other
+    torch.set_num_threads(1)
+    bank = read_bank(args.bank)
+    if args.all:
+        chosen = bank.kept
+    else:
+        limits = check_limits(parse_budget(args.budget), bank.resources)
+        chosen = [most_accurate(bank.kept, limits, bank.resources)]
+    exporter = Exporter(bank, args.images)
+    for kept in chosen:
+        record = exporter.export(kept, args.format, args.out)
+        costs = ', '.join(f'{value:g} {bank.resources[name] or name}'
+                          for name, value in kept.costs.items())
+        found = record['largest_difference']
+        print(f'{args.out}/{record["file"]}: {kept.name} ({costs}); largest '
+              f'difference of logits from the supernet: {found["random"]:.2g} '
+              f'on random images, {found["real"]:.2g} on real ones',
+              flush=True)
+    if args.format == 'torch':
+        print(f'{write_model_index(args.out)}: their index for mmpretrain')
+
+
+if __name__ == '__main__':
+    run(main)
