@@ -31,7 +31,8 @@ def random_bank(path):
     model = init_model(config)
     space, flops = model.search_space, flops_table(model)
     rng = np.random.default_rng(0)
-    budgets = parse_budgets(config.default_hooks.pss_sampler.budgets)
+    levels = config.default_hooks.pss_sampler.budgets['flops']
+    budgets = parse_budgets('flops', levels, flops)
     sampler = ConditionalSampler(flops, budgets)
     named = {'smallest': (space.smallest, None)}
     for budget in budgets:

@@ -40,7 +40,6 @@ INDEX = 'bank.json'
 WEIGHTS, STATISTICS, SAMPLES = (
     f'{name}.safetensors' for name in ('weights', 'statistics', 'samples'))
 FILES = WEIGHTS, STATISTICS, SAMPLES
-UNITS = {'flops': 'MFLOPs'}
 
 # Where the types that a bank may name are defined. Others would do more than
 # compute: load files, say, or fetch them.

@@ -18,7 +18,6 @@ from ..registry import HOOKS
 from ..structures import Subnet
 from ..version import __version__
 from .bank import (
-    UNITS,
     Bank,
     KeptSubnet,
     check_target,
@@ -131,8 +130,7 @@ def bank_of(loop: SubnetTestLoop, config: Any, samples: int = 2) -> Bank:
         classes=None if classes is None else tuple(classes),
         pipeline=_pipeline(config),
         input_shape=(loop.model.input_channels, *first.shape[-2:]),
-        resources=loop.results.get('resources') or {
-            name: UNITS.get(name, '') for name in loop.sampler_hook.costs},
+        resources=loop.results['resources'],
         metric=loop.metric,
         kept=tuple(_kept(loop)),
         weights=weights_of(loop.model),

@@ -90,7 +90,7 @@ def extract(model: SupernetClassifier, config: Dict[str, Any], subnet: Subnet,
         plain = MODELS.build(config)
     plain.load_state_dict(state, strict=True)
     # weights in the model's layout: convolutions then run as the model's do
-    return plain.to(memory_format=model._memory_format).eval()
+    return plain.to(memory_format=model.memory_format).eval()
 
 
 def _features(model: nn.Module) -> int:
