@@ -1,6 +1,5 @@
 """Writing a bank's subnets as plain networks."""
 
-import inspect
 import json
 import os
 import re
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from ..deploy.adaptive_networks import build_supernet
 from ..deploy.bank import Bank, KeptSubnet
 from ..deploy.extraction import extract, extracted_config
+from ..deploy.onnx_export import check_onnx, export_onnx
 from ..deploy.preprocessing import Image, Preprocessing
 from ..errors import InputError
 from ..structures import write_json
@@ -187,22 +187,11 @@ class Exporter:
 
     def _write_onnx(self, plain: nn.Module, record: Dict[str, Any],
                     out: Path) -> Callable[[Tensor], Tensor]:
-        try:
-            import onnx
-            import onnxruntime
-        except ImportError as error:
-            raise InputError(f'--format onnx needs {error.name}: pip install '
-                             'onnx onnxruntime') from None
-        options = {}
-        if 'dynamo' in inspect.signature(torch.onnx.export).parameters:
-            options['dynamo'] = False  # torch 2.5 and newer; needs no more
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter('ignore')
-            torch.onnx.export(
-                plain, (self.images['random'], ), str(out),
-                input_names=['images'], output_names=['logits'],
-                dynamic_axes=dict(images={0: 'batch'}, logits={0: 'batch'}),
-                opset_version=17, **options)
+        check_onnx('--format onnx')
+        import onnx
+        import onnxruntime
+        export_onnx(plain, self.images['random'], str(out),
+                    dynamic_axes=dict(images={0: 'batch'}, logits={0: 'batch'}))
         model = onnx.load(str(out))
         onnx.helper.set_model_props(model, {'record': json.dumps(record)})
         onnx.checker.check_model(model)

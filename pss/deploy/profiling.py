@@ -5,7 +5,6 @@ import copy
 import ctypes
 import io
 import platform
-import warnings
 from pathlib import Path
 from typing import Any, Callable, Dict, Tuple
 
@@ -20,6 +19,7 @@ from ..models.narrowing import narrow
 from ..resources import BlockKey, Timing
 from ..resources.layers import blank
 from ..structures import Subnet
+from .onnx_export import check_onnx, export_onnx
 
 Run = Callable[[], Any]
 DTYPES = {'float32': torch.float32, 'float16': torch.float16,
@@ -143,11 +143,7 @@ def _onnxruntime_run(module: nn.Module, images: Tensor, device: str,
                      threads: int) -> Run:
     import onnxruntime
     file = io.BytesIO()
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), \
-            torch.no_grad():
-        warnings.simplefilter('ignore')
-        torch.onnx.export(module, (images, ), file, input_names=['images'],
-                          output_names=['out'], **_EXPORT)
+    export_onnx(module, images, file)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -158,7 +154,7 @@ def _onnxruntime_run(module: nn.Module, images: Tensor, device: str,
     # on the device, so that no copies are measured
     binding.bind_ortvalue_input('images', onnxruntime.OrtValue.
                                 ortvalue_from_numpy(images.numpy(), device))
-    binding.bind_output('out', device)
+    binding.bind_output('logits', device)
 
     def run():
         session.run_with_iobinding(binding)
@@ -168,18 +164,11 @@ def _onnxruntime_run(module: nn.Module, images: Tensor, device: str,
 
 
 _PROVIDERS = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider'}
-# newer torch has another exporter, which needs more packages
-_EXPORT: Dict[str, Any] = {'dynamo': False} \
-    if int(torch.__version__.split('.')[1]) >= 5 else {}
 
 
 def _check_onnxruntime(device: str) -> None:
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime
-    except ImportError as error:
-        raise InputError(f"backend='onnxruntime': {error}; pip install -r "
-                         'requirements/deploy.txt') from None
+    check_onnx("backend='onnxruntime'")
+    import onnxruntime
     if _PROVIDERS[device] not in onnxruntime.get_available_providers():
         raise InputError(
             f"backend='onnxruntime', device={device!r}: this build has "
