@@ -89,7 +89,8 @@ def main():
                                             args.verify, args.seed,
                                             args.rounds))
     except KeyboardInterrupt:
-        sys.exit('\nstopped; the same command goes on from here')
+        print('\nstopped; the same command goes on from here', file=sys.stderr)
+        sys.exit(130)
 
 
 def print_table(table, path):

@@ -23,7 +23,9 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except (InputError, FileNotFoundError) as error:
-        sys.exit(f'error: {error}' if _is_first() else 2)
+        if _is_first():
+            print(f'error: {error}', file=sys.stderr)
+        sys.exit(2)
 
 
 def _is_first() -> bool:

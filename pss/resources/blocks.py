@@ -60,8 +60,9 @@ class BlockKey(NamedTuple):
     shortcut: Optional[str]
 
     def __str__(self) -> str:
-        return ', '.join(f'{k}={v}' for k, v in self._asdict().items()
-                         if v is not None)
+        sizes = ', '.join(f'{k}={v}' for k, v in self._asdict().items()
+                          if v is not None and k != 'block_type')
+        return f'{self.block_type}({sizes})'
 
 
 class BlockFamily(NamedTuple):
