@@ -61,7 +61,7 @@ class Timing:
         latencies = [r.latency for r in rounds]
         return cls(statistics.median(latencies),
                    max(max(latencies) - min(latencies),
-                       statistics.median(r.spread for r in rounds)),
+                       statistics.median(r.spread or 0. for r in rounds)),
                    sum(r.runs for r in rounds))
 
 
