@@ -9,11 +9,13 @@ from pathlib import Path
 
 import torch
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
 from pss.apis import (
     add_arguments,
     check_checkpoint,
+    check_resumable,
+    find_checkpoint,
     join_processes,
     load_config,
     merge_arguments,
@@ -62,11 +64,25 @@ def merge_args(cfg, args):
             'float16' if torch.cuda.is_available() else 'bfloat16'
     if args.auto_scale_lr:
         cfg.auto_scale_lr.enable = True
-    if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+    cfg.setdefault('resume', False)
+    cfg.setdefault('load_from', None)
+    if args.resume not in (None, 'auto'):
+        cfg.resume, cfg.load_from = True, args.resume
+    elif args.resume == 'auto' or cfg.resume and cfg.load_from is None:
+        resume_newest(cfg)
     if args.no_persistent_workers:
         cfg.train_dataloader.persistent_workers = False
+
+
+def resume_newest(cfg):
+    """Goes on from the newest checkpoint of the work dir, if there is one.
+
+    Otherwise the run starts as the config says, from ``load_from`` too.
+    """
+    newest = find_checkpoint(cfg.work_dir)
+    cfg.resume = newest is not None
+    if newest is not None:
+        cfg.load_from = str(newest)
 
 
 def main():
@@ -77,10 +93,9 @@ def main():
     join_processes(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg \
         else Runner.from_cfg(cfg)
-    if cfg.get('resume'):
-        resumed = cfg.get('load_from') or find_latest_checkpoint(cfg.work_dir)
-        if resumed is not None:
-            check_checkpoint(resumed, runner.model)
+    if cfg.resume:
+        check_resumable(check_checkpoint(cfg.load_from, runner.model),
+                        cfg.load_from)
     runner.train()
     # pss.BankHook runs the test loop at the end
     results = getattr(runner._test_loop, 'results', None)

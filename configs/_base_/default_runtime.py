@@ -7,8 +7,10 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=100),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    # the newest three; each holds the pools and their scores
-    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3),
+    # the newest three; each holds the pools and their scores. For one every
+    # 1,000 iterations: by_epoch=False, interval=1000
+    checkpoint=dict(
+        type='pss.AtomicCheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='VisualizationHook', enable=False),
     # draws what an iteration trains; a config adds the levels that have a pool
@@ -17,6 +19,8 @@ default_hooks = dict(
     bank=dict(type='pss.BankHook'),
     # makes a resumed run go on as if it had not been interrupted
     resume=dict(type='pss.ResumeHook'),
+    # on SIGTERM: a checkpoint, then the end
+    termination=dict(type='pss.TerminationHook'),
 )
 
 env_cfg = dict(

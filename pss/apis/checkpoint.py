@@ -1,6 +1,9 @@
 """Reading checkpoints, and saying what is wrong with them."""
 
 import pickle
+import struct
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, Dict, Union
 
@@ -10,6 +13,7 @@ from torch import nn
 
 from ..engine.hooks.pss_sampler_hook import STATE_KEY
 from ..errors import InputError
+from ..files import whole_file
 
 FilePath = Union[str, Path]
 
@@ -23,8 +27,20 @@ def read_checkpoint_data(path: FilePath) -> Any:
     """
     if not Path(path).is_file():
         raise InputError(f'checkpoint {path}: no such file')
+    _check_sums(path)
+    return _load(path)
+
+
+def peek_checkpoint(path: FilePath) -> Any:
+    """As :func:`read_checkpoint_data`, but tensors stay on the disk until they
+    are used, and are not checked."""
+    return _load(path, mmap=True)
+
+
+def _load(path: FilePath, mmap: bool = False) -> Any:
     try:
-        return torch.load(path, map_location='cpu', weights_only=True)
+        return torch.load(path, map_location='cpu', weights_only=True,
+                          mmap=mmap)
     except pickle.UnpicklingError as error:
         if 'HistoryBuffer' in str(error):
             raise InputError(
@@ -39,6 +55,25 @@ def read_checkpoint_data(path: FilePath) -> Any:
             AttributeError, TypeError, IndexError) as error:
         raise InputError(f'checkpoint {path}: truncated or damaged '
                          f'({_first_line(error)})') from None
+
+
+def _check_sums(path: FilePath) -> None:
+    """Compares a file's contents with its check sums, which torch does not.
+
+    Files in torch's format of before 1.6 have none.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            return
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError,
+            NotImplementedError, RuntimeError, struct.error) as error:
+        raise InputError(f'checkpoint {path}: truncated or damaged '
+                         f'({_first_line(error)})') from None
+    if damaged is not None:
+        raise InputError(f'checkpoint {path}: damaged (the check sum of '
+                         f'{damaged!r} is wrong)')
 
 
 def read_checkpoint(path: FilePath) -> Dict[str, Any]:
@@ -60,15 +95,11 @@ def save_checkpoint(checkpoint: Dict[str, Any], path: FilePath) -> None:
     Raises:
         InputError: if it cannot be written.
     """
-    path = Path(path)
-    temporary = path.with_name(f'{path.name}.tmp')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(checkpoint, temporary)
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(f'{path}: cannot be written ({error})') from None
+    with whole_file(path) as file:
+        try:
+            torch.save(checkpoint, file)
+        except RuntimeError as error:  # torch's for a disk that is full
+            raise OSError(_first_line(error)) from None
 
 
 def check_checkpoint(path: FilePath,

@@ -3,18 +3,23 @@
 import argparse
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional
 
 import torch
 from mmengine.config import Config, DictAction
 
+from ..engine import Terminated
 from ..errors import InputError
 from ..registry import check_config
 
 
 def run(main: Callable[[], None]) -> None:
-    """Runs a tool; bad input ends it with one line and status 2.
+    """Runs a tool and says in one line what ended it.
+
+    The status is 2 for bad input, 3 for losses or weights that are not finite,
+    143 after SIGTERM.
 
     Loading stays ``weights_only=True`` in all of it, also where MMEngine calls
     ``torch.load`` with an older torch, whose default is another.
@@ -23,14 +28,20 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except (InputError, FileNotFoundError) as error:
-        if _is_first():
-            print(f'error: {error}', file=sys.stderr)
+        _say(f'error: {error}')
         sys.exit(2)
+    except FloatingPointError as error:
+        _say(f'error: {error}')
+        sys.exit(3)
+    except Terminated as end:
+        _say(end.message)
+        raise
 
 
-def _is_first() -> bool:
-    """Whether this is the process that speaks for all of its node."""
-    return os.environ.get('LOCAL_RANK', '0') == '0'
+def _say(message: str) -> None:
+    """Prints a line, in the process that speaks for all of its node."""
+    if os.environ.get('LOCAL_RANK', '0') == '0':
+        print(message, file=sys.stderr)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -123,13 +134,26 @@ def verify_config(cfg: Config) -> None:
     """Checks what can be checked before anything is built.
 
     Raises:
-        InputError: if the config has a key that nobody reads, or names a
-            folder of data that is not there.
+        InputError: if the config has a key that nobody reads, names a folder
+            of data that is not there, or a work directory that cannot be
+            written to.
     """
     check_config(cfg)
+    _check_folder(cfg.work_dir)
     for field in ('train_dataloader', 'val_dataloader', 'test_dataloader',
                   'val_cfg', 'test_cfg'):
         _check_data(cfg.get(field), field)
+
+
+def _check_folder(work_dir: str) -> None:
+    """Checks that logs and checkpoints can be written."""
+    try:
+        Path(work_dir).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=work_dir) as file:
+            file.write(b'0' * 4096)
+    except OSError as error:
+        raise InputError(f'work_dir={work_dir!r}: cannot be written to '
+                         f'({error.strerror or error})') from None
 
 
 def _check_data(cfg: Any, where: str) -> None:

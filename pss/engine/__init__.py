@@ -1,10 +1,17 @@
 """What plugs into MMEngine's Runner: hooks, optimizer wrapper, loops."""
 
-from .hooks import PSSSamplerHook, ResumeHook
+from .hooks import (
+    AtomicCheckpointHook,
+    PSSSamplerHook,
+    ResumeHook,
+    Terminated,
+    TerminationHook,
+)
 from .optimizers import SandwichOptimWrapper
-from .runner import SubnetTestLoop, SubnetValLoop
+from .runner import SubnetTestLoop, SubnetValLoop, SupernetTrainLoop
 
 __all__ = [
-    'PSSSamplerHook', 'ResumeHook', 'SandwichOptimWrapper',
-    'SubnetTestLoop', 'SubnetValLoop'
+    'AtomicCheckpointHook', 'PSSSamplerHook', 'ResumeHook',
+    'SandwichOptimWrapper', 'SubnetTestLoop', 'SubnetValLoop',
+    'SupernetTrainLoop', 'Terminated', 'TerminationHook'
 ]

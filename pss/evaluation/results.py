@@ -15,6 +15,7 @@ from typing import Any, Dict, List, Sequence, Union
 from tabulate import tabulate
 
 from ..errors import InputError
+from ..files import whole_file
 from ..resources import cost_field
 from ..structures import Subnet, write_json
 from ..structures.subnet_file import read_json, write_text
@@ -185,16 +186,15 @@ def plot_results(named: Dict[str, Results], path: FilePath,
     axes.set_ylabel('top-1 accuracy (%)')
     axes.grid(alpha=0.3)
     axes.legend()
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'{path.stem}.tmp{path.suffix}')
     try:
-        figure.savefig(temporary, dpi=150)
-    except (OSError, ValueError) as error:
+        with whole_file(path) as file:
+            figure.savefig(file, dpi=150, format=Path(path).suffix[1:] or None)
+    except InputError:
+        raise
+    except ValueError as error:  # an unknown format
         raise InputError(f'{path}: cannot be drawn ({error})') from None
     finally:
         plt.close(figure)
-    temporary.replace(path)
 
 
 def _scatter(axes, rows: Sequence[Dict[str, Any]], field: str, style: str,

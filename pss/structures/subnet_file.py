@@ -1,12 +1,12 @@
 """Reading and writing lists of subnets as JSON."""
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any, Iterable, List, Union
 
 from ..errors import InputError
+from ..files import whole_file
 from .search_space import SearchSpace
 from .subnet import Subnet
 
@@ -87,12 +87,5 @@ def write_text(text: str, path: Union[str, Path]) -> None:
     Raises:
         InputError: if the file cannot be written.
     """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')
-        temporary.write_text(text, encoding='utf-8')
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(f'{path}: cannot be written '
-                         f'({error.strerror or error})') from None
+    with whole_file(path) as file:
+        file.write_text(text, encoding='utf-8')

@@ -1,6 +1,11 @@
 """Hooks of MMEngine's Runner."""
 
+from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .pss_sampler_hook import PSSSamplerHook
 from .resume_hook import ResumeHook
+from .termination_hook import Terminated, TerminationHook
 
-__all__ = ['PSSSamplerHook', 'ResumeHook']
+__all__ = [
+    'AtomicCheckpointHook', 'PSSSamplerHook', 'ResumeHook', 'Terminated',
+    'TerminationHook'
+]

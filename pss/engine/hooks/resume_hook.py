@@ -1,14 +1,18 @@
 """Makes a resumed run go on as if it had not been interrupted."""
 
-import random
-from typing import Any
+from typing import Any, Dict, Optional
 
 import numpy as np
 import torch
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import EpochBasedTrainLoop
 
+from ...errors import InputError
 from ...registry import HOOKS
+from ..randomness import mixed, seed_everything
+
+PROGRESS_KEY = 'pss_progress'  # in the checkpoint
 
 
 @HOOKS.register_module()
@@ -21,26 +25,54 @@ class ResumeHook(Hook):
     loading, which MMEngine does before it restores the log, it makes buffers
     of them again.
 
-    **Randomness.** Every epoch starts with random states that follow from the
-    seed, the epoch and the process. (The order of the images already follows
-    from seed and epoch, and the dataloader's workers are seeded by MMEngine;
-    workers must not outlive an epoch: ``persistent_workers=False``.)
+    **Randomness.** Every iteration starts with random states that follow from
+    the seed, the iteration and the process. What the images of an epoch are
+    follows from seed and epoch, see :class:`.SupernetTrainLoop`.
+
+    **Place in the epoch.** The checkpoint says how many of the epoch's
+    iterations are done, and how many it has.
     """
 
     # after the hooks that put something into the checkpoint
     priority = 'LOWEST'
 
+    def __init__(self) -> None:
+        self._progress: Optional[Dict[str, int]] = None
+
+    def before_train(self, runner) -> None:
+        """Takes the place in the epoch from the checkpoint, if resuming."""
+        if runner.iter == 0:
+            return
+        loop, length = runner.train_loop, len(runner.train_dataloader)
+        progress = self._progress or dict(done=0, length=length)
+        if progress['done'] and progress['length'] != length:
+            raise InputError(
+                f'resume: the checkpoint is from after {progress["done"]} of '
+                f'the {progress["length"]} iterations of an epoch, which has '
+                f'{length} now; legal are the same images, batch size and '
+                'number of processes, or a checkpoint from the end of an '
+                'epoch')
+        if hasattr(loop, 'done'):
+            loop.done = progress['done']
+        elif progress['done']:
+            raise InputError(
+                f'train_cfg.type={type(loop).__name__!r} cannot go on inside '
+                "an epoch; legal is 'pss.SupernetTrainLoop', or a checkpoint "
+                'from the end of an epoch')
+
     def before_train_epoch(self, runner) -> None:
-        """Seeds the epoch."""
-        source = np.random.SeedSequence(
-            [runner.seed, runner.epoch, runner.rank])
-        seed = int(source.generate_state(1)[0])
-        random.seed(seed)
-        np.random.seed(seed)
-        torch.manual_seed(seed)
+        """Seeds the epoch, for what loads its data."""
+        seed_everything(mixed(runner.seed, runner.epoch, runner.rank))
+
+    def before_train_iter(self, runner, batch_idx: int,
+                          data_batch: Any = None) -> None:
+        """Seeds the iteration."""
+        seed_everything(mixed(runner.seed, runner.iter, runner.rank))
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Replaces buffers by tensors."""
+        """Writes the place in the epoch; replaces buffers by tensors."""
+        if isinstance(runner.train_loop, EpochBasedTrainLoop):
+            checkpoint[PROGRESS_KEY] = _progress(runner, checkpoint['meta'])
         hub = checkpoint['message_hub']
         hub['log_scalars'] = {
             name: {'values': torch.as_tensor(np.asarray(b.data[0], float)),
@@ -52,12 +84,23 @@ class ResumeHook(Hook):
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Makes buffers of the tensors again."""
+        self._progress = checkpoint.get(PROGRESS_KEY)
         scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
         for name, saved in scalars.items():
             if isinstance(saved, dict):
                 scalars[name] = HistoryBuffer(saved['values'].cpu().numpy(),
                                               saved['counts'].cpu().numpy(),
                                               saved['max_length'])
+
+
+def _progress(runner, meta: dict) -> Dict[str, int]:
+    """How many of an epoch's iterations a checkpoint comes after."""
+    length = len(runner.train_dataloader)
+    if meta['epoch'] > runner.epoch:  # written at the end of the epoch
+        done = 0
+    else:
+        done = getattr(runner.train_loop, 'done', meta['iter'] % length)
+    return dict(done=done, length=length)
 
 
 def _plain(value: Any) -> Any:

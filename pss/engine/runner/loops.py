@@ -1,12 +1,9 @@
 """Validation and test loops for many subnets at once."""
 
 import copy
-import random
-from contextlib import contextmanager
 from itertools import islice
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-import numpy as np
 import torch
 from mmengine.evaluator import Evaluator
 from mmengine.model import is_model_wrapper
@@ -24,6 +21,7 @@ from ...resources import cost_field
 from ...sampling import SubnetPool
 from ...structures import Subnet
 from ..hooks import PSSSamplerHook
+from ..randomness import seeded
 from .progress import logged
 
 
@@ -83,7 +81,7 @@ class SubnetLoop(BaseLoop):
         """Batch-norm statistics of subnets, always from the same images."""
         num = min(self.calibration_batches, len(self.calibration_dataloader))
         what = f'Calibrating {len(subnets)} subnets'
-        with _seeded(self.runner.seed), autocast(enabled=self.fp16):
+        with seeded(self.runner.seed), autocast(enabled=self.fp16):
             self.calibration_dataloader.sampler.set_epoch(0)
             batches = (
                 self.model.data_preprocessor(batch, False)['inputs']
@@ -285,18 +283,3 @@ class SubnetTestLoop(SubnetLoop):
 
 def _no_hook(name: str, **kwargs) -> None:
     """Stands in for the runner's hooks."""
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Random numbers from a seed inside; outside they go on as before."""
-    states = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
-        random.seed(seed)
-        np.random.seed(seed % 2 ** 32)
-        torch.manual_seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(states[0])
-            np.random.set_state(states[1])

@@ -1,0 +1,125 @@
+"""Writes checkpoints that are whole, or not there."""
+
+from pathlib import Path
+from typing import Any, Dict
+
+import torch
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook
+
+from ...errors import InputError
+from ...files import whole_file
+from ...registry import HOOKS
+
+# written when training is told to stop, until the next regular checkpoint
+INTERRUPTED = 'interrupted.pth'
+
+
+@HOOKS.register_module()
+class AtomicCheckpointHook(CheckpointHook):
+    """MMEngine's ``CheckpointHook``, for runs that may end at any moment.
+
+    - A checkpoint is written to a temporary file, which is then renamed. What
+      has its final name is whole.
+    - Outdated checkpoints are deleted after the new one was written, not
+      before.
+    - Weights that are not finite are not written: the run stops, and the last
+      good checkpoint stays.
+    - :meth:`save_interrupted` writes one at any iteration.
+
+    Args:
+        *args, **kwargs: as for ``CheckpointHook``. ``backend_args`` for storage
+            other than folders is left to MMEngine, which then writes as that
+            storage does.
+    """
+
+    def before_train(self, runner) -> None:
+        """Removes what a killed run left half written."""
+        super().before_train(runner)
+        if is_main_process() and Path(self.out_dir).is_dir():
+            for path in Path(self.out_dir).glob('*.pth.*.tmp'):
+                path.unlink(missing_ok=True)
+
+    def save_interrupted(self, runner, iterations: int) -> str:
+        """Writes the state at a moment that is not a regular one.
+
+        Args:
+            runner: the runner.
+            iterations: how many it has trained.
+
+        Returns:
+            The file's path.
+        """
+        self._save(runner, INTERRUPTED,
+                   dict(epoch=runner.epoch, iter=iterations))
+        return self.last_ckpt
+
+    def _save_checkpoint_with_step(self, runner, step: int,
+                                   meta: Dict[str, Any]) -> None:
+        """Writes a regular checkpoint, then deletes those that are outdated."""
+        outdated = []
+        if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
+            kept = [*self.keep_ckpt_ids, step]
+            outdated = kept[:-self.max_keep_ckpts]
+            self.keep_ckpt_ids.append(step)
+            runner.message_hub.update_info('keep_ckpt_ids',
+                                           list(self.keep_ckpt_ids))
+        self._save(runner, self.filename_tmpl.format(step), meta)
+        if is_main_process():
+            names = [self.filename_tmpl.format(old) for old in outdated]
+            for name in (*names, INTERRUPTED):
+                path = self.file_backend.join_path(self.out_dir, name)
+                if self.file_backend.isfile(path):
+                    self.file_backend.remove(path)
+
+    def _save(self, runner, name: str, meta: Dict[str, Any]) -> None:
+        """Writes one file, and its path into ``last_checkpoint``."""
+        _check_finite(runner)
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        options = dict(
+            file_client_args=self.file_client_args,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=False,
+            backend_args=self.backend_args,
+            **self.args)
+        if self.backend_args or self.file_client_args:
+            runner.save_checkpoint(self.out_dir, name, **options)
+        elif is_main_process():
+            with whole_file(self.last_ckpt) as temporary:
+                runner.save_checkpoint(self.out_dir, temporary.name, **options)
+        if is_main_process():
+            with whole_file(Path(runner.work_dir, 'last_checkpoint')) as file:
+                file.write_text(str(self.last_ckpt))
+
+
+def _check_finite(runner) -> None:
+    """Stops the run if its weights are not finite.
+
+    Raises:
+        FloatingPointError: it names the iteration and a weight.
+    """
+    values = {name: value for name, value in runner.model.state_dict().items()
+              if value.is_floating_point()}
+    if not bool(torch.stack([v.isfinite().all() for v in values.values()]
+                            ).all()):
+        name = next(n for n, v in values.items() if not v.isfinite().all())
+        raise FloatingPointError(
+            f'iteration {runner.iter + 1}: {name} is not finite; no checkpoint '
+            'is written, and the last one is without it')
+
+
+def find_checkpoint_hook(runner) -> 'AtomicCheckpointHook':
+    """The runner's hook.
+
+    Raises:
+        InputError: if it has none.
+    """
+    for hook in runner.hooks:
+        if isinstance(hook, AtomicCheckpointHook):
+            return hook
+    raise InputError("default_hooks.checkpoint: type 'pss.AtomicCheckpointHook'"
+                     ' is missing; it writes a checkpoint when training is '
+                     'told to stop')
