@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from .stress.training import write_images
+
 # tests run in several processes, each on one core
 torch.set_num_threads(1)
 warnings.filterwarnings('ignore', message='Fail to import ``MultiScale')
@@ -173,30 +175,11 @@ def batch(num=4, size=32, classes=10, seed=0):
     return dict(inputs=images, data_samples=samples)
 
 
-def write_idx(path, array):
-    """Writes an array in the IDX format that (Fashion-)MNIST comes in."""
-    header = bytes([0, 0, 8, array.ndim]) + b''.join(
-        int(n).to_bytes(4, 'big') for n in array.shape)
-    path.write_bytes(header + array.tobytes())
-
-
 @pytest.fixture(scope='session')
 def tiny_fashion_mnist(tmp_path_factory):
-    """A folder in Fashion-MNIST's format: 120 training, 30 test images.
-
-    Each class is a bright square somewhere else, with noise.
-    """
-    import numpy as np
+    """A folder in Fashion-MNIST's format: 120 training, 30 test images."""
     folder = tmp_path_factory.mktemp('fashion_mnist')
-    rng = np.random.default_rng(0)
-    for split, num in (('train', 120), ('t10k', 30)):
-        labels = rng.permutation(np.arange(num, dtype=np.uint8) % 10)
-        images = rng.integers(0, 100, (num, 28, 28), dtype=np.uint8)
-        for image, label in zip(images, labels):
-            row, column = 2 + label // 4 * 8, 2 + label % 4 * 6
-            image[row:row + 6, column:column + 5] += 150
-        write_idx(folder / f'{split}-images-idx3-ubyte', images)
-        write_idx(folder / f'{split}-labels-idx1-ubyte', labels)
+    write_images(folder)
     return folder
 
 

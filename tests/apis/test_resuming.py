@@ -1,0 +1,88 @@
+import os
+
+import pytest
+import torch
+from mmengine.logging import MMLogger
+
+from pss.apis import find_checkpoint
+from pss.errors import InputError
+
+
+def save(path, iteration, **changes):
+    content = dict(
+        meta=dict(epoch=1, iter=iteration), optimizer={}, message_hub={},
+        state_dict={'weight': torch.arange(10_000.)})
+    torch.save({**content, **changes}, path)
+    return path
+
+
+def test_the_newest_has_the_most_iterations(tmp_path):
+    """Oracle: the number of iterations inside; not the name, not the time."""
+    newest = save(tmp_path / 'epoch_9.pth', 900)
+    save(tmp_path / 'epoch_10.pth', 800)
+    save(tmp_path / 'best_top1_epoch_9.pth', 1000)
+    torch.save({'state_dict': {}}, tmp_path / 'weights.pth')
+    (tmp_path / 'epoch_11.pth.7.tmp').write_bytes(b'half')
+    os.utime(newest, (0, 0))
+    assert find_checkpoint(tmp_path) == newest
+
+
+def test_no_checkpoint(tmp_path):
+    """Oracle: an empty folder and one that is not there."""
+    assert find_checkpoint(tmp_path) is None
+    assert find_checkpoint(tmp_path / 'none') is None
+
+
+def test_the_folder_of_the_pointer(tmp_path):
+    """Oracle: a checkpoint elsewhere, as CheckpointHook's out_dir has it."""
+    (tmp_path / 'elsewhere').mkdir()
+    path = save(tmp_path / 'elsewhere' / 'epoch_1.pth', 5)
+    (tmp_path / 'work').mkdir()
+    (tmp_path / 'work' / 'last_checkpoint').write_text(str(path))
+    assert find_checkpoint(tmp_path / 'work') == path
+
+
+def damage(path, how):
+    data = bytearray(path.read_bytes())
+    if how == 'truncated':
+        del data[len(data) // 2:]
+    elif how == 'empty':
+        data.clear()
+    else:  # one bit of a weight, which torch.load() does not notice
+        data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize('how', ['truncated', 'empty', 'one bit'])
+def test_a_damaged_one_is_passed_over(tmp_path, caplog, how):
+    """Oracle: the one before it, and a warning that names the damaged one."""
+    before = save(tmp_path / 'epoch_1.pth', 100)
+    newest = save(tmp_path / 'epoch_2.pth', 200)
+    damage(newest, how)
+    if how == 'one bit':  # otherwise the check sums would be no use
+        loaded = torch.load(newest, weights_only=True)['state_dict']['weight']
+        assert not torch.equal(loaded, torch.arange(10_000.))
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    try:
+        assert find_checkpoint(tmp_path) == before
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert 'epoch_2.pth' in caplog.text and 'damaged' in caplog.text
+    assert str(before) in caplog.text
+    damage(before, how)
+    with pytest.raises(InputError, match='no checkpoint in.*epoch_1.pth'):
+        find_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize('changes, words', [
+    (dict(meta=dict(epoch=1, iter=-1)), 'meta.iter=-1'),
+    (dict(meta=dict(epoch='1', iter=2)), "meta.epoch='1'"),
+    (dict(optimizer=None), "'optimizer' is missing"),
+    (dict(message_hub=[]), "'message_hub' is missing"),
+    (dict(state_dict=3), 'has no state_dict')])
+def test_what_a_run_needs(tmp_path, changes, words):
+    """Oracle: the entry in the message."""
+    save(tmp_path / 'epoch_1.pth', 3, **changes)
+    with pytest.raises(InputError, match=words):
+        find_checkpoint(tmp_path)

@@ -1,0 +1,83 @@
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from pss.apis import find_checkpoint, read_checkpoint
+from pss.errors import InputError
+
+from ...conftest import train
+
+
+class At(Hook):
+    """Calls a function after some iteration, before the checkpoint."""
+
+    def __init__(self, iteration, action):
+        self.iteration, self.action = iteration, action
+
+    def after_train_iter(self, runner, *args, **kwargs):
+        if runner.iter + 1 == self.iteration:
+            self.action(runner)
+
+
+def train_with(config, hook):
+    import uuid
+    config.experiment_name = uuid.uuid4().hex
+    runner = Runner.from_cfg(config)
+    runner.register_hook(hook)
+    runner.train()
+
+
+def test_the_newest_are_kept(tiny_config):
+    """Oracle: max_keep_ckpts, and MMEngine's pointer to the newest."""
+    tiny_config.default_hooks.checkpoint.max_keep_ckpts = 2
+    train(tiny_config)
+    folder = Path(tiny_config.work_dir)
+    assert sorted(p.name for p in folder.glob('*.pth*')) == [
+        'epoch_2.pth', 'epoch_3.pth']
+    assert Path((folder / 'last_checkpoint').read_text()) == \
+        folder / 'epoch_3.pth'
+    assert read_checkpoint(folder / 'epoch_3.pth')['meta']['iter'] == 18
+
+
+def test_a_full_disk(tiny_config):
+    """Oracle: Linux's device that is always full: the error names file and
+    reason, and the only checkpoint, which was outdated by then, is there."""
+    folder = Path(tiny_config.work_dir)
+    tiny_config.default_hooks.checkpoint.max_keep_ckpts = 1
+
+    def fill(runner):
+        (folder / f'epoch_2.pth.{os.getpid()}.tmp').symlink_to('/dev/full')
+
+    with pytest.raises(InputError, match=r'epoch_2.pth.*No space left'):
+        train_with(tiny_config, At(8, fill))
+    assert [p.name for p in folder.glob('*.pth*')] == ['epoch_1.pth']
+    assert find_checkpoint(folder).name == 'epoch_1.pth'
+    read_checkpoint(folder / 'epoch_1.pth')
+
+
+def test_weights_that_are_not_finite_are_not_written(tiny_config):
+    """Oracle: iteration and weight in the message; the checkpoint before."""
+
+    def spoil(runner):
+        runner.model.head.fc.weight.data[3, 4] = float('nan')
+
+    with pytest.raises(FloatingPointError,
+                       match=r'iteration 1[23]: head.fc.weight'):
+        train_with(tiny_config, At(12, spoil))
+    folder = Path(tiny_config.work_dir)
+    assert [p.name for p in folder.glob('*.pth*')] == ['epoch_1.pth']
+    state = read_checkpoint(folder / 'epoch_1.pth')['state_dict']
+    assert all(torch.isfinite(v).all() for v in state.values())
+
+
+def test_leftovers_of_a_killed_run_go(tiny_config):
+    """Oracle: the names in the folder."""
+    folder = Path(tiny_config.work_dir)
+    folder.mkdir()
+    (folder / 'epoch_7.pth.123.tmp').write_bytes(b'half')
+    train(tiny_config, train_cfg=dict(max_epochs=1))
+    assert [p.name for p in folder.glob('*.pth*')] == ['epoch_1.pth']

@@ -1,0 +1,56 @@
+import copy
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from pss.apis import find_checkpoint
+from pss.engine import Terminated
+
+from ...conftest import train
+from ...stress.training import differences
+from ..runner.test_train_loop import load
+from .test_atomic_checkpoint_hook import At, train_with
+
+
+class InValidation(At):
+    """The same after a batch of a validation."""
+
+    def after_train_iter(self, runner, *args, **kwargs):
+        """Not here."""
+
+    def after_val_iter(self, runner, *args, **kwargs):
+        if runner.epoch == self.iteration:
+            self.action(runner)
+
+
+@pytest.mark.parametrize('hook, iterations', [
+    (At, 4), (At, 6), (InValidation, 2)])
+def test_stopping_and_going_on(tiny_config, hook, iterations):
+    """Oracle: the run that was not stopped, bit by bit; the status is the
+    shell's for SIGTERM; the next regular checkpoint replaces the one that was
+    written in between. Iteration 6 is an epoch's last; then in the second
+    validation."""
+    whole = copy.deepcopy(tiny_config)
+    whole.work_dir += '_whole'
+    train(whole)
+    former = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Terminated) as stopped:
+        train_with(copy.deepcopy(tiny_config), hook(
+            iterations, lambda _: os.kill(os.getpid(), signal.SIGTERM)))
+    assert stopped.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) == former
+    done = 12 if hook is InValidation else iterations
+    folder = Path(tiny_config.work_dir)
+    for word in (f'after {done} iterations', 'interrupted.pth', '--resume'):
+        assert word in stopped.value.message
+    newest = find_checkpoint(folder)
+    assert load(folder, newest)['meta']['iter'] == done
+    assert (folder / 'interrupted.pth').is_file()
+    train(tiny_config, resume=True, load_from=str(newest))
+    one, two = (load(config.work_dir, 'epoch_3.pth')
+                for config in (whole, tiny_config))
+    for key in ('state_dict', 'optimizer', 'param_schedulers', 'pss_pools'):
+        assert not differences(one[key], two[key])
+    assert not (folder / 'interrupted.pth').exists()

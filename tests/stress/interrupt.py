@@ -1,0 +1,137 @@
+"""Ends trainings at random moments, resumes them, and compares.
+
+``python tests/stress/interrupt.py --kills 24`` trains the demo's config on
+small data without interruption, once with checkpoints at the ends of epochs
+and once at intervals of iterations. Then it does so again and kills the
+training again and again: at random moments, and in every third kill while a
+checkpoint is being written. After each kill training resumes by ``--resume``.
+What it ends with must be the uninterrupted run's, bit by bit: weights, state of
+the optimizer, schedules, pools, scores, logged scalars, results and bank.
+"""
+
+import argparse
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.stress.training import (
+    compare,
+    end,
+    options,
+    start,
+    wait,
+    write_images,
+)
+
+BEGINS = 'Checkpoints will be saved'
+MODES = {
+    'epochs': [],
+    'iterations': ['default_hooks.checkpoint.by_epoch=False',
+                   'default_hooks.checkpoint.interval=4'],
+}
+
+
+def interrupt(pid, work_dir, seconds, number, writing):
+    """Ends a training some time after its first iteration could begin; if
+    told so, not before a checkpoint is being written.
+
+    Returns:
+        Whether it was still running.
+    """
+    log = Path(f'{work_dir}.log')
+    size = log.stat().st_size if log.is_file() else 0
+    until = None
+    while until is None or time.monotonic() < until or writing and not any(
+            work_dir.glob('*.pth.*.tmp')):
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            code = wait(pid)
+            assert code == 0, f'{work_dir}: exit status {code}'
+            return False
+        if until is None and log.is_file() and \
+                BEGINS in log.read_text()[size:]:
+            until = time.monotonic() + seconds
+        time.sleep(0.001 if writing else 0.01)
+    code = end(pid, number)
+    assert code in (-number, 128 + number), f'{work_dir}: exit status {code}'
+    return True
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--kills', type=int, default=20,
+                        help='in all (default: %(default)s)')
+    parser.add_argument('--images', type=int, default=600,
+                        help='for training (default: %(default)s)')
+    parser.add_argument('--modes', nargs='+', choices=MODES,
+                        default=list(MODES))
+    parser.add_argument('--signal', choices=['KILL', 'TERM'], default='KILL')
+    parser.add_argument('--seed', type=int, default=0)
+    args = parser.parse_args()
+    import torch
+    torch.set_num_threads(1)
+    import pss.apis  # noqa: F401  what every training needs, imported once
+    number = getattr(signal, f'SIG{args.signal}')
+    rng = random.Random(args.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        write_images(folder / 'data', args.images, 60)
+        bad = sum(run(mode, folder, number, rng, args)
+                  for mode in args.modes)
+    sys.exit(bool(bad))
+
+
+def run(mode, folder, number, rng, args):
+    """Trains without interruption and with; how many runs differ."""
+    words = [*options(folder / 'data'), *MODES[mode]]
+    whole = folder / f'{mode}_whole'
+    pid = start(whole, words)
+    log = Path(f'{whole}.log')
+    while not log.is_file() or BEGINS not in log.read_text():
+        time.sleep(0.01)
+    began = time.monotonic()
+    assert wait(pid) == 0, log.read_text()
+    lasted = time.monotonic() - began
+    name = max(whole.glob('*.pth'), key=lambda p: p.stat().st_mtime_ns).name
+    wanted = -(-args.kills // len(args.modes))
+    kills = bad = runs = 0
+    while kills < wanted:
+        work_dir = folder / f'{mode}_{runs}'
+        runs += 1
+        resumed = 0
+        while True:
+            pid = start(work_dir, words, '--resume')
+            writing = number == signal.SIGKILL and kills % 3 == 2
+            if kills >= wanted:
+                assert wait(pid) == 0, Path(f'{work_dir}.log').read_text()
+                break
+            # so that each gets some way, but not far
+            if not interrupt(pid, work_dir, rng.uniform(0, lasted / 2),
+                             number, writing):
+                break
+            kills += 1
+            resumed += 1
+            print(f'{mode}: {kills}/{wanted} interruptions, this one '
+                  f'{"while writing" if writing else "anywhere"}; newest '
+                  f'checkpoint: {newest(work_dir)}', flush=True)
+        found = compare(whole, work_dir, name)
+        bad += bool(found)
+        print(f'{mode}: {name} after {resumed} interruptions '
+              + (f'DIFFERS: {"; ".join(found[:5])}' if found
+                 else 'is the same, bit by bit'), flush=True)
+    return bad
+
+
+def newest(work_dir):
+    """The name of the checkpoint that was written last."""
+    pointer = work_dir / 'last_checkpoint'
+    return Path(pointer.read_text()).name if pointer.is_file() else 'none'
+
+
+if __name__ == '__main__':
+    main()

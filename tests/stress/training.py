@@ -1,0 +1,154 @@
+"""Running tools/train.py on small data, to be ended at any moment."""
+
+import json
+import os
+import runpy
+import signal
+import sys
+import traceback
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py'
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader',
+           'val_cfg.calibration_dataloader', 'test_cfg.calibration_dataloader',
+           'test_cfg.selection_dataloader')
+
+
+def write_images(folder, train=120, test=30):
+    """A folder in Fashion-MNIST's format: each class is a bright square
+    somewhere else, with noise."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for split, num in (('train', train), ('t10k', test)):
+        labels = rng.permutation(np.arange(num, dtype=np.uint8) % 10)
+        images = rng.integers(0, 100, (num, 28, 28), dtype=np.uint8)
+        for image, label in zip(images, labels):
+            row, column = 2 + label // 4 * 8, 2 + label % 4 * 6
+            image[row:row + 6, column:column + 5] += 150
+        write_idx(folder / f'{split}-images-idx3-ubyte', images)
+        write_idx(folder / f'{split}-labels-idx1-ubyte', labels)
+
+
+def write_idx(path, array):
+    """Writes an array in the IDX format that (Fashion-)MNIST comes in."""
+    header = bytes([0, 0, 8, array.ndim]) + b''.join(
+        int(n).to_bytes(4, 'big') for n in array.shape)
+    path.write_bytes(header + array.tobytes())
+
+
+def options(data, batch_size=24):
+    """--cfg-options that point the config at that folder; what training does
+    stays as it is shipped, a worker process for the images included."""
+    words = ['val_cfg.calibration_batches=1', 'test_cfg.calibration_batches=1',
+             'test_cfg.candidates=2', 'default_hooks.logger.interval=5',
+             'optim_wrapper.optimizer.lr=0.01']
+    for name in LOADERS:
+        inner = 'dataset' if name == 'test_dataloader' else 'dataset.dataset'
+        words += [f'{name}.{inner}.data_root={data}',
+                  f'{name}.batch_size={batch_size}']
+    return words
+
+
+def start(work_dir, words, *arguments):
+    """Starts a training in a process of its own, which is forked: what this
+    one has imported is there already. Its output goes to ``WORK_DIR.log``.
+
+    Returns:
+        The process's number; it leads a process group.
+    """
+    pid = os.fork()
+    if pid:
+        return pid
+    os.setpgid(0, 0)
+    code = 1
+    try:
+        log = os.open(f'{work_dir}.log',
+                      os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        sys.argv = ['train.py', str(CONFIG), '--work-dir', str(work_dir),
+                    *arguments, '--cfg-options', *words]
+        runpy.run_path(str(ROOT / 'tools' / 'train.py'), run_name='__main__')
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else bool(end.code)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def end(pid, number=signal.SIGKILL):
+    """Sends a signal to a training: SIGKILL to its workers too.
+
+    Returns:
+        Its exit status; minus the signal's number if that ended it.
+    """
+    if number == signal.SIGKILL:
+        os.killpg(pid, number)
+    else:
+        os.kill(pid, number)
+    return wait(pid)
+
+
+def wait(pid):
+    """Waits for a training; its exit status."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def differences(one, two):
+    """What differs, bit by bit, between two values of a checkpoint."""
+    import torch
+    if type(one) is not type(two):
+        return [f': {type(one).__name__} and {type(two).__name__}']
+    if isinstance(one, torch.Tensor):
+        same = one.dtype == two.dtype and torch.equal(one, two)
+        return [] if same else [': tensors differ']
+    if isinstance(one, dict):
+        if one.keys() != two.keys():
+            return [f': keys {sorted(map(str, one.keys() ^ two.keys()))}']
+        return [f'.{key}{text}' for key in one
+                for text in differences(one[key], two[key])]
+    if isinstance(one, (list, tuple)):
+        if len(one) != len(two):
+            return [f': {len(one)} and {len(two)} entries']
+        return [f'[{i}]{text}' for i, pair in enumerate(zip(one, two))
+                for text in differences(*pair)]
+    return [] if one == two else [f': {one!r} and {two!r}']
+
+
+def compare(whole, resumed, checkpoint):
+    """What differs between the results of two trainings: weights, optimizer,
+    schedules, pools, logged scalars but for times, results and banks."""
+    import torch
+    found = []
+    states = [torch.load(folder / checkpoint, weights_only=True)
+              for folder in (whole, resumed)]
+    for state in states:
+        scalars = state['message_hub']['log_scalars']
+        for name in list(scalars):
+            if name.rpartition('/')[2] in ('time', 'data_time', 'memory'):
+                del scalars[name]
+    for key in ('state_dict', 'optimizer', 'param_schedulers', 'pss_pools',
+                'pss_progress'):
+        found += [f'{key}{text}' for text in differences(
+            states[0][key], states[1][key])]
+    found += [f'log{text}' for text in differences(
+        *(state['message_hub']['log_scalars'] for state in states))]
+    found += [f'results{text}' for text in differences(
+        *(json.loads((folder / 'results.json').read_text())
+          for folder in (whole, resumed)))]
+    names = [{path.name for path in (folder / 'bank').iterdir()}
+             for folder in (whole, resumed)]
+    if names[0] != names[1] or not names[0]:
+        found.append(f'bank: {names}')
+    for name in names[0] & names[1]:
+        if (whole / 'bank' / name).read_bytes() != \
+                (resumed / 'bank' / name).read_bytes():
+            found.append(f'bank/{name}')
+    return found
