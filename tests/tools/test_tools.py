@@ -402,3 +402,29 @@ def test_fashion_mnist_converter(call, tmp_path, tiny_fashion_mnist):
     assert code == 2 and 'train-images-idx3-ubyte' in line
     assert '--source FOLDER' in line
     assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('folder, reason', [
+    ('/sys/work', 'not permitted'), ('/proc/work', 'No such file'),
+    ('{file}/work', 'Not a directory')])
+def test_a_work_dir_that_cannot_be_written_to(call, tiny_fashion_mnist,
+                                              tmp_path, folder, reason):
+    """Oracle: the system's reason, in one line, before anything is built; the
+    first two file systems refuse an administrator too."""
+    (tmp_path / 'file').write_text('')
+    folder = folder.format(file=tmp_path / 'file')
+    code, out = call('train.py', DEMO, '--work-dir', folder,
+                     *options(tiny_fashion_mnist, False))
+    assert code == 2 and f"work_dir='{folder}': cannot be written to" in out
+    assert reason in out and len(out.strip().splitlines()) == 1, out
+
+
+def test_losses_that_are_not_finite_have_a_status(call, tiny_fashion_mnist,
+                                                  tmp_path):
+    """Oracle: status 3 and one line that names iteration and subnet."""
+    code, out = call('train.py', DEMO, '--work-dir', tmp_path,
+                     *options(tiny_fashion_mnist, False, 27),
+                     'optim_wrapper.optimizer.lr=1e30')
+    line = out.strip().splitlines()[-1]
+    assert code == 3 and line.startswith('error: iteration ')
+    assert 'Subnet(' in line

@@ -75,6 +75,11 @@ class AtomicCheckpointHook(CheckpointHook):
     def _save(self, runner, name: str, meta: Dict[str, Any]) -> None:
         """Writes one file, and its path into ``last_checkpoint``."""
         _check_finite(runner)
+        if not runner.optim_wrapper.should_update():
+            runner.logger.warning(
+                f'{name}: the gradients that are being accumulated are not in '
+                'it, so that resuming from it is not exact; choose an interval '
+                'that is a multiple of optim_wrapper.accumulative_counts')
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
         options = dict(

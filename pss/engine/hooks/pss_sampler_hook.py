@@ -18,6 +18,7 @@ from ...sampling import (
     cost_range,
 )
 from ...structures import Budget, CostTable, budgets_of, spread_budgets
+from ..randomness import shared_seed
 
 STATE_KEY = 'pss_pools'  # in the checkpoint
 
@@ -81,6 +82,7 @@ class PSSSamplerHook(Hook):
         self.costs: Dict[str, CostTable] = {}
         self.units = {name: resource.unit
                       for name, resource in self.resources.items()}
+        self._seed = 0
         self._pool: Optional[SubnetPool] = None
 
     def before_run(self, runner) -> None:
@@ -106,6 +108,7 @@ class PSSSamplerHook(Hook):
 
     def before_train(self, runner) -> None:
         """Forgets pools that came with weights to start from."""
+        self._seed = shared_seed(runner)
         if runner.iter == 0:
             for pool in self.sampler.pools:
                 pool.load({})
@@ -114,7 +117,7 @@ class PSSSamplerHook(Hook):
                           data_batch: Any = None) -> None:
         """Draws what the iteration trains."""
         progress = training_progress(runner)
-        plan, self._pool = self.sampler.plan(runner.seed, runner.iter,
+        plan, self._pool = self.sampler.plan(self._seed, runner.iter,
                                              progress)
         runner.optim_wrapper.plan = plan
         hub = runner.message_hub

@@ -27,7 +27,8 @@ class TerminationHook(Hook):
 
     Slurm, Kubernetes and torchrun send SIGTERM some seconds before they kill.
     All processes of a run stop after the same iteration, whichever of them got
-    the signal. In a validation or a test the run stops after the batch.
+    the signal. In a validation or a test the run stops after the batch. While
+    gradients are being accumulated, it goes on until their optimizer step.
 
     Raises:
         Terminated: from the hook, where the run stops.
@@ -51,7 +52,7 @@ class TerminationHook(Hook):
     def after_train_iter(self, runner, batch_idx: int, data_batch: Any = None,
                          outputs: Optional[dict] = None) -> None:
         """Stops here, if any process was told to."""
-        if self._any_received():
+        if self._any_received() and runner.optim_wrapper.should_update():
             # the loop counts the iteration after its hooks
             message = self._save(runner, runner.iter + 1)
             barrier()  # torchrun ends all processes when the first has ended
@@ -61,7 +62,7 @@ class TerminationHook(Hook):
                        outputs: Any = None) -> None:
         """Stops here, if this process was told to: others may have fewer
         batches, and are not asked."""
-        if self._received:
+        if self._received and runner.optim_wrapper.should_update():
             self._stop(self._save(runner, runner.iter))
 
     def after_test_iter(self, runner, batch_idx: int, data_batch: Any = None,

@@ -54,3 +54,13 @@ def test_stopping_and_going_on(tiny_config, hook, iterations):
     for key in ('state_dict', 'optimizer', 'param_schedulers', 'pss_pools'):
         assert not differences(one[key], two[key])
     assert not (folder / 'interrupted.pth').exists()
+
+
+def test_gradients_that_are_accumulated_come_first(tiny_config):
+    """Oracle: the optimizer step after the signal: with 4 iterations a step,
+    a signal in the fifth stops after the eighth."""
+    tiny_config.optim_wrapper.accumulative_counts = 4
+    with pytest.raises(Terminated, match='143') as stopped:
+        train_with(tiny_config, At(
+            5, lambda _: os.kill(os.getpid(), signal.SIGTERM)))
+    assert 'after 8 iterations' in stopped.value.message
