@@ -14,7 +14,6 @@ from mmengine.runner import Runner
 from pss.apis import (
     add_arguments,
     check_checkpoint,
-    check_resumable,
     find_checkpoint,
     join_processes,
     load_config,
@@ -94,8 +93,7 @@ def main():
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg \
         else Runner.from_cfg(cfg)
     if cfg.resume:
-        check_resumable(check_checkpoint(cfg.load_from, runner.model),
-                        cfg.load_from)
+        check_checkpoint(cfg.load_from, runner.model)
     runner.train()
     # pss.BankHook runs the test loop at the end
     results = getattr(runner._test_loop, 'results', None)

@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Optional
 
 from mmengine.logging import print_log
 
+from ..engine.saved_state import check_resumable
 from ..errors import InputError
 from .checkpoint import FilePath, peek_checkpoint, read_checkpoint
 
@@ -43,9 +44,10 @@ def find_checkpoint(work_dir: FilePath) -> Optional[Path]:
     for path in sorted(places, key=lambda p: _iterations(places[p]),
                        reverse=True):
         try:
-            check_resumable(read_checkpoint(path), path)
+            check_resumable(read_checkpoint(path))
         except InputError as error:
-            refused.append(str(error))
+            refused.append(str(error) if str(path) in str(error)
+                           else f'checkpoint {path}: {error}')
             continue
         for message in refused:
             print_log(f'{message}; going on from {path}', 'current',
@@ -55,24 +57,6 @@ def find_checkpoint(work_dir: FilePath) -> Optional[Path]:
         raise InputError(f'resume: no checkpoint in {work_dir} will do: '
                          f'{"; ".join(refused)}')
     return None
-
-
-def check_resumable(checkpoint: Dict[str, Any], path: FilePath) -> None:
-    """Checks that a checkpoint has what a run needs to go on.
-
-    Raises:
-        InputError: it names the entry that is missing or wrong.
-    """
-    meta = checkpoint.get('meta')
-    for key in ('epoch', 'iter'):
-        number = meta.get(key) if isinstance(meta, dict) else None
-        if type(number) is not int or number < 0:
-            raise InputError(f'checkpoint {path}: meta.{key}={number!r} must '
-                             'be an integer of at least 0')
-    for key in ('optimizer', 'message_hub'):
-        if not isinstance(checkpoint.get(key), dict):
-            raise InputError(f'checkpoint {path}: {key!r} is missing or not a '
-                             'dict, so training cannot go on from it')
 
 
 def _candidates(work_dir: Path) -> List[Path]:

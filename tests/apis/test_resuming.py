@@ -76,10 +76,10 @@ def test_a_damaged_one_is_passed_over(tmp_path, caplog, how):
 
 
 @pytest.mark.parametrize('changes, words', [
-    (dict(meta=dict(epoch=1, iter=-1)), 'meta.iter=-1'),
-    (dict(meta=dict(epoch='1', iter=2)), "meta.epoch='1'"),
-    (dict(optimizer=None), "'optimizer' is missing"),
-    (dict(message_hub=[]), "'message_hub' is missing"),
+    (dict(meta=dict(epoch=1, iter=-1)), 'meta.iter is -1'),
+    (dict(meta=dict(epoch='1', iter=2)), 'meta.epoch is 1; it must be int'),
+    (dict(optimizer=None), 'optimizer is None'),
+    (dict(message_hub=[]), r'message_hub is \[\]'),
     (dict(state_dict=3), 'has no state_dict')])
 def test_what_a_run_needs(tmp_path, changes, words):
     """Oracle: the entry in the message."""

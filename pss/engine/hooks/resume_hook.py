@@ -11,6 +11,7 @@ from mmengine.runner import EpochBasedTrainLoop
 from ...errors import InputError
 from ...registry import HOOKS
 from ..randomness import mixed, seed_everything
+from ..saved_state import check_saved_state
 
 PROGRESS_KEY = 'pss_progress'  # in the checkpoint
 
@@ -83,14 +84,22 @@ class ResumeHook(Hook):
         checkpoint['meta'] = _plain(checkpoint['meta'])
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Makes buffers of the tensors again."""
+        """Makes buffers of the tensors again, if the state is sound.
+
+        Raises:
+            InputError: if the run is to go on from it and it is not.
+        """
+        # MMEngine would run this entry, which it does not write, as a program
+        checkpoint.get('meta', {}).pop('config', None)
+        if not runner.cfg.get('resume'):
+            return
+        check_saved_state(checkpoint, runner)
         self._progress = checkpoint.get(PROGRESS_KEY)
-        scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
+        scalars = checkpoint['message_hub']['log_scalars']
         for name, saved in scalars.items():
-            if isinstance(saved, dict):
-                scalars[name] = HistoryBuffer(saved['values'].cpu().numpy(),
-                                              saved['counts'].cpu().numpy(),
-                                              saved['max_length'])
+            scalars[name] = HistoryBuffer(saved['values'].cpu().numpy(),
+                                          saved['counts'].cpu().numpy(),
+                                          saved['max_length'])
 
 
 def _progress(runner, meta: dict) -> Dict[str, int]:
