@@ -28,19 +28,8 @@ def read_checkpoint_data(path: FilePath) -> Any:
     if not Path(path).is_file():
         raise InputError(f'checkpoint {path}: no such file')
     _check_sums(path)
-    return _load(path)
-
-
-def peek_checkpoint(path: FilePath) -> Any:
-    """As :func:`read_checkpoint_data`, but tensors stay on the disk until they
-    are used, and are not checked."""
-    return _load(path, mmap=True)
-
-
-def _load(path: FilePath, mmap: bool = False) -> Any:
     try:
-        return torch.load(path, map_location='cpu', weights_only=True,
-                          mmap=mmap)
+        return torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         if 'HistoryBuffer' in str(error):
             raise InputError(

@@ -3,13 +3,13 @@
 import logging
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import List, Optional
 
 from mmengine.logging import print_log
 
 from ..engine.saved_state import check_resumable
 from ..errors import InputError
-from .checkpoint import FilePath, peek_checkpoint, read_checkpoint
+from .checkpoint import FilePath, read_checkpoint
 
 POINTER = 'last_checkpoint'  # MMEngine's name of the file with the newest's
 
@@ -17,8 +17,10 @@ POINTER = 'last_checkpoint'  # MMEngine's name of the file with the newest's
 def find_checkpoint(work_dir: FilePath) -> Optional[Path]:
     """The newest undamaged checkpoint of a run.
 
-    Whatever their names say, the newest is the one with the most iterations.
-    Damaged ones are passed over with a warning.
+    The newest is the one that ``last_checkpoint`` names; those before it go by
+    the time of their files. Not by their iterations: a run that went back to an
+    older checkpoint has left some with more of them. Damaged ones are passed
+    over with a warning.
 
     Args:
         work_dir: the run's; the folder that ``last_checkpoint`` in it points
@@ -31,23 +33,14 @@ def find_checkpoint(work_dir: FilePath) -> Optional[Path]:
         InputError: if there are checkpoints, and none of them will do.
     """
     refused: List[str] = []
-    places = {}
     for path in _candidates(Path(work_dir)):
         try:
-            content = peek_checkpoint(path)
+            checkpoint = read_checkpoint(path)
+            if 'meta' not in checkpoint:
+                continue  # only weights, such as an extracted subnet's
+            check_resumable(checkpoint)
         except InputError as error:
-            refused.append(str(error))
-            continue
-        meta = content.get('meta') if isinstance(content, dict) else None
-        if isinstance(meta, dict) and 'iter' in meta:  # not only weights
-            places[path] = meta
-    for path in sorted(places, key=lambda p: _iterations(places[p]),
-                       reverse=True):
-        try:
-            check_resumable(read_checkpoint(path))
-        except InputError as error:
-            refused.append(str(error) if str(path) in str(error)
-                           else f'checkpoint {path}: {error}')
+            refused.append(f'{path}: {error}')
             continue
         for message in refused:
             print_log(f'{message}; going on from {path}', 'current',
@@ -60,14 +53,15 @@ def find_checkpoint(work_dir: FilePath) -> Optional[Path]:
 
 
 def _candidates(work_dir: Path) -> List[Path]:
-    """Files that may be checkpoints of the run."""
+    """Files that may be checkpoints of the run, the newest first."""
+    newest = None
     folders = {work_dir.resolve()}
     with suppress(OSError, ValueError):
-        newest = (work_dir / POINTER).read_text(encoding='utf-8').strip()
-        folders.add(Path(newest).resolve().parent)
-    return sorted(path for folder in folders for path in folder.glob('*.pth')
-                  if path.is_file() and not path.name.startswith('best_'))
-
-
-def _iterations(meta: Dict[str, Any]) -> int:
-    return meta['iter'] if isinstance(meta['iter'], int) else -1
+        text = (work_dir / POINTER).read_text(encoding='utf-8').strip()
+        newest = Path(text).resolve()
+        folders.add(newest.parent)
+    found = [path for folder in folders for path in folder.glob('*.pth')
+             if path.is_file() and not path.name.startswith('best_')]
+    return sorted(found, key=lambda path: (path == newest,
+                                           path.stat().st_mtime_ns),
+                  reverse=True)

@@ -16,15 +16,24 @@ def save(path, iteration, **changes):
     return path
 
 
-def test_the_newest_has_the_most_iterations(tmp_path):
-    """Oracle: the number of iterations inside; not the name, not the time."""
-    newest = save(tmp_path / 'epoch_9.pth', 900)
-    save(tmp_path / 'epoch_10.pth', 800)
+def test_the_newest(tmp_path):
+    """Oracle: the pointer; without it the time; not name and iterations, which
+    a run that went back to an older checkpoint leaves behind it."""
+    newest = save(tmp_path / 'epoch_9.pth', 800)
+    for i, name in enumerate(('epoch_8.pth', 'epoch_10.pth')):
+        path = save(tmp_path / name, 900)
+        os.utime(path, (i, i))
     save(tmp_path / 'best_top1_epoch_9.pth', 1000)
     torch.save({'state_dict': {}}, tmp_path / 'weights.pth')
     (tmp_path / 'epoch_11.pth.7.tmp').write_bytes(b'half')
-    os.utime(newest, (0, 0))
     assert find_checkpoint(tmp_path) == newest
+    (tmp_path / 'last_checkpoint').write_text(str(path))
+    assert find_checkpoint(tmp_path) == path
+    damage(path, 'truncated')
+    assert find_checkpoint(tmp_path) == newest
+    for text in ('', 'nowhere/epoch_3.pth', '\0'):
+        (tmp_path / 'last_checkpoint').write_text(text)
+        assert find_checkpoint(tmp_path) == newest
 
 
 def test_no_checkpoint(tmp_path):
@@ -80,7 +89,8 @@ def test_a_damaged_one_is_passed_over(tmp_path, caplog, how):
     (dict(meta=dict(epoch='1', iter=2)), 'meta.epoch is 1; it must be int'),
     (dict(optimizer=None), 'optimizer is None'),
     (dict(message_hub=[]), r'message_hub is \[\]'),
-    (dict(state_dict=3), 'has no state_dict')])
+    (dict(state_dict=3), 'has no state_dict'),
+    (dict(meta=4), 'meta is 4')])
 def test_what_a_run_needs(tmp_path, changes, words):
     """Oracle: the entry in the message."""
     save(tmp_path / 'epoch_1.pth', 3, **changes)
