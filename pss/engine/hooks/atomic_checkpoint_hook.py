@@ -1,10 +1,11 @@
 """Writes checkpoints that are whole, or not there."""
 
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Union
 
 import torch
 from mmengine.dist import is_main_process
+from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
 
 from ...errors import InputError
@@ -13,6 +14,20 @@ from ...registry import HOOKS
 
 # written when training is told to stop, until the next regular checkpoint
 INTERRUPTED = 'interrupted.pth'
+
+
+class AtomicBackend(LocalBackend):
+    """MMEngine's backend for folders, writing files whole or not at all."""
+
+    NAME = 'pss_atomic'
+
+    def put(self, obj: bytes, filepath: Union[str, Path]) -> None:
+        """Writes bytes."""
+        with whole_file(filepath) as file:
+            file.write_bytes(obj)
+
+
+register_backend(AtomicBackend.NAME, AtomicBackend)
 
 
 @HOOKS.register_module()
@@ -28,13 +43,16 @@ class AtomicCheckpointHook(CheckpointHook):
     - :meth:`save_interrupted` writes one at any iteration.
 
     Args:
-        *args, **kwargs: as for ``CheckpointHook``. ``backend_args`` for storage
-            other than folders is left to MMEngine, which then writes as that
-            storage does.
+        *args, **kwargs: as for ``CheckpointHook``. With ``backend_args`` of
+            other storage than folders, files are written as that storage does.
     """
 
     def before_train(self, runner) -> None:
-        """Removes what a killed run left half written."""
+        """Chooses how files are written; removes what a killed run left half
+        written."""
+        if self.backend_args is None and self.file_client_args is None and \
+                '://' not in str(self.out_dir or runner.work_dir):
+            self.backend_args = dict(backend=AtomicBackend.NAME)
         super().before_train(runner)
         if is_main_process() and Path(self.out_dir).is_dir():
             for path in Path(self.out_dir).glob('*.pth.*.tmp'):
@@ -82,7 +100,9 @@ class AtomicCheckpointHook(CheckpointHook):
                 'that is a multiple of optim_wrapper.accumulative_counts')
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
-        options = dict(
+        runner.save_checkpoint(
+            self.out_dir,
+            name,
             file_client_args=self.file_client_args,
             save_optimizer=self.save_optimizer,
             save_param_scheduler=self.save_param_scheduler,
@@ -90,11 +110,6 @@ class AtomicCheckpointHook(CheckpointHook):
             by_epoch=False,
             backend_args=self.backend_args,
             **self.args)
-        if self.backend_args or self.file_client_args:
-            runner.save_checkpoint(self.out_dir, name, **options)
-        elif is_main_process():
-            with whole_file(self.last_ckpt) as temporary:
-                runner.save_checkpoint(self.out_dir, temporary.name, **options)
         if is_main_process():
             with whole_file(Path(runner.work_dir, 'last_checkpoint')) as file:
                 file.write_text(str(self.last_ckpt))

@@ -81,3 +81,20 @@ def test_leftovers_of_a_killed_run_go(tiny_config):
     (folder / 'epoch_7.pth.123.tmp').write_bytes(b'half')
     train(tiny_config, train_cfg=dict(max_epochs=1))
     assert [p.name for p in folder.glob('*.pth*')] == ['epoch_1.pth']
+
+
+def test_the_best(tiny_config, monkeypatch):
+    """Oracle: the files that were written, each through a temporary one."""
+    from pss import files
+    written = []
+    replace = Path.replace
+    monkeypatch.setattr(files.Path, 'replace', lambda self, target: (
+        written.append(Path(target).name), replace(self, target))[1])
+    tiny_config.default_hooks.checkpoint.save_best = 'largest/top1'
+    train(tiny_config, train_cfg=dict(max_epochs=1))
+    best = 'best_largest_top1_epoch_1.pth'
+    folder = Path(tiny_config.work_dir)
+    assert sorted(p.name for p in folder.glob('*.pth')) == [best,
+                                                            'epoch_1.pth']
+    assert {best, 'epoch_1.pth', 'last_checkpoint'} <= set(written)
+    assert find_checkpoint(folder).name == 'epoch_1.pth'
