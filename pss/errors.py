@@ -1,4 +1,4 @@
-"""The error for everything a user can mend."""
+"""The errors that the command-line tools print as one line."""
 
 
 class InputError(ValueError):
@@ -6,4 +6,13 @@ class InputError(ValueError):
 
     The message names the field, its value and what would be legal. The
     command-line tools print it as one line and exit with status 2.
+    """
+
+
+class DivergedError(FloatingPointError):
+    """Training has left the numbers: a loss, or gradients again and again, are
+    not finite.
+
+    The message names the iteration and the subnet. Neither weights nor pools
+    have taken anything from it; ``tools/train.py`` exits with status 3.
     """

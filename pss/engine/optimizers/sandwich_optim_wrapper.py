@@ -1,19 +1,25 @@
 """Several passes of a supernet, one optimizer step."""
 
-from contextlib import contextmanager, nullcontext
+import logging
+import math
+from contextlib import contextmanager
 from typing import Any, Dict, Iterator, Optional, Sequence
 
 import torch
 from mmengine.device import get_device
+from mmengine.dist import all_reduce
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
-from ...errors import InputError
+from ...errors import DivergedError
 from ...registry import OPTIM_WRAPPERS
+from ..precision import amp_type, mixed_precision
 
-AMP_TYPES = {None: None, 'float16': torch.float16,
-             'bfloat16': torch.bfloat16}
+# Steps that may be skipped one after the other. Dynamic scaling halves the
+# scale each time: 2 ** 16 at first, so that this is 2 ** -34.
+MAX_SKIPPED = 50
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -29,6 +35,11 @@ class SandwichOptimWrapper(OptimWrapper):
             loss.backward()               # gradients add up
         optimizer.step()
 
+    **What is not finite.** Before the last backward pass the losses are
+    averaged over the processes and looked at, all at once: a loss that is not
+    finite stops every process there, with the weights as they were. Gradients
+    of finite losses can overflow in mixed precision: then the step is skipped.
+
     In distributed training gradients are reduced once, in the last pass. With
     ``accumulative_counts`` above 1 the step comes after so many iterations,
     with the mean of their gradients.
@@ -36,13 +47,15 @@ class SandwichOptimWrapper(OptimWrapper):
     Args:
         optimizer: the optimizer.
         passes: passes in an iteration.
-        amp: ``'float16'`` or ``'bfloat16'`` for mixed precision. ``'float16'``
-            scales losses dynamically, with one update of the scale a step.
+        amp: ``'float16'`` or ``'bfloat16'`` for mixed precision. Both skip a
+            step whose gradients are not finite; ``'float16'`` scales losses
+            dynamically, with one update of the scale a step.
         **kwargs: as for MMEngine's ``OptimWrapper``: ``accumulative_counts``,
             ``clip_grad``.
 
     Attributes:
         plan: the passes of the next iteration; the sampler hook writes it.
+        step_skipped (bool): whether the last iteration's step was skipped.
     """
 
     def __init__(self,
@@ -51,13 +64,13 @@ class SandwichOptimWrapper(OptimWrapper):
                  amp: Optional[str] = None,
                  **kwargs) -> None:
         super().__init__(optimizer, **kwargs)
-        if amp not in AMP_TYPES:
-            raise InputError(f'amp={amp!r} must be one of {list(AMP_TYPES)}')
         self.passes = passes
         self.plan: Sequence = ()
         # MMEngine counts backward passes, so accumulation does too
         self._accumulative_counts *= passes
-        self._amp_type = AMP_TYPES[amp]
+        self.step_skipped = False
+        self._skipped_in_a_row = 0
+        self._amp_type = amp_type(amp)
         self._scaler = _grad_scaler(enabled=amp == 'float16')
 
     def train_step(self, model: nn.Module, data: Any) -> Dict[str, Tensor]:
@@ -68,9 +81,13 @@ class SandwichOptimWrapper(OptimWrapper):
             data: a batch from the dataloader; it is preprocessed once.
 
         Returns:
-            Detached scalars to log: ``loss`` (the sum), and for each pass
-            every loss with the pass's name behind it, such as
-            ``loss_largest``, ``loss_sampled``, ``task_sampled``.
+            Scalars to log, on the CPU, means over all processes: ``loss`` (the
+            sum), and for each pass every loss with the pass's name behind it,
+            such as ``loss_largest``, ``loss_sampled``, ``task_sampled``.
+
+        Raises:
+            DivergedError: for a loss that is not finite, on all processes;
+                weights and optimizer are as before.
         """
         if len(self.plan) != self.passes:
             raise RuntimeError(f'the plan has {len(self.plan)} passes, the '
@@ -78,20 +95,45 @@ class SandwichOptimWrapper(OptimWrapper):
                                f'{self.passes}; is the sampler hook missing?')
         supernet = model.module if is_model_wrapper(model) else model
         data = supernet.data_preprocessor(data, training=True)
+        self.step_skipped = False
         log: Dict[str, Tensor] = {}
         teacher = None
-        for name, subnet in self.plan:
+        for i, (name, subnet) in enumerate(self.plan, start=1):
             supernet.switch_to(subnet)
             with self.optim_context(model):
                 losses, logits = model(**data, mode='pass', teacher=teacher)
                 loss, parsed = supernet.parse_losses(losses)
-            self.update_params(loss)
             teacher = logits if teacher is None else teacher
             log.update({f'{key}_{name}': value.detach()
                         for key, value in parsed.items()})
+            if i == self.passes:  # before the backward pass that steps
+                log = _means(log)
+                self._check(log)
+            self.update_params(loss)
         log['loss'] = sum(log[f'loss_{name}'] for name, _ in self.plan)
         supernet.switch_to(supernet.search_space.largest)
         return log
+
+    def _check(self, log: Dict[str, Tensor]) -> None:
+        """Stops at the first loss that is not finite."""
+        for name, subnet in self.plan:
+            for key in (f'loss_{name}', f'task_{name}'):
+                value = float(log.get(key, 0.))
+                if not math.isfinite(value):
+                    hint = '; float16 overflows above 65504, amp=' \
+                        "'bfloat16' does not" \
+                        if self._amp_type is torch.float16 else ''
+                    raise DivergedError(
+                        f'iteration {self._iteration}: {key}={value} of '
+                        f'{subnet} is not finite. No step was taken from it, '
+                        'and no pool holds it; go on from the last checkpoint '
+                        'with a lower learning rate, or with gradients '
+                        f'clipped{hint}')
+
+    @property
+    def _iteration(self) -> int:
+        """The runner's iteration, from 1; MMEngine notes it in its hub."""
+        return self.message_hub.get_info('iter', 0) + 1
 
     def initialize_count_status(self, model: nn.Module, init_counts: int,
                                 max_counts: int) -> None:
@@ -111,9 +153,7 @@ class SandwichOptimWrapper(OptimWrapper):
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """As in ``OptimWrapper``, with mixed precision where it is on."""
-        precision = nullcontext() if self._amp_type is None else \
-            torch.autocast(get_device(), self._amp_type)
-        with super().optim_context(model), precision:
+        with super().optim_context(model), mixed_precision(self._amp_type):
             yield
 
     def backward(self, loss: Tensor, **kwargs) -> None:
@@ -121,12 +161,49 @@ class SandwichOptimWrapper(OptimWrapper):
         super().backward(self._scaler.scale(loss), **kwargs)
 
     def step(self, **kwargs) -> None:
-        """As in ``OptimWrapper``; skipped if scaled gradients overflow."""
+        """As in ``OptimWrapper``; in mixed precision it is skipped if
+        gradients are not finite.
+
+        Raises:
+            DivergedError: if too many are skipped one after the other.
+        """
         if self.clip_grad_kwargs:
             self._scaler.unscale_(self.optimizer)
             self._clip_grad()
-        self._scaler.step(self.optimizer, **kwargs)
-        self._scaler.update()
+        if self._scaler.is_enabled():
+            scale = self._scaler.get_scale()
+            self._scaler.step(self.optimizer, **kwargs)
+            self._scaler.update()
+            taken = self._scaler.get_scale() >= scale
+        else:
+            taken = self._amp_type is None or self._gradients_are_finite()
+            if taken:
+                self.optimizer.step(**kwargs)
+        self.step_skipped = not taken
+        self._skipped_in_a_row = 0 if taken else self._skipped_in_a_row + 1
+        if self.step_skipped:
+            self._report_skipped()
+
+    def _gradients_are_finite(self) -> bool:
+        """Whether the norm of all gradients is a number; in distributed
+        training they are the same everywhere by now."""
+        parameters = [p for group in self.optimizer.param_groups
+                      for p in group['params']]
+        norm = nn.utils.clip_grad_norm_(parameters, float('inf'))
+        return math.isfinite(norm.item())
+
+    def _report_skipped(self) -> None:
+        what = f'iteration {self._iteration}: gradients are not finite'
+        if self._skipped_in_a_row >= MAX_SKIPPED:
+            raise DivergedError(
+                f'{what}, {MAX_SKIPPED} times in a row; the last were of '
+                f'{[subnet for _, subnet in self.plan]}. No step was taken '
+                'from them, and no pool learned from them; go on from the last '
+                'checkpoint with a lower learning rate')
+        scale = f'; the loss scale is {self._scaler.get_scale():g} now' \
+            if self._scaler.is_enabled() else ''
+        print_log(f'{what}, its step is skipped{scale}', 'current',
+                  logging.WARNING)
 
     def state_dict(self) -> dict:
         """The optimizer's, and the loss scale's where there is one."""
@@ -149,3 +226,11 @@ def _grad_scaler(enabled: bool):
     if hasattr(torch.amp, 'GradScaler'):
         return torch.amp.GradScaler(get_device(), enabled=enabled)
     return torch.cuda.amp.GradScaler(enabled=enabled)
+
+
+def _means(log: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    """Scalars as means over all processes, on the CPU: one collective and one
+    copy for all of them."""
+    values = torch.stack([value.float() for value in log.values()])
+    all_reduce(values, 'mean')
+    return dict(zip(log, values.cpu()))

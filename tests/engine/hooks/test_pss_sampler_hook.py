@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pss.engine import PSSSamplerHook
-from pss.errors import InputError
+from pss.errors import DivergedError, InputError
 from pss.registry import RESOURCES
 from pss.structures import CostTable
 
@@ -76,9 +76,59 @@ def test_loading_weights_starts_with_empty_pools(tiny_config):
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tiny_config):
-    """Oracle: iteration and subnet in the message, no pool touched."""
-    with pytest.raises(FloatingPointError, match=r'iteration \d+.*Subnet'):
-        train(tiny_config, optim_wrapper=dict(optimizer=dict(lr=1e30)))
+    """Oracle: the iteration counted by hand, and its subnet, in the message;
+    the checkpoint before is there and holds only numbers."""
+    done = []
+
+    def spoil(module, args):
+        done.append(1)
+        if len(done) == 3 * (6 + 4) + 2:  # the second pass after ten iterations
+            return (args[0] * float('inf'), )
+
+    from mmengine.runner import Runner
+    tiny_config.val_cfg = tiny_config.val_dataloader = None
+    tiny_config.val_evaluator = None
+    tiny_config.experiment_name = 'diverged'
+    runner = Runner.from_cfg(tiny_config)
+    runner.model.backbone.conv1.register_forward_pre_hook(
+        lambda module, args: spoil(module, args) if module.training else None)
+    with pytest.raises(DivergedError, match='iteration 11: loss_sampled=nan '
+                       r'of Subnet\(resolution=') as error:
+        runner.train()
+    hook = next(h for h in runner.hooks if isinstance(h, PSSSamplerHook))
+    plan, pool = hook.sampler.plan(0, 10, 1 / 3)
+    assert str(plan[1].subnet) in str(error.value)
+    assert sum(map(len, hook.sampler.pools)) <= 10
+    assert plan[1].subnet not in pool.scores
+    saved = torch.load(Path(tiny_config.work_dir) / 'epoch_1.pth',
+                       weights_only=True)
+    assert all(v.isfinite().all() for v in saved['state_dict'].values())
+    assert not (Path(tiny_config.work_dir) / 'epoch_2.pth').exists()
+
+
+def test_an_iteration_that_is_skipped_teaches_nothing(tiny_config):
+    """Oracle: the draws of the other iterations, by the sampler's own plan
+    (no pool is full, so all come from the whole space)."""
+    from mmengine.runner import Runner
+    tiny_config.merge_from_dict(dict(
+        optim_wrapper=dict(amp='bfloat16'), train_cfg=dict(max_epochs=1),
+        val_cfg=None, val_dataloader=None, val_evaluator=None,
+        experiment_name='skipped'))
+    runner = Runner.from_cfg(tiny_config)
+
+    def spoil(gradient):
+        if runner.iter == 2:
+            return gradient * float('inf')
+
+    runner.model.head.fc.bias.register_hook(spoil)
+    runner.train()
+    sampler = next(h for h in runner.hooks
+                   if isinstance(h, PSSSamplerHook)).sampler
+    plans = {i: sampler.plan(0, i, 0.) for i in range(6) if i != 2}
+    assert {(pool.budget, subnet) for pool in sampler.pools
+            for subnet in pool.scores} == {
+        (pool.budget, plan[1].subnet) for plan, pool in plans.values()}
+    assert runner.message_hub.log_scalars['train/loss'].data[0].size == 6
 
 
 @RESOURCES.register_module()

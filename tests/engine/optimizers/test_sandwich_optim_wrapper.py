@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from pss.engine import SandwichOptimWrapper
-from pss.errors import InputError
+from pss.errors import DivergedError, InputError
 from pss.sampling import Pass
 from pss.structures import Subnet
 
@@ -167,24 +167,114 @@ def test_bfloat16(supernet):
         sgd(supernet, amp='float8')
 
 
-def test_scaled_gradients_that_overflow_skip_the_step(supernet):
-    """Oracle: the weights before, and half the loss scale."""
-    supernet.train()
-    wrapper = sgd(supernet, amp='float16')
+def scaling(model, scale):
+    """A wrapper for float16, with a loss scale to begin with."""
+    wrapper = sgd(model, amp='float16')
     if not wrapper._scaler.is_enabled():
         pytest.skip('this torch scales losses on GPUs only')
-    before = copy.deepcopy(supernet)
-    scale = wrapper._scaler.get_scale()
-    wrapper.plan = plan_of(supernet)
-    data = batch()
-    data['inputs'][0, 0, 0, 0] = float('inf')
-    supernet.train_step(data, wrapper)
-    same_weights(supernet, before)
-    assert wrapper._scaler.get_scale() == scale / 2
     state = wrapper.state_dict()
+    state['loss_scaler']['scale'] = scale
+    wrapper.load_state_dict(state)
+    return wrapper
+
+
+def test_float16_scales_once_an_iteration(supernet):
+    """Oracle: the losses in float32, to float16's precision; the scale doubles
+    after three updates, as it is told to, and not before."""
+    by_hand = copy.deepcopy(supernet).train()
+    supernet.train()
+    wrapper = scaling(supernet, 64.)
+    wrapper._scaler.set_growth_interval(3)
+    total, _ = summed_losses(by_hand, plan_of(by_hand), batch(16))
+    for i in range(3):
+        assert wrapper._scaler.get_scale() == 64
+        wrapper.plan = plan_of(supernet)
+        log = supernet.train_step(batch(16), wrapper)
+        if i == 0:
+            assert log['loss'].item() == pytest.approx(total.item(), rel=0.05)
+    assert wrapper._scaler.get_scale() == 128
+
+
+def test_scaled_gradients_that_overflow_skip_the_step(supernet):
+    """Oracle: the weights and the optimizer before, finite losses, and half
+    the loss scale, which a state dict takes along."""
+    supernet.train()
+    wrapper = scaling(supernet, 2.**126)
+    before = copy.deepcopy(supernet)
+    wrapper.plan = plan_of(supernet)
+    log = supernet.train_step(batch(), wrapper)
+    assert all(value.isfinite() for value in log.values())
+    assert wrapper.step_skipped and not wrapper.optimizer.state
+    same_weights(supernet, before)
+    assert wrapper._scaler.get_scale() == 2. ** 125
     other = sgd(supernet, amp='float16')
-    other.load_state_dict(state)
-    assert other._scaler.get_scale() == scale / 2
+    other.load_state_dict(wrapper.state_dict())
+    assert other._scaler.get_scale() == 2. ** 125
+
+
+def spoil_gradients(wrapper):
+    """Makes one gradient infinite before each step, as if it overflowed."""
+    def backward(loss, whole=wrapper.backward):
+        whole(loss)
+        wrapper.optimizer.param_groups[0]['params'][0].grad[0] = float('inf')
+
+    wrapper.backward = backward
+
+
+def test_bfloat16_skips_gradients_that_are_not_finite(supernet):
+    """Oracle: the weights before; the next iteration's step is taken."""
+    supernet.train()
+    before = copy.deepcopy(supernet)
+    wrapper = sgd(supernet, amp='bfloat16')
+    whole = wrapper.backward
+    wrapper.plan = plan_of(supernet)
+    spoil_gradients(wrapper)
+    supernet.train_step(batch(), wrapper)
+    assert wrapper.step_skipped
+    same_weights(supernet, before)
+    wrapper.backward = whole
+    supernet.train_step(batch(), wrapper)
+    assert not wrapper.step_skipped
+    with pytest.raises(AssertionError):
+        same_weights(supernet, before)
+
+
+def test_steps_are_not_skipped_for_ever(supernet, monkeypatch):
+    """Oracle: the limit, three here."""
+    from pss.engine.optimizers import sandwich_optim_wrapper
+    monkeypatch.setattr(sandwich_optim_wrapper, 'MAX_SKIPPED', 3)
+    supernet.train()
+    wrapper = sgd(supernet, amp='bfloat16')
+    wrapper.plan = plan_of(supernet)
+    spoil_gradients(wrapper)
+    for _ in range(2):
+        supernet.train_step(batch(), wrapper)
+    with pytest.raises(DivergedError, match=r'3 times in a row.*Subnet'):
+        supernet.train_step(batch(), wrapper)
+
+
+@pytest.mark.parametrize('amp', [None, 'bfloat16', 'float16'])
+@pytest.mark.parametrize('name', ['largest', 'sampled', 'smallest'])
+def test_a_loss_that_is_not_finite_stops_before_the_step(supernet, name, amp):
+    """Oracle: the weights before; the pass and its subnet in the message."""
+    supernet.train()
+    wrapper = sgd(supernet, amp=amp)
+    before = copy.deepcopy(supernet)
+    plan = wrapper.plan = plan_of(supernet)
+    subnet = next(p.subnet for p in plan if p.name == name)
+
+    def spoil(module, args, output):
+        if supernet.active_subnet == subnet:
+            return tuple(x * float('nan') for x in output)
+
+    supernet.neck.register_forward_hook(spoil)
+    with pytest.raises(DivergedError, match=f'loss_{name}=nan of '
+                       f'.*resolution={subnet.resolution}, ') as error:
+        supernet.train_step(batch(), wrapper)
+    assert ('65504' in str(error.value)) == (amp == 'float16')
+    assert '\n' not in str(error.value)
+    same_weights(supernet, before)
+    assert not wrapper.optimizer.state
 
 
 def test_subnet_is_the_largest_between_iterations(supernet):
