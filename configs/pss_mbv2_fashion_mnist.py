@@ -38,6 +38,7 @@ auto_scale_lr = dict(base_batch_size=128)
 
 default_hooks = dict(
     logger=dict(interval=20),
+    pool_log=dict(interval=50),
     pss_sampler=dict(
         # the space reaches from 8.70 to 20.33 MFLOPs; 11 pools
         budgets=dict(flops=dict(start=9.5, stop=19.5, step=1))))

@@ -7,7 +7,6 @@ does, and writes them as a bank (``default_hooks.bank``).
 import argparse
 from pathlib import Path
 
-import torch
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -18,6 +17,7 @@ from pss.apis import (
     join_processes,
     load_config,
     merge_arguments,
+    mix_precision,
     run,
     verify_config,
 )
@@ -59,8 +59,7 @@ def merge_args(cfg, args):
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
-        cfg.optim_wrapper.amp = \
-            'float16' if torch.cuda.is_available() else 'bfloat16'
+        mix_precision(cfg)
     if args.auto_scale_lr:
         cfg.auto_scale_lr.enable = True
     cfg.setdefault('resume', False)

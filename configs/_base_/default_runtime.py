@@ -15,6 +15,8 @@ default_hooks = dict(
     visualization=dict(type='VisualizationHook', enable=False),
     # draws what an iteration trains; a config adds the levels that have a pool
     pss_sampler=dict(type='pss.PSSSamplerHook'),
+    # fill, best score, churn and entropy of every pool, for the visualizer
+    pool_log=dict(type='pss.PoolLogHook', interval=500),
     # chooses and tests subnets after training, and writes them as a bank
     bank=dict(type='pss.BankHook'),
     # makes a resumed run go on as if it had not been interrupted

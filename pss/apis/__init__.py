@@ -14,6 +14,7 @@ from .cli import (
     keep_testing,
     merge_arguments,
     merge_options,
+    mix_precision,
     run,
     verify_config,
 )
@@ -38,6 +39,7 @@ __all__ = [
     'calibration_images', 'check_checkpoint', 'config_resources', 'config_text',
     'find_checkpoint', 'init_model', 'join_processes', 'keep_testing',
     'largest_difference', 'load_config', 'merge_arguments', 'merge_options',
-    'model_config', 'parse_budget', 'read_checkpoint', 'read_checkpoint_data',
-    'run', 'save_checkpoint', 'verify_config', 'write_model_index'
+    'mix_precision', 'model_config', 'parse_budget', 'read_checkpoint',
+    'read_checkpoint_data', 'run', 'save_checkpoint', 'verify_config',
+    'write_model_index'
 ]

@@ -11,6 +11,7 @@ import torch
 from mmengine.config import Config, DictAction
 
 from ..engine import Terminated
+from ..engine.precision import default_amp
 from ..errors import InputError
 from ..registry import check_config
 
@@ -53,8 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--amp',
         action='store_true',
-        help='enable automatic-mixed-precision (training: float16 on a GPU, '
-        'bfloat16 on a CPU)')
+        help='enable automatic-mixed-precision, evaluation included (float16 '
+        'on a GPU, bfloat16 on a CPU, if the config names no type)')
     parser.add_argument(
         '--no-pin-memory',
         action='store_true',
@@ -97,6 +98,15 @@ def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
         if cfg.get(name) is not None:
             pin_memory = not args.no_pin_memory and torch.cuda.is_available()
             cfg[name].setdefault('pin_memory', pin_memory)
+
+
+def mix_precision(cfg: Config) -> None:
+    """Turns on mixed precision for training, validation and test, as
+    ``--amp`` does; a type that the config names stays."""
+    amp = cfg.optim_wrapper.setdefault('amp', default_amp())
+    for name in ('val_cfg', 'test_cfg'):
+        if cfg.get(name) and str(cfg[name].get('type')).startswith('pss.'):
+            cfg[name].setdefault('amp', amp)
 
 
 def merge_options(cfg: Config, options: Optional[Dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from .hooks import (
     AtomicCheckpointHook,
+    PoolLogHook,
     PSSSamplerHook,
     ResumeHook,
     Terminated,
@@ -11,7 +12,7 @@ from .optimizers import SandwichOptimWrapper
 from .runner import SubnetTestLoop, SubnetValLoop, SupernetTrainLoop
 
 __all__ = [
-    'AtomicCheckpointHook', 'PSSSamplerHook', 'ResumeHook',
+    'AtomicCheckpointHook', 'PSSSamplerHook', 'PoolLogHook', 'ResumeHook',
     'SandwichOptimWrapper', 'SubnetTestLoop', 'SubnetValLoop',
     'SupernetTrainLoop', 'Terminated', 'TerminationHook'
 ]

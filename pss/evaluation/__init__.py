@@ -1,6 +1,7 @@
 """How good subnets are: metrics, results, tables and plots."""
 
 from .metrics import SubnetAccuracy
+from .pool_log import plot_pools, read_pool_log
 from .results import (
                       plot_results,
                       read_results,
@@ -11,6 +12,7 @@ from .results import (
 )
 
 __all__ = [
-    'SubnetAccuracy', 'plot_results', 'read_results', 'report_results',
-    'results_table', 'write_csv', 'write_results'
+    'SubnetAccuracy', 'plot_pools', 'plot_results', 'read_pool_log',
+    'read_results', 'report_results', 'results_table', 'write_csv',
+    'write_results'
 ]

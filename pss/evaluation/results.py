@@ -186,6 +186,16 @@ def plot_results(named: Dict[str, Results], path: FilePath,
     axes.set_ylabel('top-1 accuracy (%)')
     axes.grid(alpha=0.3)
     axes.legend()
+    save_figure(figure, path)
+
+
+def save_figure(figure, path: FilePath) -> None:
+    """Writes a matplotlib figure whole or not at all, and closes it.
+
+    Raises:
+        InputError: if it cannot be drawn.
+    """
+    from matplotlib import pyplot as plt
     try:
         with whole_file(path) as file:
             figure.savefig(file, dpi=150, format=Path(path).suffix[1:] or None)

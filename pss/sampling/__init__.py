@@ -1,5 +1,6 @@
 """Which subnet is trained next: schedules, conditional draws, pools."""
 
+from .agreement import rank_correlation
 from .conditional import ConditionalSampler
 from .factor_graph import cost_range
 from .pool import SubnetPool
@@ -8,5 +9,5 @@ from .schedules import exponential_decay
 
 __all__ = [
     'ConditionalSampler', 'Pass', 'PrioritizedSampler', 'SubnetPool',
-    'cost_range', 'exponential_decay'
+    'cost_range', 'exponential_decay', 'rank_correlation'
 ]

@@ -24,7 +24,8 @@ class SubnetPool:
         self.budget = budget
         self.capacity = capacity
         self.momentum = momentum
-        self._scores: Dict[Subnet, float] = {}
+        self._scores: Dict[Subnet, float] = {}  # in the order that they came
+        self._newcomers = 0  # the last so many came since the last report
 
     def __len__(self) -> int:
         return len(self._scores)
@@ -60,10 +61,14 @@ class SubnetPool:
         if subnet in self._scores:
             old = self._scores[subnet]
             score = self.momentum * old + (1 - self.momentum) * score
+        else:
+            self._newcomers += 1
         self._scores[subnet] = score
         if len(self._scores) <= self.capacity:
             return None
         worst = min(self._scores, key=self._scores.__getitem__)
+        if list(self._scores).index(worst) >= len(self) - self._newcomers:
+            self._newcomers -= 1
         del self._scores[worst]
         return worst
 
@@ -82,6 +87,34 @@ class SubnetPool:
         """The ``num`` best subnets and their scores, best first."""
         return sorted(self._scores.items(), key=lambda e: -e[1])[:num]
 
-    def load(self, scores: Dict[Subnet, float]) -> None:
+    def spread(self, num: int) -> List[Tuple[Subnet, float]]:
+        """``num`` subnets, evenly over the order by score, best and worst
+        included; fewer if there are not so many."""
+        ranked = self.best(len(self))
+        places = np.linspace(0, len(ranked) - 1, min(num, len(ranked)))
+        return [ranked[round(place)] for place in places]
+
+    def entropy(self, temperature: float) -> float:
+        """Entropy of :meth:`probabilities` in nats; 0 if it is empty.
+
+        It falls from ``log(len(pool))``, where all are equally likely, to 0,
+        where one is always drawn.
+        """
+        if not self._scores:
+            return 0.
+        p = self.probabilities(temperature)
+        return float(-(p * np.log(np.maximum(p, np.finfo(float).tiny))).sum())
+
+    @property
+    def newcomers(self) -> int:
+        """How many of its subnets came since the last :meth:`settle`."""
+        return self._newcomers
+
+    def settle(self) -> None:
+        """Makes nobody a newcomer."""
+        self._newcomers = 0
+
+    def load(self, scores: Dict[Subnet, float], newcomers: int = 0) -> None:
         """Replaces what the pool holds, oldest first."""
         self._scores = dict(scores)
+        self._newcomers = newcomers

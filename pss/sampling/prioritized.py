@@ -90,6 +90,7 @@ class PrioritizedSampler:
                 resource=pool.budget.resource,
                 level=pool.budget.level,
                 step=pool.budget.step,
+                newcomers=pool.newcomers,
                 subnets=[dict(**subnet.as_dict(), score=score)
                          for subnet, score in pool.scores.items()])
             for pool in self.pools
@@ -108,15 +109,16 @@ class PrioritizedSampler:
             raise InputError('the pools in the checkpoint are damaged '
                              f'({type(error).__name__}: {error})') from None
         budgets = [pool.budget for pool in self.pools]
-        if [budget for budget, _ in loaded] != budgets:
+        found = [budget for budget, _, _ in loaded]
+        if found != budgets:
             raise InputError(
-                f'the checkpoint has pools for {_list(b for b, _ in loaded)}; '
-                f'the config asks for {_list(budgets)}')
-        for pool, (_, scores) in zip(self.pools, loaded):
-            pool.load(scores)
+                f'the checkpoint has pools for {_list(found)}; the config '
+                f'asks for {_list(budgets)}')
+        for pool, (_, scores, newcomers) in zip(self.pools, loaded):
+            pool.load(scores, newcomers)
 
     def _load_pool(self, entry: Dict[str, Any]
-                   ) -> Tuple[Budget, Dict[Subnet, float]]:
+                   ) -> Tuple[Budget, Dict[Subnet, float], int]:
         budget = Budget(entry['resource'], entry['level'], entry['step'])
         scores = {}
         for row in entry['subnets']:
@@ -127,7 +129,12 @@ class PrioritizedSampler:
                 raise InputError(f'pool {budget}: score={score!r} of {subnet} '
                                  'is not a finite number')
             scores[self.space.validate(subnet)] = score
-        return budget, scores
+        newcomers = entry.get('newcomers', 0)
+        if isinstance(newcomers, bool) or not isinstance(newcomers, int) or \
+                not 0 <= newcomers <= len(scores):
+            raise InputError(f'pool {budget}: newcomers={newcomers!r} must be '
+                             f'an integer from 0 to {len(scores)}')
+        return budget, scores, newcomers
 
 
 def _list(budgets: Iterable[Budget]) -> str:

@@ -76,3 +76,49 @@ def test_schedule():
     """Oracle: SPEC's p = 1.0 * 0.01 ** (e / E), by hand at three epochs."""
     values = [exponential_decay(e / 250, 1., 0.01) for e in (0, 125, 250)]
     assert values == pytest.approx([1, 0.1, 0.01])
+
+
+def test_newcomers():
+    """Oracle: the set of subnets at the last report, kept by hand; a subnet
+    that left and came back counts as one that came."""
+    rng = np.random.default_rng(0)
+    pool, since = SubnetPool(BUDGET, capacity=5), set()
+    for i in range(400):
+        one, score = subnet(int(rng.integers(12))), -float(rng.random())
+        if one not in pool.scores:
+            since.add(one)
+        left = pool.update(one, score)
+        since.discard(left)
+        assert pool.newcomers == len(since) <= len(pool)
+        if i % 7 == 0:
+            # what a checkpoint holds is enough to go on
+            again = SubnetPool(BUDGET, capacity=5)
+            again.load(pool.scores, pool.newcomers)
+            pool = again
+        if i % 20 == 0:
+            pool.settle()
+            since = set()
+
+
+def test_entropy():
+    """Oracle: log 4 for equal scores; the sum written out; 0 at t -> 0."""
+    pool = SubnetPool(BUDGET)
+    assert pool.entropy(1.) == 0
+    for i in range(4):
+        pool.update(subnet(i), -1.)
+    assert pool.entropy(0.01) == pytest.approx(np.log(4))
+    pool.update(subnet(4), -0.5)
+    p = pool.probabilities(0.3)
+    assert pool.entropy(0.3) == pytest.approx(-sum(p * np.log(p)))
+    assert pool.entropy(1e-6) == pytest.approx(0, abs=1e-12)
+
+
+def test_spread():
+    """Oracle: places 0, 3 and 6 of seven by score; all, if there are fewer."""
+    pool = SubnetPool(BUDGET)
+    assert pool.spread(3) == []
+    for i in (3, 0, 6, 2, 5, 1, 4):
+        pool.update(subnet(i), -float(i))
+    assert [s.widths[0] for s, _ in pool.spread(3)] == [0, 3, 6]
+    assert [s.widths[0] for s, _ in pool.spread(2)] == [0, 6]
+    assert [s.widths[0] for s, _ in pool.spread(50)] == list(range(7))

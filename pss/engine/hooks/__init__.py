@@ -1,11 +1,12 @@
 """Hooks of MMEngine's Runner."""
 
 from .atomic_checkpoint_hook import AtomicCheckpointHook
+from .pool_log_hook import PoolLogHook
 from .pss_sampler_hook import PSSSamplerHook
 from .resume_hook import ResumeHook
 from .termination_hook import Terminated, TerminationHook
 
 __all__ = [
-    'AtomicCheckpointHook', 'PSSSamplerHook', 'ResumeHook', 'Terminated',
-    'TerminationHook'
+    'AtomicCheckpointHook', 'PSSSamplerHook', 'PoolLogHook', 'ResumeHook',
+    'Terminated', 'TerminationHook'
 ]

@@ -4,10 +4,11 @@ import copy
 from itertools import islice
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+import numpy as np
 import torch
 from mmengine.evaluator import Evaluator
 from mmengine.model import is_model_wrapper
-from mmengine.runner import BaseLoop, autocast
+from mmengine.runner import BaseLoop
 from torch.utils.data import DataLoader
 
 from ...errors import InputError
@@ -18,9 +19,11 @@ from ...models.classifiers.supernet_classifier import (
 )
 from ...registry import LOOPS
 from ...resources import cost_field
-from ...sampling import SubnetPool
+from ...sampling import SubnetPool, rank_correlation
 from ...structures import Subnet
 from ..hooks import PSSSamplerHook
+from ..hooks.pool_log_hook import scalar_name
+from ..precision import amp_type, default_amp, mixed_precision
 from ..randomness import seeded
 from .progress import logged
 
@@ -39,7 +42,9 @@ class SubnetLoop(BaseLoop):
             batch-norm statistics.
         calibration_batches: how many of its batches are used (the paper: 9 of
             1024 images).
-        fp16: whether to run with mixed precision.
+        fp16: whether to run with mixed precision, as in MMEngine's loops:
+            float16 on a GPU, bfloat16 on a CPU.
+        amp: ``'float16'`` or ``'bfloat16'``, if it is to be one of these.
     """
 
     def __init__(self,
@@ -48,14 +53,15 @@ class SubnetLoop(BaseLoop):
                  evaluator: Any,
                  calibration_dataloader: Any,
                  calibration_batches: int = 9,
-                 fp16: bool = False) -> None:
+                 fp16: bool = False,
+                 amp: Optional[str] = None) -> None:
         super().__init__(runner, dataloader)
         self.evaluator = evaluator if isinstance(evaluator, Evaluator) \
             else runner.build_evaluator(evaluator)
         self.evaluator.dataset_meta = self.dataloader.dataset.metainfo
         self.calibration_dataloader = self._build(calibration_dataloader)
         self.calibration_batches = calibration_batches
-        self.fp16 = fp16
+        self.amp_type = amp_type(amp or (default_amp() if fp16 else None))
 
     def _build(self, dataloader: Any) -> DataLoader:
         if isinstance(dataloader, DataLoader):
@@ -81,7 +87,7 @@ class SubnetLoop(BaseLoop):
         """Batch-norm statistics of subnets, always from the same images."""
         num = min(self.calibration_batches, len(self.calibration_dataloader))
         what = f'Calibrating {len(subnets)} subnets'
-        with seeded(self.runner.seed), autocast(enabled=self.fp16):
+        with seeded(self.runner.seed), mixed_precision(self.amp_type):
             self.calibration_dataloader.sampler.set_epoch(0)
             batches = (
                 self.model.data_preprocessor(batch, False)['inputs']
@@ -114,7 +120,7 @@ class SubnetLoop(BaseLoop):
             outputs: List = []
             for subnet, values in statistics.items():
                 model.switch_to(subnet, values)
-                with autocast(enabled=self.fp16):
+                with mixed_precision(self.amp_type):
                     outputs = model(**data, mode='predict')
                 evaluators[subnet].process(outputs, batch)
             call_hook(
@@ -135,24 +141,58 @@ class SubnetLoop(BaseLoop):
                     **{key.split('/')[-1]: float(value)
                        for key, value in metrics.items()})
 
+    def metric_of(self, metrics: Dict[str, float]) -> float:
+        """The metric that subnets are compared by."""
+        values = {key.split('/')[-1]: float(v) for key, v in metrics.items()}
+        if self.metric not in values:
+            raise InputError(f'{self.mode}_cfg.metric={self.metric!r} is not '
+                             f'what the evaluator gives: {sorted(values)}')
+        return values[self.metric]
+
 
 @LOOPS.register_module()
 class SubnetValLoop(SubnetLoop):
-    """Validates the ends of the space, and the best of every pool, in training.
+    """Validates the ends of the space in training, and subnets of pools.
 
     Args:
         pools: whether to validate the best subnet of every pool too.
+        ranked_pools: so many pools, drawn anew each time, are asked how well
+            their scores agree with accuracy on these images.
+        ranked_members: so many subnets of each of those are validated, evenly
+            over its order by score.
+        metric: the accuracy, as the evaluator names it without its prefix.
         *args, **kwargs: as for :class:`SubnetLoop`.
+
+    Attributes:
+        agreement: after :meth:`run`, Spearman's rank correlation of score and
+            metric for each of those pools, and for ``all`` their members.
     """
 
     mode = 'val'
 
-    def __init__(self, *args, pools: bool = False, **kwargs) -> None:
+    def __init__(self,
+                 *args,
+                 pools: bool = False,
+                 ranked_pools: int = 0,
+                 ranked_members: int = 3,
+                 metric: str = 'top1',
+                 **kwargs) -> None:
         super().__init__(*args, **kwargs)
+        for name, value, least in (('ranked_pools', ranked_pools, 0),
+                                   ('ranked_members', ranked_members, 2)):
+            if isinstance(value, bool) or not isinstance(value, int) or \
+                    value < least:
+                raise InputError(f'val_cfg.{name}={value!r} must be an integer '
+                                 f'of at least {least}')
         self.pools = pools
+        self.ranked_pools = ranked_pools
+        self.ranked_members = ranked_members
+        self.metric = metric
+        self.agreement: Dict[str, float] = {}
 
     def run(self) -> Dict[str, float]:
-        """Gives ``largest/top1``, ``smallest/top1`` and so on."""
+        """Gives ``largest/top1``, ``smallest/top1`` and so on, and
+        ``pools/agreement``."""
         self.runner.call_hook('before_val')
         self.runner.call_hook('before_val_epoch')
         space = self.model.search_space
@@ -161,15 +201,43 @@ class SubnetValLoop(SubnetLoop):
             names.update({str(pool.budget): pool.best()[0][0]
                           for pool in self.sampler_hook.sampler.pools
                           if len(pool)})
-        statistics = self.calibrate(list(dict.fromkeys(names.values())))
+        ranked = self._ranked()
+        members = [subnet for _, scored in ranked for subnet, _ in scored]
+        statistics = self.calibrate(
+            list(dict.fromkeys([*names.values(), *members])))
         found = self.evaluate(statistics, self.dataloader,
                               'held-out images')
         metrics = {f'{name}/{key.split("/")[-1]}': value
                    for name, subnet in names.items()
                    for key, value in found[subnet].items()}
+        self.agreement = self._agreement(ranked, found)
+        if 'all' in self.agreement:
+            metrics['pools/agreement'] = self.agreement['all']
         self.runner.call_hook('after_val_epoch', metrics=metrics)
         self.runner.call_hook('after_val')
         return metrics
+
+    def _ranked(self) -> List[Tuple[SubnetPool, List[Tuple[Subnet, float]]]]:
+        """Pools, drawn by seed and iteration, and members with their scores."""
+        if not self.ranked_pools:
+            return []
+        pools = [p for p in self.sampler_hook.sampler.pools if len(p)]
+        rng = np.random.default_rng([self.runner.seed, self.runner.iter])
+        drawn = rng.permutation(len(pools))[:self.ranked_pools]
+        return [(pools[i], pools[i].spread(self.ranked_members))
+                for i in sorted(drawn)]
+
+    def _agreement(self, ranked: List[Tuple[SubnetPool, List]],
+                   found: Dict[Subnet, Dict[str, float]]) -> Dict[str, float]:
+        """Rank correlations, where they are defined."""
+        groups = {scalar_name(pool.budget): scored for pool, scored in ranked}
+        groups['all'] = [entry for _, scored in ranked for entry in scored]
+        agreement = {
+            name: rank_correlation(
+                [score for _, score in scored],
+                [self.metric_of(found[subnet]) for subnet, _ in scored])
+            for name, scored in groups.items()}
+        return {k: v for k, v in agreement.items() if v is not None}
 
 
 @LOOPS.register_module()
@@ -230,7 +298,7 @@ class SubnetTestLoop(SubnetLoop):
 
         def row(subnet):
             chosen_by = {f'held_out_{self.metric}':
-                         self._chosen_by(held_out[subnet])}
+                         self.metric_of(held_out[subnet])}
             return dict(self.row(subnet, tested[subnet]), **chosen_by)
 
         self.results = dict(
@@ -269,16 +337,8 @@ class SubnetTestLoop(SubnetLoop):
               ) -> Tuple[SubnetPool, Subnet, float]:
         """A pool's best subnet on the held-out images, and its score."""
         subnet, score = max(
-            best, key=lambda e: self._chosen_by(held_out[e[0]]))
+            best, key=lambda e: self.metric_of(held_out[e[0]]))
         return pool, subnet, score
-
-    def _chosen_by(self, metrics: Dict[str, float]) -> float:
-        """The metric that subnets are chosen by."""
-        values = {key.split('/')[-1]: float(v) for key, v in metrics.items()}
-        if self.metric not in values:
-            raise InputError(f'test_cfg.metric={self.metric!r} is not what the '
-                             f'evaluator gives: {sorted(values)}')
-        return values[self.metric]
 
 
 def _no_hook(name: str, **kwargs) -> None:

@@ -1,0 +1,7 @@
+# PSS-Net, MobileNetV2, variant F, in mixed precision: float16 in training and evaluation.
+_base_ = ['pss_mbv2_imagenet.py']
+
+model = dict(channels_last=True)  # what tensor cores work on
+optim_wrapper = dict(amp='float16')
+val_cfg = dict(amp='float16')
+test_cfg = dict(amp='float16')

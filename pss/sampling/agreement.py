@@ -1,0 +1,34 @@
+"""How well two orders agree."""
+
+from typing import Optional, Sequence
+
+import numpy as np
+
+
+def rank_correlation(one: Sequence[float],
+                     two: Sequence[float]) -> Optional[float]:
+    """Spearman's rank correlation: 1 for the same order, -1 for the reverse.
+
+    Equal values get the mean of their ranks.
+
+    Args:
+        one, two: as many values each.
+
+    Returns:
+        ``None`` where it is not defined: for fewer than two values, or if all
+        of one side are equal.
+    """
+    if len(one) < 2:
+        return None
+    ranks = [_ranks(np.asarray(values, float)) for values in (one, two)]
+    if any(np.ptp(r) == 0 for r in ranks):
+        return None
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 0, the mean of them for equal values."""
+    _, group, sizes = np.unique(values, return_inverse=True,
+                                return_counts=True)
+    last = np.cumsum(sizes)
+    return ((last - sizes + last - 1) / 2)[group]

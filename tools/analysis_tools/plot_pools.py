@@ -1,0 +1,23 @@
+"""Draws the state of the pools over a training, from its log."""
+
+import argparse
+
+from pss.apis import run
+from pss.evaluation import plot_pools, read_pool_log
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        'log', nargs='+',
+        help='vis_data/scalars.json files, or a work directory: all in it')
+    parser.add_argument(
+        '--out', default='pools.png',
+        help='figure to write (default: %(default)s)')
+    args = parser.parse_args()
+    plot_pools(read_pool_log(args.log), args.out)
+    print(args.out)
+
+
+if __name__ == '__main__':
+    run(main)
