@@ -130,14 +130,15 @@ def read_results(path: FilePath) -> Results:
             isinstance(unit, str) for unit in units.values()):
         raise InputError(f'{path}: resources={units!r} must have the unit of '
                          'each resource')
-    number = (int, float)
     for where, row in entries.items():
-        fields = {'mflops': number, 'top1': number, 'subnet': dict,
-                  **{cost_field(name): number for name in units}}
+        fields = {'mflops': _is_number, 'top1': _is_number,
+                  'subnet': lambda value: isinstance(value, dict),
+                  **{cost_field(name): _is_number for name in units}}
         if where.startswith('pools'):
-            fields.update(resource=str, level=number)
-        for key, kind in fields.items():
-            if not isinstance(row, dict) or not isinstance(row.get(key), kind):
+            fields.update(resource=lambda value: isinstance(value, str),
+                          level=_is_number)
+        for key, is_legal in fields.items():
+            if not isinstance(row, dict) or not is_legal(row.get(key)):
                 raise InputError(f'{path}: {where}.{key} is missing or of the '
                                  'wrong type')
         try:
@@ -145,6 +146,12 @@ def read_results(path: FilePath) -> Results:
         except InputError as error:
             raise InputError(f'{path}: {where}.subnet: {error}') from None
     return results
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a number that can be drawn; JSON in Python has others."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) \
+        and abs(value) < 1e300
 
 
 def plot_results(named: Dict[str, Results], path: FilePath,

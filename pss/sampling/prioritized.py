@@ -119,6 +119,11 @@ class PrioritizedSampler:
 
     def _load_pool(self, entry: Dict[str, Any]
                    ) -> Tuple[Budget, Dict[Subnet, float], int]:
+        for key, kinds in (('resource', str), ('level', (int, float)),
+                           ('step', (int, float))):
+            if not isinstance(entry[key], kinds):
+                raise InputError('the pools in the checkpoint are damaged: '
+                                 f'{key}={entry[key]!r} of a pool')
         budget = Budget(entry['resource'], entry['level'], entry['step'])
         scores = {}
         for row in entry['subnets']:
