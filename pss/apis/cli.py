@@ -146,9 +146,15 @@ def verify_config(cfg: Config) -> None:
     Raises:
         InputError: if the config has a key that nobody reads, names a folder
             of data that is not there, or a work directory that cannot be
-            written to.
+            written to, or compiles a supernet.
     """
     check_config(cfg)
+    if cfg.get('compile') and 'pss.Supernet' in str(cfg.model.get('type')):
+        raise InputError(
+            f'compile={cfg.compile!r}: a supernet has other shapes in every '
+            'pass, and would be compiled again for each; legal is compile for '
+            'the config of one subnet, as tools/deployment/export_subnet.py '
+            'writes it')
     _check_folder(cfg.work_dir)
     for field in ('train_dataloader', 'val_dataloader', 'test_dataloader',
                   'val_cfg', 'test_cfg'):

@@ -52,6 +52,21 @@ def test_published_levels(network, cpu, gpu):
     assert set(both) == {'flops', 'latency_cpu', 'latency_gpu'}
 
 
+@pytest.mark.parametrize('network', ['mbv1', 'mbv2', 'r50'])
+@pytest.mark.parametrize('short, amp', [('bf16', 'bfloat16'),
+                                        ('fp16', 'float16')])
+def test_mixed_precision(network, short, amp):
+    """Oracle: the type in training and in both evaluations; what else differs
+    from the base is only where images lie in memory."""
+    base = load_config(ROOT / 'configs' / f'pss_{network}_imagenet.py')
+    mixed = load_config(
+        ROOT / 'configs' / f'pss_{network}_imagenet_amp_{short}.py')
+    base.merge_from_dict({'model.channels_last': True, **{
+        f'{part}.amp': amp for part in ('optim_wrapper', 'val_cfg',
+                                        'test_cfg')}})
+    assert mixed.to_dict() == base.to_dict()
+
+
 def test_imagenet_recipe():
     """Oracle: SPEC's recipe, figure by figure."""
     config = load_config(ROOT / 'configs' / 'pss_mbv2_imagenet.py')

@@ -71,6 +71,26 @@ def checkpoint(tiny_fashion_mnist, tmp_path_factory):
     return folder / 'epoch_1.pth'
 
 
+def test_training_that_diverges_exits_with_3(call, tiny_fashion_mnist,
+                                             tmp_path):
+    """Oracle: one line that names iteration, loss and subnet, and status 3;
+    the pools can be drawn from the log that is left."""
+    words = options(tiny_fashion_mnist, False, 27)
+    words[words.index('optim_wrapper.optimizer.lr=0.01')] = \
+        'optim_wrapper.optimizer.lr=1e30'
+    code, out = call('train.py', DEMO, '--work-dir', tmp_path, '--no-validate',
+                     *words, 'default_hooks.pool_log.interval=1')
+    assert code == 3
+    last = out.strip().splitlines()[-1]
+    assert last.startswith('error: iteration 2: loss_largest=')
+    assert 'Subnet(resolution=28' in last
+    code, out = call('analysis_tools/plot_pools.py', tmp_path, '--out',
+                     tmp_path / 'pools.png')
+    assert code == 0 and (tmp_path / 'pools.png').is_file(), out
+    code, out = call('analysis_tools/plot_pools.py', tmp_path / 'none.json')
+    assert (code, out.count('\n')) == (2, 1) and 'none.json' in out
+
+
 def test_test_writes_the_results(call, checkpoint, tiny_fashion_mnist,
                                  tmp_path):
     """Oracle: the documented form; a second run gives the same file."""

@@ -1,0 +1,173 @@
+"""Training in float32, bfloat16 and float16, channels first and last.
+
+``python benchmarks/precision.py`` trains the three networks at 224 pixels, on a
+GPU if there is one, and writes images a second and peak memory as a table to
+``benchmarks/results/precision_DEVICE.json`` and ``.md``. An iteration is the
+sandwich's three passes and its step, of random images: loading is not in it.
+Each setting has a process of its own. On a CPU they take turns, so that what
+else the machine does falls on all of them; on a GPU, where memory is scarcer,
+one comes after the other. The peak is that of torch's allocator on a GPU; on
+a CPU it is how much the process grew over what it had with the network built.
+"""
+
+import argparse
+import json
+import multiprocessing
+import platform
+import resource
+import statistics
+import time
+from pathlib import Path
+
+import torch
+from mmpretrain.structures import DataSample
+from tabulate import tabulate
+
+from pss.apis import init_model, load_config
+from pss.engine import SandwichOptimWrapper
+from pss.sampling import Pass
+from pss.structures import write_json
+from pss.structures.subnet_file import write_text
+
+NETWORKS = ('mbv2', 'mbv1', 'r50')
+SETTINGS = [(amp, last) for amp in (None, 'bfloat16', 'float16')
+            for last in (False, True)]
+
+
+def build(network, amp, channels_last, args):
+    """A function that trains one iteration, and waits for it."""
+    config = load_config(f'configs/pss_{network}_imagenet.py')
+    config.model.channels_last = channels_last
+    model = init_model(config, device=args.device).train()
+    space = model.search_space
+    middle = space.decode([[n // 2 for n in space.shape]])[0]
+    wrapper = SandwichOptimWrapper(
+        torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9,
+                        nesterov=True), amp=amp)
+    wrapper.plan = (Pass('largest', space.largest), Pass('sampled', middle),
+                    Pass('smallest', space.smallest))
+    size = space.largest.resolution
+    images = torch.randn(args.batch_size, 3, size, size, device=args.device)
+    labels = torch.randint(1000, (args.batch_size, ), device=args.device)
+    samples = [DataSample().set_gt_label(int(label)) for label in labels]
+
+    def iteration():
+        model.train_step(dict(inputs=images, data_samples=samples), wrapper)
+        if args.device == 'cuda':
+            torch.cuda.synchronize()
+
+    return iteration
+
+
+def resident():
+    """The most memory that this process ever had, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure(network, amp, channels_last, args, turns, out):
+    """Trains whenever it is its turn; the first iterations warm up."""
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    iteration = build(network, amp, channels_last, args)
+    before = resident()
+    for _ in range(args.warmup):
+        iteration()
+    while turns.recv():
+        begun = time.perf_counter()
+        iteration()
+        out.send(time.perf_counter() - begun)
+    peak = torch.cuda.max_memory_allocated() / 2 ** 20 \
+        if args.device == 'cuda' else resident() - before
+    out.send(peak)
+
+
+def measured(network, args):
+    """A row for each setting of a network."""
+    together = [SETTINGS] if args.device == 'cpu' else [[s] for s in SETTINGS]
+    return [row for settings in together
+            for row in measured_together(network, settings, args)]
+
+
+def measured_together(network, settings, args):
+    """A row for each setting, in processes that take turns."""
+    context = multiprocessing.get_context('spawn')
+    workers = []
+    for amp, last in settings:
+        turns, my_turns = context.Pipe()
+        out, my_out = context.Pipe()
+        process = context.Process(target=measure, args=(
+            network, amp, last, args, my_turns, my_out))
+        process.start()
+        my_out.close()
+        workers.append((amp, last, process, turns, out, []))
+    for _ in range(args.rounds):
+        for _, _, _, turns, out, seconds in workers:
+            turns.send(True)
+            seconds.append(out.recv())
+    rows = []
+    for amp, last, process, turns, out, seconds in workers:
+        turns.send(False)
+        median = statistics.median(seconds)
+        rows.append(dict(
+            network=network, precision=amp or 'float32',
+            memory_format='channels_last' if last else 'contiguous',
+            images_per_second=args.batch_size / median,
+            fastest=args.batch_size / min(seconds),
+            slowest=args.batch_size / max(seconds), peak_mib=out.recv()))
+        process.join()
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--networks', nargs='+', default=NETWORKS,
+                        choices=NETWORKS)
+    parser.add_argument('--batch-size', type=int,
+                        help='default: 128 on a GPU, 8 on a CPU')
+    parser.add_argument('--rounds', type=int, default=7)
+    parser.add_argument('--warmup', type=int, default=2)
+    parser.add_argument('--threads', type=int, default=0,
+                        help='on a CPU; 0 for as many as torch takes')
+    parser.add_argument(
+        '--device', choices=['cpu', 'cuda'],
+        default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--out', default='benchmarks/results',
+                        help='folder (default: %(default)s)')
+    args = parser.parse_args()
+    if args.batch_size is None:
+        args.batch_size = 128 if args.device == 'cuda' else 8
+    rows = [row for network in args.networks
+            for row in measured(network, args)]
+    report(rows, args)
+
+
+def report(rows, args):
+    """Writes and prints the table."""
+    device = torch.cuda.get_device_name() if args.device == 'cuda' \
+        else f'CPU ({platform.machine()})'
+    about = dict(device=device, torch=torch.__version__,
+                 batch_size=args.batch_size, rounds=args.rounds,
+                 threads=args.threads or torch.get_num_threads())
+    first = {row['network']: row for row in reversed(rows)}
+    table = tabulate(
+        [[row['network'], row['precision'], row['memory_format'],
+          row['images_per_second'],
+          row['images_per_second']
+          / first[row['network']]['images_per_second'],
+          f'{row["slowest"]:.1f} to {row["fastest"]:.1f}', row['peak_mib']]
+         for row in rows],
+        headers=['network', 'precision', 'memory format', 'images/s',
+                 'of the first', 'range', 'peak MiB'],
+        floatfmt=('', '', '', '.1f', '.2f', '', '.0f'), tablefmt='github')
+    out = Path(args.out)
+    write_json(dict(about, rows=rows), out / f'precision_{args.device}.json')
+    write_text(f'`python benchmarks/precision.py --batch-size '
+               f'{args.batch_size} --rounds {args.rounds}`: {device}, torch '
+               f'{about["torch"]}, {about["threads"]} threads.\n\n{table}\n',
+               out / f'precision_{args.device}.md')
+    print(table)
+    print(json.dumps(about))
+
+
+if __name__ == '__main__':
+    main()
