@@ -137,6 +137,9 @@ def read_results(path: FilePath) -> Results:
         if where.startswith('pools'):
             fields.update(resource=lambda value: isinstance(value, str),
                           level=_is_number)
+        if isinstance(row, dict):  # what need not be there, but may
+            fields.update(dict.fromkeys(
+                {'held_out_top1', 'score', 'top5'} & row.keys(), _is_number))
         for key, is_legal in fields.items():
             if not isinstance(row, dict) or not is_legal(row.get(key)):
                 raise InputError(f'{path}: {where}.{key} is missing or of the '

@@ -29,7 +29,8 @@ class Subnet:
         """Reads :meth:`as_dict`'s form.
 
         Raises:
-            InputError: for a missing, an unknown or a non-integer field.
+            InputError: for a missing or an unknown field, and for one that is
+                no positive integer.
         """
         legal = ('resolution', 'widths')
         if not isinstance(fields, dict):
@@ -53,4 +54,6 @@ class Subnet:
 def _integer(field: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise InputError(f'{field}: {value!r} is not an integer')
+    if value < 1:
+        raise InputError(f'{field}: {value!r} must be at least 1')
     return value

@@ -90,7 +90,8 @@ def test_a_resumed_run_logs_the_same(tiny_config):
     train(tiny_config, resume=True, work_dir=resumed,
           load_from=str(Path(tiny_config.work_dir) / 'epoch_1.pth'))
     again = logged(resumed)
-    assert again == {step: whole[step] for step in (8, 12)}
+    assert {8, 12} <= set(again)
+    assert again == {step: whole[step] for step in again}
     churn = {v for k, v in whole[8].items() if 'churn' in k}
     assert churn == {0., 1.}
 
