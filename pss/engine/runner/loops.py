@@ -1,6 +1,7 @@
 """Validation and test loops for many subnets at once."""
 
 import copy
+import math
 from itertools import islice
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
@@ -192,7 +193,7 @@ class SubnetValLoop(SubnetLoop):
 
     def run(self) -> Dict[str, float]:
         """Gives ``largest/top1``, ``smallest/top1`` and so on, and
-        ``pools/agreement``."""
+        ``pools/agreement`` (NaN where it is not defined)."""
         self.runner.call_hook('before_val')
         self.runner.call_hook('before_val_epoch')
         space = self.model.search_space
@@ -211,8 +212,9 @@ class SubnetValLoop(SubnetLoop):
                    for name, subnet in names.items()
                    for key, value in found[subnet].items()}
         self.agreement = self._agreement(ranked, found)
-        if 'all' in self.agreement:
-            metrics['pools/agreement'] = self.agreement['all']
+        if self.ranked_pools:
+            # MMEngine's log would repeat the last one where there is none
+            metrics['pools/agreement'] = self.agreement.get('all', math.nan)
         self.runner.call_hook('after_val_epoch', metrics=metrics)
         self.runner.call_hook('after_val')
         return metrics

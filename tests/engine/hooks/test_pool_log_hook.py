@@ -98,8 +98,8 @@ def test_a_resumed_run_logs_the_same(tiny_config):
 
 def test_agreement_at_each_validation(tiny_config, monkeypatch):
     """Oracle: scores and accuracies that are made to agree in one validation
-    and to be reversed in the next: 1 and -1, in each pool and over all. The
-    log is read and drawn with these."""
+    and to be reversed in the next: 1 and -1, in each pool and over all; in the
+    third all accuracies are equal: none. The log is read and drawn."""
     from pss.engine.runner.loops import SubnetLoop
     evaluate = SubnetLoop.evaluate
     rounds = []
@@ -109,12 +109,12 @@ def test_agreement_at_each_validation(tiny_config, monkeypatch):
         scores = {s: v for pool in self.sampler_hook.sampler.pools
                   for s, v in pool.scores.items()}
         rounds.append(1)
-        sign = 1 if len(rounds) == 1 else -1
+        sign = (1, -1, 0)[len(rounds) - 1]
         return {s: {'accuracy/top1': sign * scores.get(s, 0.)} for s in found}
 
     monkeypatch.setattr(SubnetLoop, 'evaluate', by_score)
     tiny_config.default_hooks.pool_log.interval = 5
-    runner = train(tiny_config, train_cfg=dict(max_epochs=2), **{
+    runner = train(tiny_config, **{
         'val_cfg.ranked_pools': 11,
         'default_hooks.pss_sampler.budgets.flops': dict(
             _delete_=True, pools=2)})
@@ -127,6 +127,7 @@ def test_agreement_at_each_validation(tiny_config, monkeypatch):
     assert set(found[12]) == {*names, 'agreement/all'}
     text = next(Path(tiny_config.work_dir).glob('*/*.log')).read_text()
     assert 'pools/agreement: -1.0000' in text
+    assert 18 not in found and 'pools/agreement: nan' in text
     log = read_pool_log([tiny_config.work_dir])
     assert [c.resource for c in log['agreement']] == ['all', 'flops', 'flops']
     assert log['agreement'][0][2:] == ([6, 12], pytest.approx([1, -1]))
