@@ -11,6 +11,8 @@ from torch import Tensor
 
 from ..errors import InputError
 
+LARGEST = 3e38  # torch refuses larger ones where it meets them
+
 
 def check_saved_state(checkpoint: Dict[str, Any], runner) -> None:
     """Compares a checkpoint with the run that is to go on from it.
@@ -100,6 +102,10 @@ def _check_log(hub: Dict[str, Any]) -> None:
     if not isinstance(kept, list) or not all(type(i) is int for i in kept):
         raise _wrong('message_hub.runtime_info.keep_ckpt_ids', kept,
                      'a list of integers')
+    for name, resumed in hub['resumed_keys'].items():
+        if not isinstance(resumed, bool):
+            raise _wrong(f'message_hub.resumed_keys.{name}', resumed,
+                         'True or False')
     for name, saved in hub['log_scalars'].items():
         where = f'message_hub.log_scalars[{name!r}]'
         if not isinstance(saved, dict):
@@ -137,6 +143,8 @@ def _check_same_form(saved: Any, own: Any, where: str) -> None:
     kinds = number if isinstance(own, number) else type(own)
     if not isinstance(saved, kinds):
         raise _wrong(where, saved, type(own).__name__)
+    if isinstance(saved, (int, float)) and not abs(saved) < LARGEST:
+        raise _wrong(where, saved, 'a number that float32 can hold')
     if isinstance(own, Tensor) and saved.shape != own.shape:
         raise _wrong(where, tuple(saved.shape), tuple(own.shape))
 

@@ -52,6 +52,8 @@ def resume(config, checkpoint, folder):
     (('message_hub', 'log_scalars', 'train/loss', 'counts'), torch.zeros(1),
      'counts is 1 entries; it must be 6'),
     (('message_hub', 'runtime_info', 'keep_ckpt_ids'), 'abc', 'abc'),
+    (('message_hub', 'resumed_keys', 'loop_stage'), [None], 'True or False'),
+    (('optimizer', 'param_groups', 3, 'lr'), 1e300, 'that float32 can hold'),
     (('pss_progress', 'done'), 9, 'done is 9; it must be 0 to 6'),
 ])
 def test_wrong_entries_are_named(finished, path, value, words):
