@@ -10,7 +10,6 @@ from .checkpoint import (
 from .cli import (
     add_arguments,
     add_options,
-    join_processes,
     keep_testing,
     merge_arguments,
     merge_options,
@@ -31,6 +30,7 @@ from .model import (
     load_config,
     model_config,
 )
+from .processes import join_processes
 from .resuming import find_checkpoint
 
 __all__ = [

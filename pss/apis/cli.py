@@ -13,6 +13,7 @@ from mmengine.config import Config, DictAction
 from ..engine import Terminated
 from ..errors import InputError
 from ..registry import check_config
+from .processes import NAMES, leave_processes
 
 
 def run(main: Callable[[], None]) -> None:
@@ -27,6 +28,7 @@ def run(main: Callable[[], None]) -> None:
     os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
     try:
         main()
+        leave_processes()
     except (InputError, FileNotFoundError) as error:
         _say(f'error: {error}')
         sys.exit(2)
@@ -40,7 +42,7 @@ def run(main: Callable[[], None]) -> None:
 
 def _say(message: str) -> None:
     """Prints a line, in the process that speaks for all of its node."""
-    if os.environ.get('LOCAL_RANK', '0') == '0':
+    if all(os.environ.get(name, '0') == '0' for _, _, name in NAMES.values()):
         print(message, file=sys.stderr)
 
 
@@ -62,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser)
     parser.add_argument(
         '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        choices=['none', *NAMES],
         default='none',
         help='job launcher')
     # torch.distributed.launch passes --local-rank
@@ -121,15 +123,6 @@ def keep_testing(cfg: Config, checkpoint: str) -> None:
     cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
 
 
-def join_processes(cfg: Config) -> None:
-    """Joins the other processes of a launch by torchrun on CPUs (gloo).
-
-    MMEngine does this itself where there are GPUs, and asks for one.
-    """
-    if cfg.launcher == 'pytorch' and not torch.cuda.is_available():
-        torch.distributed.init_process_group('gloo')
-
-
 def verify_config(cfg: Config) -> None:
     """Checks what can be checked before anything is built.
 
@@ -139,6 +132,10 @@ def verify_config(cfg: Config) -> None:
             written to.
     """
     check_config(cfg)
+    if cfg.get('sync_bn') not in (None, 'torch'):
+        raise InputError(
+            f'sync_bn={cfg.sync_bn!r}: layers of that kind cannot change their '
+            "width; legal are None and 'torch'")
     _check_folder(cfg.work_dir)
     for field in ('train_dataloader', 'val_dataloader', 'test_dataloader',
                   'val_cfg', 'test_cfg'):
