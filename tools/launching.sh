@@ -47,6 +47,7 @@ launch() {
         together=(--node_rank="$rank" --master_addr="$address"
             --master_port="$port")
     else
+        export PSS_LAUNCHED_AT=$(date +%s)
         # nodes meet anew after a restart, at a store that the first one keeps
         together=(--max_restarts="$MAX_RESTARTS" --rdzv_backend=c10d
             --rdzv_endpoint="$address:$port" --rdzv_id="${RDZV_ID:-pss}"

@@ -13,11 +13,14 @@ from mmengine.runner import Runner
 
 from pss.apis import (
     add_arguments,
+    ask_first,
     check_checkpoint,
     find_checkpoint,
     join_processes,
+    launched_at,
     load_config,
     merge_arguments,
+    restarts,
     run,
     verify_config,
 )
@@ -65,23 +68,30 @@ def merge_args(cfg, args):
         cfg.auto_scale_lr.enable = True
     cfg.setdefault('resume', False)
     cfg.setdefault('load_from', None)
-    if args.resume not in (None, 'auto'):
-        cfg.resume, cfg.load_from = True, args.resume
-    elif args.resume == 'auto' or cfg.resume and cfg.load_from is None:
-        resume_newest(cfg)
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
     if args.no_persistent_workers:
         cfg.train_dataloader.persistent_workers = False
 
 
-def resume_newest(cfg):
-    """Goes on from the newest checkpoint of the work dir, if there is one.
+def choose_checkpoint(cfg):
+    """Goes on from the newest checkpoint of the work dir if that is asked for,
+    or if the launcher started the processes again after one had died.
 
-    Otherwise the run starts as the config says, from ``load_from`` too.
+    If there is none the run starts as the config says, from ``load_from`` too.
     """
-    newest = find_checkpoint(cfg.work_dir)
-    cfg.resume = newest is not None
+    again = restarts() > 0
+    asked = cfg.resume and cfg.load_from is None
+    if not (again or asked):
+        return
+    # what an earlier run left is not gone on from unless that is asked for
+    since = 0. if asked else launched_at()
+    newest = ask_first(lambda: find_checkpoint(cfg.work_dir, since))
     if newest is not None:
-        cfg.load_from = str(newest)
+        cfg.resume, cfg.load_from = True, str(newest)
+    elif asked:
+        cfg.resume = False
 
 
 def main():
@@ -90,6 +100,7 @@ def main():
     merge_args(cfg, args)
     verify_config(cfg)
     join_processes(cfg)
+    choose_checkpoint(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg \
         else Runner.from_cfg(cfg)
     if cfg.resume:

@@ -3,11 +3,17 @@
 import os
 import subprocess
 from datetime import timedelta
-from typing import Dict
+from typing import Any, Callable, Dict, List
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import init_dist, is_distributed
+from mmengine.dist import (
+    all_reduce,
+    broadcast_object_list,
+    get_rank,
+    init_dist,
+    is_distributed,
+)
 from mmengine.utils.dl_utils import set_multi_processing
 
 from ..errors import InputError
@@ -57,6 +63,41 @@ def leave_processes() -> None:
     """Says goodbye to the other processes, if there are any."""
     if is_distributed():
         torch.distributed.destroy_process_group()
+
+
+def restarts() -> int:
+    """How often torchrun started this run's processes again.
+
+    Nodes count only deaths of their own, so it is the most of all.
+    """
+    count = torch.tensor(int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)))
+    all_reduce(count, 'max')
+    return int(count)
+
+
+def launched_at() -> float:
+    """When ``tools/dist_train.sh`` started, in seconds since 1970; 0 if
+    something else started this process."""
+    return float(os.environ.get('PSS_LAUNCHED_AT', 0))
+
+
+def ask_first(question: Callable[[], Any]) -> Any:
+    """What the first process answers, in all processes: files that one node
+    sees another may not see yet.
+
+    Raises:
+        InputError: in all of them, if it does in the first.
+    """
+    answer: List[Any] = [None, None]
+    if get_rank() == 0:
+        try:
+            answer[0] = question()
+        except InputError as error:
+            answer[1] = str(error)
+    broadcast_object_list(answer)
+    if answer[1] is not None:
+        raise InputError(answer[1])
+    return answer[0]
 
 
 def _place(launcher: str, options: Dict[str, object]) -> Dict[str, str]:
