@@ -223,13 +223,14 @@ def test_how_many_processes_does_not_matter(tiny_fashion_mnist, tmp_path,
 @pytest.mark.parametrize('sync_bn', [None, 'torch'])
 def test_collectives_of_an_iteration(tiny_fashion_mnist, tmp_path, sync_bn):
     """Oracle: the list in docs/at_scale.md, every collective by its kind and
-    the numbers that it carries: gradients once, the score, the running
+    the numbers that it carries: gradients once, two single numbers, the running
     statistics; synchronised norms twice in each of three passes."""
     ranks = on_ranks(collectives, 2, tmp_path, tiny_fashion_mnist,
                      sync_bn=sync_bn)
     assert ranks[0] == ranks[1]
     for found, sizes in zip(ranks[0][0], [ranks[0][1]] * 3):
-        expected = {f'all_reduce {sizes["gradient"]}': 1, 'all_reduce 1': 1,
+        # single numbers: the score, and whether a process got SIGTERM
+        expected = {f'all_reduce {sizes["gradient"]}': 1, 'all_reduce 1': 2,
                     f'broadcast {sizes["floats"]}': 1,
                     f'broadcast {sizes["integers"]}': 1}
         assert {k: found.pop(k) for k in expected} == expected
