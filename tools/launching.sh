@@ -48,6 +48,9 @@ launch() {
             --master_port="$port")
     else
         export PSS_LAUNCHED_AT=$(date +%s)
+        # a store of its own for every start: in one that torchrun shares with
+        # them, processes find addresses of others that are dead
+        export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
         # nodes meet anew after a restart, at a store that the first one keeps
         together=(--max_restarts="$MAX_RESTARTS" --rdzv_backend=c10d
             --rdzv_endpoint="$address:$port" --rdzv_id="${RDZV_ID:-pss}"

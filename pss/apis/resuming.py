@@ -14,8 +14,7 @@ from .checkpoint import FilePath, read_checkpoint
 POINTER = 'last_checkpoint'  # MMEngine's name of the file with the newest's
 
 
-def find_checkpoint(work_dir: FilePath,
-                    since: float = 0.) -> Optional[Path]:
+def find_checkpoint(work_dir: FilePath, since: float = 0.) -> Optional[Path]:
     """The newest undamaged checkpoint of a run.
 
     The newest is the one that ``last_checkpoint`` names; those before it go by
