@@ -1,21 +1,9 @@
 #!/usr/bin/env bash
-# Usage: bash tools/dist_test.sh CONFIG CHECKPOINT PROCESSES [arguments of test.py]
-CONFIG=$1
-CHECKPOINT=$2
-GPUS=$3
-NNODES=${NNODES:-1}
-NODE_RANK=${NODE_RANK:-0}
-PORT=${PORT:-29500}
-MASTER_ADDR=${MASTER_ADDR:-"127.0.0.1"}
-
-PYTHONPATH="$(dirname "$0")/..":$PYTHONPATH \
-torchrun \
-    --nnodes="$NNODES" \
-    --node_rank="$NODE_RANK" \
-    --master_addr="$MASTER_ADDR" \
-    --nproc_per_node="$GPUS" \
-    --master_port="$PORT" \
-    "$(dirname "$0")/test.py" \
-    "$CONFIG" \
-    "$CHECKPOINT" \
-    --launcher pytorch "${@:4}"
+# Usage: bash tools/dist_test.sh CONFIG CHECKPOINT PROCESSES [arguments of
+# test.py]
+#
+# NNODES, NODE_RANK, MASTER_ADDR, PORT and PYTHON as for dist_train.sh.
+source "$(dirname "${BASH_SOURCE[0]}")/launching.sh"
+[ $# -ge 3 ] || usage 'CONFIG, CHECKPOINT and PROCESSES are needed'
+need_processes "$3"
+launch "$3" "$TOOLS/test.py" "$1" "$2" --launcher pytorch "${@:4}"

@@ -1,23 +1,16 @@
 #!/usr/bin/env bash
-# Usage: bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [arguments]
-set -x
-
-PARTITION=$1
-JOB_NAME=$2
-CONFIG=$3
-WORK_DIR=$4
-GPUS=${GPUS:-8}
-GPUS_PER_NODE=${GPUS_PER_NODE:-8}
-CPUS_PER_TASK=${CPUS_PER_TASK:-5}
-SRUN_ARGS=${SRUN_ARGS:-""}
-
-PYTHONPATH="$(dirname "$0")/..":$PYTHONPATH \
-srun -p "$PARTITION" \
-    --job-name="$JOB_NAME" \
-    --gres=gpu:"$GPUS_PER_NODE" \
-    --ntasks="$GPUS" \
-    --ntasks-per-node="$GPUS_PER_NODE" \
-    --cpus-per-task="$CPUS_PER_TASK" \
-    --kill-on-bad-exit=1 \
-    $SRUN_ARGS \
-    python -u tools/train.py "$CONFIG" --work-dir="$WORK_DIR" --launcher="slurm" "${@:5}"
+# Usage: bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR
+# [arguments of train.py]
+#
+# From the environment:
+#   GPUS           processes in all, one for each GPU (8)
+#   GPUS_PER_NODE  processes on a node (8)
+#   GRES           what a node must have (gpu:GPUS_PER_NODE); GRES= on CPUs
+#   CPUS_PER_TASK  CPU cores of a process (5)
+#   PORT           a free port of the first node (29500)
+#   SRUN_ARGS      more arguments for srun
+#   PYTHON         the interpreter (the first with torch: python, python3, .venv)
+source "$(dirname "${BASH_SOURCE[0]}")/launching.sh"
+[ $# -ge 4 ] || usage 'PARTITION, JOB_NAME, CONFIG and WORK_DIR are needed'
+launch_slurm "$1" "$2" "$TOOLS/train.py" "$3" --work-dir="$4" \
+    --launcher=slurm "${@:5}"

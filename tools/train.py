@@ -12,12 +12,15 @@ from mmengine.runner import Runner
 
 from pss.apis import (
     add_arguments,
+    ask_first,
     check_checkpoint,
     find_checkpoint,
     join_processes,
+    launched_at,
     load_config,
     merge_arguments,
     mix_precision,
+    restarts,
     run,
     verify_config,
 )
@@ -66,21 +69,31 @@ def merge_args(cfg, args):
     cfg.setdefault('load_from', None)
     if args.resume not in (None, 'auto'):
         cfg.resume, cfg.load_from = True, args.resume
-    elif args.resume == 'auto' or cfg.resume and cfg.load_from is None:
-        resume_newest(cfg)
     if args.no_persistent_workers:
         cfg.train_dataloader.persistent_workers = False
 
 
-def resume_newest(cfg):
-    """Goes on from the newest checkpoint of the work dir, if there is one.
+def choose_checkpoint(cfg, resume):
+    """Goes on from the newest checkpoint of the work dir if that is asked for,
+    or if the launcher started the processes again after one had died.
 
-    Otherwise the run starts as the config says, from ``load_from`` too.
+    If there is none the run starts as the config says, from ``load_from`` too.
+
+    Args:
+        cfg: with ``resume`` and ``load_from``, which this writes.
+        resume: the argument of the command line.
     """
-    newest = find_checkpoint(cfg.work_dir)
-    cfg.resume = newest is not None
+    again = restarts() > 0
+    asked = resume == 'auto' or cfg.resume and cfg.load_from is None
+    if not (again or asked):
+        return
+    # what an earlier run left is not gone on from unless that is asked for
+    since = 0. if asked else launched_at()
+    newest = ask_first(lambda: find_checkpoint(cfg.work_dir, since))
     if newest is not None:
-        cfg.load_from = str(newest)
+        cfg.resume, cfg.load_from = True, str(newest)
+    elif asked:
+        cfg.resume = False
 
 
 def main():
@@ -89,6 +102,7 @@ def main():
     merge_args(cfg, args)
     verify_config(cfg)
     join_processes(cfg)
+    choose_checkpoint(cfg, args.resume)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg \
         else Runner.from_cfg(cfg)
     if cfg.resume:

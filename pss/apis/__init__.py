@@ -10,7 +10,6 @@ from .checkpoint import (
 from .cli import (
     add_arguments,
     add_options,
-    join_processes,
     keep_testing,
     merge_arguments,
     merge_options,
@@ -32,14 +31,15 @@ from .model import (
     load_config,
     model_config,
 )
+from .processes import ask_first, join_processes, launched_at, restarts
 from .resuming import find_checkpoint
 
 __all__ = [
     'AdaptiveClassifier', 'Exporter', 'add_arguments', 'add_options',
-    'calibration_images', 'check_checkpoint', 'config_resources', 'config_text',
-    'find_checkpoint', 'init_model', 'join_processes', 'keep_testing',
-    'largest_difference', 'load_config', 'merge_arguments', 'merge_options',
-    'mix_precision', 'model_config', 'parse_budget', 'read_checkpoint',
-    'read_checkpoint_data', 'run', 'save_checkpoint', 'verify_config',
-    'write_model_index'
+    'ask_first', 'calibration_images', 'check_checkpoint', 'config_resources',
+    'config_text', 'find_checkpoint', 'init_model', 'join_processes',
+    'keep_testing', 'largest_difference', 'launched_at', 'load_config',
+    'merge_arguments', 'merge_options', 'mix_precision', 'model_config',
+    'parse_budget', 'read_checkpoint', 'read_checkpoint_data', 'restarts',
+    'run', 'save_checkpoint', 'verify_config', 'write_model_index'
 ]

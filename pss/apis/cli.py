@@ -12,8 +12,9 @@ from mmengine.config import Config, DictAction
 
 from ..engine import Terminated
 from ..engine.precision import default_amp
-from ..errors import InputError
+from ..errors import DivergedError, InputError
 from ..registry import check_config
+from .processes import NAMES, leave_processes
 
 
 def run(main: Callable[[], None]) -> None:
@@ -28,10 +29,11 @@ def run(main: Callable[[], None]) -> None:
     os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
     try:
         main()
+        leave_processes()
     except (InputError, FileNotFoundError) as error:
         _say(f'error: {error}')
         sys.exit(2)
-    except FloatingPointError as error:
+    except DivergedError as error:
         _say(f'error: {error}')
         sys.exit(3)
     except Terminated as end:
@@ -41,7 +43,7 @@ def run(main: Callable[[], None]) -> None:
 
 def _say(message: str) -> None:
     """Prints a line, in the process that speaks for all of its node."""
-    if os.environ.get('LOCAL_RANK', '0') == '0':
+    if all(os.environ.get(name, '0') == '0' for _, _, name in NAMES.values()):
         print(message, file=sys.stderr)
 
 
@@ -63,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser)
     parser.add_argument(
         '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        choices=['none', *NAMES],
         default='none',
         help='job launcher')
     # torch.distributed.launch passes --local-rank
@@ -131,15 +133,6 @@ def keep_testing(cfg: Config, checkpoint: str) -> None:
     cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
 
 
-def join_processes(cfg: Config) -> None:
-    """Joins the other processes of a launch by torchrun on CPUs (gloo).
-
-    MMEngine does this itself where there are GPUs, and asks for one.
-    """
-    if cfg.launcher == 'pytorch' and not torch.cuda.is_available():
-        torch.distributed.init_process_group('gloo')
-
-
 def verify_config(cfg: Config) -> None:
     """Checks what can be checked before anything is built.
 
@@ -155,6 +148,10 @@ def verify_config(cfg: Config) -> None:
             'pass, and would be compiled again for each; legal is compile for '
             'the config of one subnet, as tools/deployment/export_subnet.py '
             'writes it')
+    if cfg.get('sync_bn') not in (None, 'torch'):
+        raise InputError(
+            f'sync_bn={cfg.sync_bn!r}: layers of that kind cannot change their '
+            "width; legal are None and 'torch'")
     _check_folder(cfg.work_dir)
     for field in ('train_dataloader', 'val_dataloader', 'test_dataloader',
                   'val_cfg', 'test_cfg'):

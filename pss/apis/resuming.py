@@ -14,7 +14,7 @@ from .checkpoint import FilePath, read_checkpoint
 POINTER = 'last_checkpoint'  # MMEngine's name of the file with the newest's
 
 
-def find_checkpoint(work_dir: FilePath) -> Optional[Path]:
+def find_checkpoint(work_dir: FilePath, since: float = 0.) -> Optional[Path]:
     """The newest undamaged checkpoint of a run.
 
     The newest is the one that ``last_checkpoint`` names; those before it go by
@@ -25,6 +25,8 @@ def find_checkpoint(work_dir: FilePath) -> Optional[Path]:
     Args:
         work_dir: the run's; the folder that ``last_checkpoint`` in it points
             to is searched too.
+        since: files that were written before are not looked at; seconds since
+            1970.
 
     Returns:
         The file, or ``None`` if there is no checkpoint at all.
@@ -34,6 +36,8 @@ def find_checkpoint(work_dir: FilePath) -> Optional[Path]:
     """
     refused: List[str] = []
     for path in _candidates(Path(work_dir)):
+        if path.stat().st_mtime < since:
+            continue
         try:
             checkpoint = read_checkpoint(path)
             if 'meta' not in checkpoint:

@@ -48,10 +48,19 @@ def calibrate(model: SupernetClassifier, subnets: Sequence[Subnet],
         model.train(training)
         model.switch_to(active)
     for values in statistics.values():
-        for mean, var in values.values():
-            all_reduce(mean, 'mean')
-            all_reduce(var, 'mean')
+        _average(values)
     return statistics
+
+
+def _average(statistics: Statistics) -> None:
+    """Makes them the mean over all processes, in one reduction."""
+    parts = [part for pair in statistics.values() for part in pair]
+    if not parts:
+        return
+    values = torch.cat(parts)
+    all_reduce(values, 'mean')
+    for part, mean in zip(parts, values.split([len(p) for p in parts])):
+        part.copy_(mean)
 
 
 def _blank(model: SupernetClassifier, subnet: Subnet) -> Statistics:
@@ -60,8 +69,9 @@ def _blank(model: SupernetClassifier, subnet: Subnet) -> Statistics:
 
     def note(name, x):
         channels = x.shape[1]
-        statistics[name] = (x.new_zeros(channels, dtype=torch.float32),
-                            x.new_ones(channels, dtype=torch.float32))
+        exact = torch.promote_types(x.dtype, torch.float32)
+        statistics[name] = (x.new_zeros(channels, dtype=exact),
+                            x.new_ones(channels, dtype=exact))
 
     hooks = [
         norm.register_forward_pre_hook(

@@ -1,14 +1,17 @@
 import copy
-import os
 
+import pytest
 import torch
-from torch import multiprocessing
+from mmengine.model import convert_sync_batchnorm
+from torch import nn
 
 from pss.engine import SandwichOptimWrapper
-from pss.models import SupernetDistributedDataParallel
+from pss.errors import InputError
+from pss.models import SupernetDistributedDataParallel, calibrate
 from pss.sampling import Pass
 
 from ..conftest import batch
+from ..distributed import DoubleSupernet, run_ranks
 
 WORLD = 2
 
@@ -31,11 +34,8 @@ def half_of(rank):
                 data_samples=data['data_samples'][part])
 
 
-def worker(rank, model, folder):
-    """One process: its half of the batch, one iteration."""
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT='29618')
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group('gloo', rank=rank, world_size=WORLD)
+def one_iteration(rank, model):
+    """One process: its half of the batch."""
     model = SupernetDistributedDataParallel(model, device_ids=[rank])
     reductions = []
     model.register_comm_hook(None, lambda state, bucket: (
@@ -43,11 +43,9 @@ def worker(rank, model, folder):
         torch.distributed.all_reduce(
             bucket.buffer().div_(WORLD), async_op=True).get_future().then(
                 lambda f: f.value()[0]))[1])
-    wrapper = wrapper_of(model.module)
-    log = model.train_step(half_of(rank), wrapper)
-    torch.save(dict(state=model.module.state_dict(), log=log,
-                    reductions=sum(reductions)), folder / f'{rank}.pt')
-    torch.distributed.destroy_process_group()
+    log = model.train_step(half_of(rank), wrapper_of(model.module))
+    return dict(state=model.module.state_dict(), log=log,
+                reductions=sum(reductions))
 
 
 def test_two_processes_equal_one(supernet, tmp_path):
@@ -55,11 +53,8 @@ def test_two_processes_equal_one(supernet, tmp_path):
     frozen. Gradients are reduced once, in the last of the three passes."""
     supernet.backbone.norm_eval = True
     supernet.train()
-    multiprocessing.start_processes(
-        worker, (copy.deepcopy(supernet), tmp_path), WORLD,
-        start_method='fork')
+    ranks = run_ranks(WORLD, tmp_path, one_iteration, copy.deepcopy(supernet))
     log = supernet.train_step(batch(8), wrapper_of(supernet))
-    ranks = [torch.load(tmp_path / f'{rank}.pt') for rank in range(WORLD)]
     assert [r['reductions'] for r in ranks] == [1, 1]
     for name, value in supernet.state_dict().items():
         assert torch.equal(ranks[0]['state'][name], ranks[1]['state'][name])
@@ -68,3 +63,77 @@ def test_two_processes_equal_one(supernet, tmp_path):
     for name, value in log.items():
         mean = sum(r['log'][name] for r in ranks) / WORLD
         torch.testing.assert_close(mean, value, atol=1e-5, rtol=1e-5)
+
+
+def wrapped(rank, model):
+    before = {name: value.clone() for name, value in
+              model.state_dict().items()}
+    model.backbone.layer1.eval()
+    states = torch.random.get_rng_state()
+    modes = [m.training for m in model.modules()]
+    SupernetDistributedDataParallel(model)
+    return [
+        all(torch.equal(v, before[k]) for k, v in model.state_dict().items()),
+        all(p.grad is None for p in model.parameters()),
+        modes == [m.training for m in model.modules()],
+        torch.equal(states, torch.random.get_rng_state()),
+        model.active_subnet == model.search_space.largest]
+
+
+def test_wrapping_leaves_the_supernet_as_it_was(supernet, tmp_path):
+    """Oracle: weights, statistics, modes, random states before."""
+    supernet.train()
+    assert run_ranks(1, tmp_path, wrapped, supernet) == [[True] * 5]
+
+
+def synchronised(rank, model):
+    """What MMEngine's Runner does for ``sync_bn='torch'``; then one iteration,
+    calibration, and a plain network of the smallest subnet."""
+    torch.manual_seed(1)
+    norms = dict(model.norms)
+    converted = convert_sync_batchnorm(model, 'torch')
+    assert any(type(m) is nn.SyncBatchNorm for m in converted.modules())
+    ddp = SupernetDistributedDataParallel(converted)
+    assert not any(type(m) is nn.SyncBatchNorm for m in model.modules())
+    assert all(model.get_submodule(name) is norm and norm.sync
+               for name, norm in norms.items())
+    ddp.train_step(half_of(rank), wrapper_of(model))
+    state = {k: v.clone() for k, v in model.state_dict().items()}
+    images = batch(8, seed=1)['inputs'][rank * 4:rank * 4 + 4]
+    smallest = model.search_space.smallest
+    statistics = calibrate(model, [smallest], [images])[smallest]
+    return dict(state=state, statistics=statistics)
+
+
+def test_sync_bn_of_torch(supernet, tmp_path):
+    """Oracle: one process with the whole batch, in float64: this deep a network
+    magnifies rounding ten million times in an iteration. Statistics that are
+    calibrated are the same too."""
+    supernet.__class__ = DoubleSupernet
+    supernet.double().train()
+    ranks = run_ranks(WORLD, tmp_path, synchronised, copy.deepcopy(supernet))
+    supernet.train_step(batch(8), wrapper_of(supernet))
+    for name, value in supernet.state_dict().items():
+        assert torch.equal(ranks[0]['state'][name], ranks[1]['state'][name])
+        torch.testing.assert_close(ranks[0]['state'][name], value, atol=1e-6,
+                                   rtol=1e-6)
+    smallest = supernet.search_space.smallest
+    statistics = calibrate(supernet, [smallest],
+                           [batch(8, seed=1)['inputs']])[smallest]
+    for name, pair in statistics.items():
+        for i, value in enumerate(pair):
+            mine = [rank['statistics'][name][i] for rank in ranks]
+            assert torch.equal(*mine)
+            torch.testing.assert_close(mine[0], value, atol=1e-6, rtol=1e-6)
+
+
+def other_layers(rank, model):
+    model.backbone.conv1.bn = nn.BatchNorm2d(32)
+    with pytest.raises(InputError, match="BatchNorm2d.*sync_bn='torch'"):
+        SupernetDistributedDataParallel(model)
+    return 0
+
+
+def test_other_synchronised_layers_are_refused(supernet, tmp_path):
+    """Oracle: the layer and the legal value in the message."""
+    run_ranks(1, tmp_path, other_layers, supernet)

@@ -6,7 +6,7 @@ values of the wrong type, and for checkpoints pickles that would run code. Each
 is read and used as the tools do; the checkpoint is tested, and training resumes
 from it. Every variant has to do one of two things:
 
-- fail with one of our errors, ``InputError`` or ``FloatingPointError``;
+- fail with one of our errors, ``InputError`` or ``DivergedError``;
 - be used to the end. A checkpoint whose bytes were changed must then hold what
   it held before, to the last bit.
 
@@ -44,13 +44,13 @@ from pss.apis import (
     load_config,
     read_checkpoint,
 )
-from pss.errors import InputError
+from pss.errors import DivergedError, InputError
 from pss.evaluation import plot_results, read_results, results_table, write_csv
 from pss.structures import read_subnets, write_json
 from tests.conftest import SMALL_RESNET, shrink
 from tests.stress.training import CONFIG, write_images
 
-OURS = (InputError, FloatingPointError)
+OURS = (InputError, DivergedError)
 SECONDS = 60
 WRONG = (None, 'text', '', -1, 0, 10**30, True, 1.5, float('nan'),
          float('inf'), [], [1], [None], {}, {'a': 1}, {1: 2}, [[1]], 'a' * 999)

@@ -3,6 +3,8 @@
 import json
 import os
 import runpy
+import shutil
+import socket
 import subprocess
 import sys
 
@@ -157,22 +159,44 @@ def test_arguments_of_mmpretrain(call, tiny_fashion_mnist, tmp_path):
     assert code == 0 and 'resumed epoch: 1' in out
 
 
-def test_two_processes_train_as_one_supernet(tiny_fashion_mnist, tmp_path):
-    """Oracle: the exit status, one scored subnet an iteration, and results
+def free_port():
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def environment():
+    """What a launch needs on one machine: a port of its own, and loopback."""
+    kept = {k: v for k, v in os.environ.items() if k != 'VIRTUAL_ENV'}
+    return dict(kept, PORT=str(free_port()), OMP_NUM_THREADS='1',
+                PYTHON=sys.executable, GLOO_SOCKET_IFNAME='lo')
+
+
+def test_two_nodes_train_as_one_supernet(tiny_fashion_mnist, tmp_path,
+                                         environment):
+    """Oracle: the exit statuses, one scored subnet an iteration, and results
     over all test images, sharded unevenly (SubnetAccuracy counts them); one
-    bank of the same pools. What
-    the passes compute in two processes: tests/models/test_wrappers.py."""
-    environment = dict(os.environ, PORT='29611', OMP_NUM_THREADS='1',
-                       PATH=f'{os.path.dirname(sys.executable)}:'
-                            f'{os.environ["PATH"]}')
-    done = subprocess.run(
-        ['bash', 'tools/dist_train.sh', DEMO, '2', '--work-dir', tmp_path,
+    bank of the same pools. Two launches, each with one process; then two
+    processes of one launch test. What the passes compute in two processes:
+    tests/models/test_wrappers.py, tests/engine/test_distributed.py."""
+    nodes = [subprocess.Popen(
+        ['bash', 'tools/dist_train.sh', DEMO, '1', '--work-dir', tmp_path,
          *options(tiny_fashion_mnist, False, 9, bank=True),
-         'test_cfg.candidates=1'], cwd=ROOT, env=environment,
-        capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
+         'test_cfg.candidates=1'], cwd=ROOT,
+        env=dict(environment, NNODES='2', NODE_RANK=str(rank)),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for rank in range(2)]
+    try:
+        outputs = [node.communicate(timeout=300)[0] for node in nodes]
+    finally:
+        for node in nodes:
+            node.terminate()
+    assert [node.returncode for node in nodes] == [0, 0], outputs[0][-3000:]
     bank = read_bank(tmp_path / 'bank')
     state = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)
+    assert state['meta']['iter'] == 6  # of 110 images, 18 at a time
     assert sum(len(p['subnets']) for p in state['pss_pools']) >= 4
     done = subprocess.run(
         ['bash', 'tools/dist_test.sh', DEMO, tmp_path / 'epoch_1.pth', '2',
@@ -181,6 +205,70 @@ def test_two_processes_train_as_one_supernet(tiny_fashion_mnist, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     tested = json.loads((tmp_path / 'results.json').read_text())['pools']
     assert len(tested) == len(bank.kept) - 2
+
+
+def test_slurm_scripts(tmp_path, environment):
+    """Oracle: the words that mmpretrain's scripts give srun; what a stand-in
+    for srun got. Joining under Slurm: tests/apis/test_processes.py."""
+    (tmp_path / 'srun').write_text('#!/bin/sh\necho "$MASTER_PORT" "$@"\n')
+    (tmp_path / 'srun').chmod(0o755)
+    environment.update(GPUS='16', SRUN_ARGS='--time 5', PORT='29501',
+                       PATH=f'{tmp_path}:{os.environ["PATH"]}')
+    words = ('-p gpus --job-name=a_job {gres}--ntasks=16 --ntasks-per-node=8 '
+             '--cpus-per-task=5 --kill-on-bad-exit=1 --time 5 '
+             f'{sys.executable} -u {ROOT}/tools/')
+    for script, gres, last in (
+            ('train', 'gpu:8', 'config.py --work-dir=there --launcher=slurm'),
+            ('train', '', 'config.py --work-dir=there --launcher=slurm'),
+            ('test', 'gpu:8', 'config.py there --launcher=slurm')):
+        if not gres:
+            environment['GRES'] = ''
+        done = subprocess.run(
+            ['bash', ROOT / 'tools' / f'slurm_{script}.sh', 'gpus', 'a_job',
+             'config.py', 'there', '--amp'], cwd=tmp_path, env=environment,
+            capture_output=True, text=True, timeout=60)
+        environment.pop('GRES', None)
+        assert done.returncode == 0, done.stderr
+        expected = words.format(gres=f'--gres={gres} ' if gres else '')
+        assert done.stdout.strip() == \
+            f'29501 {expected}{script}.py {last} --amp'
+
+
+@pytest.mark.parametrize('words, said', [
+    (['dist_train.sh', 'config.py'], 'CONFIG and PROCESSES are needed'),
+    (['dist_train.sh', 'config.py', '--resume'], "PROCESSES='--resume'"),
+    (['dist_train.sh', 'config.py', '0'], "PROCESSES='0'"),
+    (['dist_test.sh', 'config.py', '2'], 'CONFIG, CHECKPOINT and PROCESSES'),
+    (['slurm_train.sh', 'gpus', 'a_job'], 'PARTITION, JOB_NAME, CONFIG'),
+    (['slurm_test.sh'], 'PARTITION, JOB_NAME, CONFIG and CHECKPOINT')])
+def test_launch_scripts_say_how_they_are_used(tmp_path, words, said):
+    """Oracle: status 2, what is missing, and the usage; from any folder."""
+    done = subprocess.run(
+        ['bash', ROOT / 'tools' / words[0], *words[1:]], cwd=tmp_path,
+        capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith('error: ') and said in lines[0]
+    assert lines[1].startswith(f'Usage: bash tools/{words[0]}')
+
+
+def test_launch_scripts_find_python(tmp_path):
+    """Oracle: the first interpreter with torch; here none is on the path, so
+    that of .venv or none."""
+    (tmp_path / 'python').write_text('#!/bin/sh\nexit 1\n')
+    (tmp_path / 'python').chmod(0o755)
+    (tmp_path / 'python3').symlink_to('python')
+    for tool in ('bash', 'dirname'):
+        (tmp_path / tool).symlink_to(shutil.which(tool))
+    venv = ROOT / '.venv' / 'bin' / 'python'
+    done = subprocess.run(
+        ['bash', '-c', f'source {ROOT}/tools/launching.sh; find_python; '
+         'echo $PYTHON'], env=dict(PATH=str(tmp_path)), capture_output=True,
+        text=True, timeout=60)
+    if venv.is_file():
+        assert os.path.samefile(done.stdout.strip(), venv)
+    else:
+        assert done.returncode == 2 and 'set PYTHON' in done.stderr
 
 
 def test_subnet_cost(call, tmp_path, reference_costs):
@@ -372,6 +460,7 @@ def test_unreachable_level_ends_in_one_line(call, tmp_path):
     ('default_hooks.pss_sampler.budgets.flops.step=0', 'step=0'),
     ('default_hooks.pss_sampler.budgets.flops.start=30', 'empty'),
     ('default_hooks.pss_sampler.budgets.flops.stop=40.5', 'level=21.5'),
+    ('sync_bn=mmcv', "sync_bn='mmcv'"),
     ('train_dataloader.dataset.dataset.data_root=nowhere',
      "train_dataloader.dataset.dataset.data_root='nowhere'"),
 ])

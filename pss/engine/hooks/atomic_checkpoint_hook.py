@@ -8,7 +8,7 @@ from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
 
-from ...errors import InputError
+from ...errors import DivergedError, InputError
 from ...files import whole_file
 from ...registry import HOOKS
 
@@ -119,14 +119,14 @@ def _check_finite(runner) -> None:
     """Stops the run if its weights are not finite.
 
     Raises:
-        FloatingPointError: it names the iteration and a weight.
+        DivergedError: it names the iteration and a weight.
     """
     values = {name: value for name, value in runner.model.state_dict().items()
               if value.is_floating_point()}
     if not bool(torch.stack([v.isfinite().all() for v in values.values()]
                             ).all()):
         name = next(n for n, v in values.items() if not v.isfinite().all())
-        raise FloatingPointError(
+        raise DivergedError(
             f'iteration {runner.iter + 1}: {name} is not finite; no checkpoint '
             'is written, and the last one is without it')
 

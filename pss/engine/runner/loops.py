@@ -25,7 +25,7 @@ from ...structures import Subnet
 from ..hooks import PSSSamplerHook
 from ..hooks.pool_log_hook import scalar_name
 from ..precision import amp_type, default_amp, mixed_precision
-from ..randomness import seeded
+from ..randomness import seeded, shared_seed
 from .progress import logged
 
 
@@ -224,7 +224,8 @@ class SubnetValLoop(SubnetLoop):
         if not self.ranked_pools:
             return []
         pools = [p for p in self.sampler_hook.sampler.pools if len(p)]
-        rng = np.random.default_rng([self.runner.seed, self.runner.iter])
+        rng = np.random.default_rng([shared_seed(self.runner),
+                                     self.runner.iter])
         drawn = rng.permutation(len(pools))[:self.ranked_pools]
         return [(pools[i], pools[i].spread(self.ranked_members))
                 for i in sorted(drawn)]

@@ -13,18 +13,23 @@ from ...structures.search_space import DIVISOR, MULTIPLIERS
 from ..layers import SlimmableConv2d
 from ..narrowing import narrow
 
+# what stands in for a type of layer
+_CONV = dict(type='pss.SlimmableConv2d')
+_BATCH_NORM = dict(type='pss.SlimmableBatchNorm2d')
+_GROUP_NORM = dict(type='pss.SlimmableGroupNorm')
 SLIMMABLE_CONVS = {
-    None: 'pss.SlimmableConv2d',
-    'Conv': 'pss.SlimmableConv2d',
-    'Conv2d': 'pss.SlimmableConv2d',
-    'pss.SlimmableConv2d': 'pss.SlimmableConv2d',
+    None: _CONV,
+    'Conv': _CONV,
+    'Conv2d': _CONV,
+    'pss.SlimmableConv2d': _CONV,
 }
 SLIMMABLE_NORMS = {
-    'BN': 'pss.SlimmableBatchNorm2d',
-    'BN2d': 'pss.SlimmableBatchNorm2d',
-    'GN': 'pss.SlimmableGroupNorm',
-    'pss.SlimmableBatchNorm2d': 'pss.SlimmableBatchNorm2d',
-    'pss.SlimmableGroupNorm': 'pss.SlimmableGroupNorm',
+    'BN': _BATCH_NORM,
+    'BN2d': _BATCH_NORM,
+    'SyncBN': dict(_BATCH_NORM, sync=True),
+    'GN': _GROUP_NORM,
+    'pss.SlimmableBatchNorm2d': _BATCH_NORM,
+    'pss.SlimmableGroupNorm': _GROUP_NORM,
 }
 RESOLUTIONS = dict(start=128, stop=224, step=8)
 
@@ -36,7 +41,7 @@ class Drive(NamedTuple):
     factor: int = 1
 
 
-def slimmable_cfg(cfg: Optional[dict], legal: Dict[Optional[str], str],
+def slimmable_cfg(cfg: Optional[dict], legal: Dict[Optional[str], dict],
                   name: str) -> dict:
     """The config of a layer with its type's slimmable counterpart.
 
@@ -48,7 +53,7 @@ def slimmable_cfg(cfg: Optional[dict], legal: Dict[Optional[str], str],
     if kind not in legal:
         raise InputError(f'{name}: type {kind!r} cannot change its width; '
                          f'legal types are {[k for k in legal if k]}')
-    return {**cfg, 'type': legal[kind]}
+    return {**cfg, **legal[kind]}
 
 
 def build_space(drives: Sequence[Drive],

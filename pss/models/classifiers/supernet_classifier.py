@@ -42,8 +42,9 @@ def divergence(teacher: Tensor, logits: Tensor, multi_label: bool) -> Tensor:
     if multi_label:
         teacher = torch.stack([teacher, torch.zeros_like(teacher)], dim=-1)
         logits = torch.stack([logits, torch.zeros_like(logits)], dim=-1)
-    total = F.kl_div(F.log_softmax(logits.float(), -1),
-                     F.softmax(teacher.float(), -1), reduction='sum')
+    exact = torch.promote_types(logits.dtype, torch.float32)
+    total = F.kl_div(F.log_softmax(logits.to(exact), -1),
+                     F.softmax(teacher.to(exact), -1), reduction='sum')
     return total / len(logits)
 
 

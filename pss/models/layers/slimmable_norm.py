@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...registry import MODELS
+from .synchronised_norm import is_shared, synchronised_batch_norm
 
 
 # _BatchNorm is named once more for init_cfg, which looks for the names of a
@@ -22,8 +23,11 @@ class SlimmableBatchNorm2d(nn.BatchNorm2d, _BatchNorm):
 
     Args:
         *args, **kwargs: as for :class:`torch.nn.BatchNorm2d`.
+        sync: whether batches in training are normalised with the statistics of
+            all processes together, as ``torch.nn.SyncBatchNorm`` does.
 
     Attributes:
+        sync (bool): as above.
         statistics: mean and variance, each of shape ``(C, )``, that stand in
             for the first ``C`` entries of the running buffers; ``None`` for
             the buffers themselves.
@@ -32,8 +36,9 @@ class SlimmableBatchNorm2d(nn.BatchNorm2d, _BatchNorm):
             are normalised with their own statistics all the same).
     """
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args, sync: bool = False, **kwargs) -> None:
         super().__init__(*args, **kwargs)
+        self.sync = sync
         self.statistics: Optional[Tuple[Tensor, Tensor]] = None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -58,6 +63,9 @@ class SlimmableBatchNorm2d(nn.BatchNorm2d, _BatchNorm):
                     self.num_batches_tracked.add_(1)
                 if self.momentum is None:
                     momentum = 1. / float(self.num_batches_tracked)
+            if self.sync and is_shared():
+                return synchronised_batch_norm(x, mean, var, weight, bias,
+                                               momentum, self.eps)
         return F.batch_norm(x, mean, var, weight, bias, batch_statistics,
                             momentum, self.eps)
 

@@ -1,0 +1,126 @@
+"""Joining the other processes of a launch, and leaving them."""
+
+import os
+import subprocess
+from datetime import timedelta
+from typing import Any, Callable, Dict, List
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import (
+    all_reduce,
+    broadcast_object_list,
+    get_rank,
+    init_dist,
+    is_distributed,
+)
+from mmengine.utils.dl_utils import set_multi_processing
+
+from ..errors import InputError
+
+# For each launcher, where torch's names for rank, number of processes and rank
+# on the node come from.
+NAMES = {
+    'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
+    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
+    'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE',
+            'OMPI_COMM_WORLD_LOCAL_RANK'),
+}
+
+
+def join_processes(cfg: Config) -> None:
+    """Joins the other processes of a launch: over NCCL, or what the config
+    says, with GPUs; over gloo without.
+
+    MMEngine does the first; it asks for a GPU.
+
+    Raises:
+        InputError: if the launcher left no word of a process's place.
+    """
+    launcher = cfg.get('launcher', 'none')
+    if launcher == 'none' or is_distributed():
+        return
+    for name in NAMES[launcher]:
+        if name not in os.environ:
+            raise InputError(
+                f'--launcher={launcher}: the environment has no {name}, so '
+                f'this was not started by {launcher}; tools/dist_train.sh and '
+                'tools/slurm_train.sh start it')
+    env_cfg = cfg.get('env_cfg', {})
+    options = dict(env_cfg.get('dist_cfg', {}))
+    # as Runner does before it joins
+    set_multi_processing(**env_cfg.get('mp_cfg', {}), distributed=True)
+    if torch.cuda.is_available():
+        init_dist(launcher, **options)
+        return
+    os.environ.update(_place(launcher, options))
+    timeout = {'timeout': timedelta(seconds=options['timeout'])} \
+        if 'timeout' in options else {}
+    torch.distributed.init_process_group('gloo', **timeout)
+
+
+def leave_processes() -> None:
+    """Says goodbye to the other processes, if there are any."""
+    if is_distributed():
+        torch.distributed.destroy_process_group()
+
+
+def restarts() -> int:
+    """How often torchrun started this run's processes again.
+
+    Nodes count only deaths of their own, so it is the most of all.
+    """
+    count = torch.tensor(int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)))
+    all_reduce(count, 'max')
+    return int(count)
+
+
+def launched_at() -> float:
+    """When ``tools/dist_train.sh`` started, in seconds since 1970; 0 if
+    something else started this process."""
+    return float(os.environ.get('PSS_LAUNCHED_AT', 0))
+
+
+def ask_first(question: Callable[[], Any]) -> Any:
+    """What the first process answers, in all processes: files that one node
+    sees another may not see yet.
+
+    Raises:
+        InputError: in all of them, if it does in the first.
+    """
+    answer: List[Any] = [None, None]
+    if get_rank() == 0:
+        try:
+            answer[0] = question()
+        except InputError as error:
+            answer[1] = str(error)
+    broadcast_object_list(answer)
+    if answer[1] is not None:
+        raise InputError(answer[1])
+    return answer[0]
+
+
+def _place(launcher: str, options: Dict[str, object]) -> Dict[str, str]:
+    """What torch reads from the environment, by name."""
+    place = {ours: os.environ[theirs] for ours, theirs
+             in zip(NAMES['pytorch'], NAMES[launcher])}
+    if launcher == 'pytorch':
+        return place
+    place['MASTER_PORT'] = str(options.get('port') or os.environ.get(
+        'MASTER_PORT', '29500'))
+    if 'MASTER_ADDR' not in os.environ:
+        place['MASTER_ADDR'] = _first_node(launcher)
+    return place
+
+
+def _first_node(launcher: str) -> str:
+    nodes = os.environ.get('SLURM_NODELIST')
+    if launcher == 'slurm' and nodes:
+        try:
+            found = subprocess.run(['scontrol', 'show', 'hostname', nodes],
+                                   capture_output=True, text=True, check=True)
+            return found.stdout.split()[0]
+        except (OSError, subprocess.CalledProcessError, IndexError):
+            pass
+    raise InputError(f'--launcher={launcher}: MASTER_ADDR is not set, and the '
+                     'address of the first node could not be found')

@@ -1,0 +1,257 @@
+"""Training in several processes, through MMEngine's Runner."""
+
+import hashlib
+import itertools
+import json
+import math
+import uuid
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from pss.apis import load_config
+from pss.engine import PSSSamplerHook
+
+from ..conftest import ROOT, shrink
+from ..distributed import run_ranks
+
+
+def config_of(data_root, work_dir, processes, global_batch=8, epochs=1,
+              evaluating=False, **changes):
+    """The demo's config with a network of five convolutions, and images that
+    are the same whichever process loads them: 14 iterations an epoch."""
+    config = load_config(ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py')
+    shrink(config, data_root, work_dir, global_batch // processes)
+    config.model.backbone = dict(
+        type='pss.SlimmableResNet', depth=18, num_stages=1, out_indices=(0, ),
+        strides=(1, ), dilations=(1, ), stem_channels=16, base_channels=16,
+        zero_init_residual=False,
+        search_space=dict(resolutions=[6, 8, 10], divisor=2))
+    config.model.head.in_channels = 16
+    config.model.channels_last = False
+    config.train_dataloader.dataset.every = 15  # of 120 images: 112 are left
+    config.train_dataloader.dataset.dataset.pipeline = [
+        dict(type='PackInputs')]
+    hooks = config.default_hooks
+    hooks.pss_sampler.budgets = dict(flops=dict(pools=3))
+    hooks.pss_sampler.pool_size = 4
+    hooks.logger.interval = 1000
+    hooks.checkpoint.interval = 1000
+    config.train_cfg.max_epochs = epochs
+    config.train_cfg.val_interval = 1000
+    if not evaluating:
+        config.val_cfg = config.val_dataloader = config.val_evaluator = None
+        config.test_cfg = config.test_dataloader = config.test_evaluator = None
+    config.launcher = 'none' if processes == 1 else 'pytorch'
+    config.merge_from_dict(changes)
+    return config
+
+
+def on_ranks(function, processes, folder, data_root, work_dir=None,
+             **changes):
+    """What a function of rank and config gives, by rank."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = config_of(data_root, work_dir or folder / 'work', processes,
+                       **changes)
+    if processes == 1:
+        return [function(0, config)]
+    return run_ranks(processes, folder, function, config)
+
+
+@pytest.fixture(autouse=True)
+def plain_configs(monkeypatch):
+    """MMEngine formats every config for its log, which takes as long as ten
+    iterations here."""
+    monkeypatch.setattr(Config, 'pretty_text', property(lambda self: ''))
+
+
+class Fingerprints(Hook):
+    """The plan, a hash of the weights and of the pools, and the loss of this
+    process, after every iteration."""
+
+    priority = 'LOWEST'
+
+    def __init__(self):
+        self.taken = []
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None,
+                         outputs=None):
+        weights = hashlib.sha256()
+        for value in weights_of(runner).values():
+            weights.update(value.numpy().tobytes())
+        pools = json.dumps(sampler_of(runner).state_dict())
+        self.taken.append((
+            str(runner.optim_wrapper.plan), weights.hexdigest(),
+            hashlib.sha256(pools.encode()).hexdigest(),
+            float(outputs['loss_largest'])))
+
+
+class Collectives(Hook):
+    """Every collective of some iterations, by torch's profiler: those that DDP
+    starts from C++ too."""
+
+    priority = 'VERY_LOW'
+
+    def __init__(self, iterations):
+        self.taken = []
+        self.iterations = iterations
+        self.profiler = None
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None,
+                         outputs=None):
+        # from the end of an iteration to the end of the next
+        if self.profiler is not None:
+            self.profiler.stop()
+            self.taken.append(Counter(
+                f'{event.name[len("gloo:"):]} {math.prod(*event.input_shapes)}'
+                for event in self.profiler.events()
+                if event.name.startswith('gloo:')))
+        self.profiler = None
+        if len(self.taken) < self.iterations:
+            self.profiler = torch.profiler.profile(
+                activities=[torch.profiler.ProfilerActivity.CPU],
+                record_shapes=True)
+            self.profiler.start()
+
+
+def trained(config, *hooks):
+    """A Runner that has trained."""
+    config.experiment_name = uuid.uuid4().hex
+    runner = Runner.from_cfg(config)
+    for hook in hooks:
+        runner.register_hook(hook)
+    runner.train()
+    return runner
+
+
+def model_of(runner):
+    return getattr(runner.model, 'module', runner.model)
+
+
+def weights_of(runner):
+    """Parameters by name, without a wrapper's prefix."""
+    return {name: parameter.detach()
+            for name, parameter in model_of(runner).named_parameters()}
+
+
+def sampler_of(runner):
+    return next(hook.sampler for hook in runner.hooks
+                if isinstance(hook, PSSSamplerHook))
+
+
+def fingerprints(rank, config):
+    hook = Fingerprints()
+    trained(config, hook)
+    return hook.taken
+
+
+def weights(rank, config):
+    runner = trained(config)
+    return dict(weights=weights_of(runner), plan=[
+        [list(p['subnets'][0]['widths']) for p in
+         sampler_of(runner).state_dict() if p['subnets']]])
+
+
+def collectives(rank, config):
+    hook = Collectives(3)
+    runner = trained(config, hook)
+    model = model_of(runner)
+    sizes = dict(
+        gradient=sum(p.numel() for p in model.parameters()),
+        floats=sum(b.numel() for b in model.buffers() if b.dim()),
+        integers=sum(b.numel() for b in model.buffers() if not b.dim()),
+        norms=len(model.norms))
+    return [dict(c) for c in hook.taken], sizes
+
+
+def resumed(rank, config):
+    """Everything that a run leaves; its checkpoint of epoch 1 is resumed from
+    if there is one."""
+    first = Path(config.work_dir) / 'epoch_1.pth'
+    if first.is_file():
+        config.resume, config.load_from = True, str(first)
+    runner = trained(config)
+    return dict(model=model_of(runner).state_dict(),
+                optimizer=runner.optim_wrapper.state_dict()['state'],
+                pools=sampler_of(runner).state_dict())
+
+
+def test_four_ranks_agree_after_every_iteration(tiny_fashion_mnist, tmp_path):
+    """Oracle: rank 0's plan, weights and pools, over 210 iterations in which
+    every rank has data of its own, so a loss of its own."""
+    ranks = on_ranks(fingerprints, 4, tmp_path, tiny_fashion_mnist, epochs=15)
+    assert len(ranks[0]) == 210
+    for mine in ranks[1:]:
+        assert [taken[:3] for taken in mine] == [
+            taken[:3] for taken in ranks[0]]
+    losses = [{taken[3] for taken in rank} for rank in ranks]
+    assert not any(a & b for a, b in itertools.combinations(losses, 2))
+    # neither weights nor pools stood still
+    assert len({taken[1] for taken in ranks[0]}) > 200
+    assert len({taken[2] for taken in ranks[0]}) > 200
+    assert len({taken[0] for taken in ranks[0]}) > 10
+
+
+@pytest.mark.parametrize('changes, tolerance', [
+    ({'model.type': 'pss.DoubleSupernet', 'sync_bn': 'torch'}, 1e-12),
+    ({'model.backbone.norm_eval': True}, 1e-5)])
+def test_how_many_processes_does_not_matter(tiny_fashion_mnist, tmp_path,
+                                            changes, tolerance):
+    """Oracle: one process with the same global batches, over 7 iterations.
+
+    In float64 with synchronised batch norms: a training in float32 with batch
+    statistics magnifies the rounding of sums, which come in another order.
+    With statistics that are frozen float32 does.
+    """
+    one, two, four = (
+        on_ranks(weights, n, tmp_path / str(n), tiny_fashion_mnist,
+                 global_batch=16, **changes)
+        for n in (1, 2, 4))
+    for ranks in (two, four):
+        for mine in ranks:
+            assert mine['plan'] == one[0]['plan']
+            for name, value in one[0]['weights'].items():
+                assert torch.equal(mine['weights'][name],
+                                   ranks[0]['weights'][name])
+                torch.testing.assert_close(mine['weights'][name], value,
+                                           atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize('sync_bn', [None, 'torch'])
+def test_collectives_of_an_iteration(tiny_fashion_mnist, tmp_path, sync_bn):
+    """Oracle: the list in docs/at_scale.md, every collective by its kind and
+    the numbers that it carries: gradients once, two single numbers, the running
+    statistics; synchronised norms twice in each of three passes."""
+    ranks = on_ranks(collectives, 2, tmp_path, tiny_fashion_mnist,
+                     global_batch=28, sync_bn=sync_bn)
+    assert ranks[0] == ranks[1]
+    for found, sizes in zip(ranks[0][0], [ranks[0][1]] * 3):
+        # single numbers: the score, and whether a process got SIGTERM
+        expected = {f'all_reduce {sizes["gradient"]}': 1, 'all_reduce 1': 2,
+                    f'broadcast {sizes["floats"]}': 1,
+                    f'broadcast {sizes["integers"]}': 1}
+        assert {k: found.pop(k) for k in expected} == expected
+        kinds = Counter()
+        for kind, count in found.items():
+            kinds[kind.split()[0]] += count
+        passes = 3 * sizes['norms'] if sync_bn else 0
+        assert kinds == Counter(all_gather=passes, all_reduce=passes)
+
+
+def test_four_processes_resume_exactly(tiny_fashion_mnist, tmp_path):
+    """Oracle: the uninterrupted run, bit by bit; running statistics and
+    momentum included."""
+    changes = {'epochs': 2, 'global_batch': 16,
+               'default_hooks.checkpoint.interval': 1}
+    whole, again = (
+        on_ranks(resumed, 4, tmp_path / name, tiny_fashion_mnist, **changes,
+                 work_dir=tmp_path / 'work')
+        for name in ('whole', 'again'))
+    for one, other in zip(again, whole):
+        assert one.pop('pools') == other.pop('pools')
+        torch.testing.assert_close(one, other, atol=0, rtol=0)

@@ -1,0 +1,181 @@
+"""Kills processes of a distributed training at random moments; torchrun starts
+all of them again, and the training goes on from its newest checkpoint.
+
+``python tests/stress/elastic.py --kills 20`` trains the demo's config on small
+data with two processes, by ``tools/dist_train.sh``, without interruption. Then
+it does so with ``MAX_RESTARTS`` and kills (SIGKILL) one of the processes again
+and again. What that ends with must be the uninterrupted run's, bit by bit, as
+in ``interrupt.py``. ``--nodes 2`` makes two launches of one process each.
+"""
+
+import argparse
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.stress.training import CONFIG, ROOT, compare, options, write_images
+
+
+def free_port():
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def launch(work_dir, words, nodes, processes, restarts=0):
+    """Starts a training of all nodes; output goes to ``WORK_DIR.NODE.log``."""
+    environment = dict(os.environ, OMP_NUM_THREADS='1', PORT=str(free_port()),
+                       NNODES=str(nodes), GLOO_SOCKET_IFNAME='lo',
+                       PYTHON=sys.executable, MAX_RESTARTS=str(restarts))
+    launches = []
+    for node in range(nodes):
+        with open(f'{work_dir}.{node}.log', 'w') as log:
+            launches.append(subprocess.Popen(
+                ['bash', 'tools/dist_train.sh', CONFIG,
+                 str(processes // nodes), '--work-dir', work_dir,
+                 '--cfg-options', *words], cwd=ROOT, stdout=log,
+                stderr=subprocess.STDOUT, start_new_session=True,
+                env=dict(environment, NODE_RANK=str(node))))
+    return launches
+
+
+def finish(launches, work_dir, seconds=300):
+    """Waits for a training; fails if it did, or takes too long."""
+    try:
+        codes = [launch.wait(timeout=seconds) for launch in launches]
+    finally:
+        stop(launches)
+    assert not any(codes), Path(f'{work_dir}.0.log').read_text()[-5000:]
+
+
+def stop(launches):
+    """Ends what is left of a training."""
+    for one in launches:
+        for pid in workers(one):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if one.poll() is None:
+            one.kill()
+            one.wait()
+
+
+def workers(launch):
+    """The numbers of a launch's training processes."""
+    found = []
+    for stat in Path('/proc').glob('[0-9]*/stat'):
+        with suppress(OSError, IndexError):
+            # "pid (name) state parent ..."
+            fields = stat.read_text().rpartition(')')[2].split()
+            if int(fields[1]) == launch.pid and fields[0] != 'Z' and \
+                    b'train.py' in (stat.parent / 'cmdline').read_bytes():
+                found.append(int(stat.parent.name))
+    return sorted(found)
+
+
+def begun(work_dir):
+    """How often the first process has begun to train, on whichever node."""
+    return sum(log.read_text().count('Checkpoints will be saved')
+               for log in work_dir.parent.glob(f'{work_dir.name}.*.log'))
+
+
+def kill_again_and_again(launches, work_dir, kills, lasted, rng):
+    """Kills one process after another; how many, if training ends before.
+
+    Two times of three it lets training begin again first, the third time not.
+    """
+    done = starts = 0
+
+    def running():
+        return all(one.poll() is None for one in launches)
+
+    while done < kills:
+        while done % 3 != 2 and begun(work_dir) <= starts and running():
+            time.sleep(0.02)
+        starts = begun(work_dir)
+        time.sleep(rng.uniform(0, lasted / 2))
+        alive = [pid for one in launches for pid in workers(one)]
+        if not running():
+            break
+        if not alive:
+            continue  # torchrun is about to start them
+        with suppress(ProcessLookupError):
+            os.kill(rng.choice(alive), signal.SIGKILL)
+            done += 1
+            pointer = work_dir / 'last_checkpoint'
+            newest = Path(pointer.read_text()).name if pointer.is_file() \
+                else 'none'
+            print(f'{done}/{kills} killed; newest checkpoint: {newest}',
+                  flush=True)
+    return done
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--kills', type=int, default=20,
+                        help='in all (default: %(default)s)')
+    parser.add_argument('--kills-a-run', type=int, default=4,
+                        help='at most (default: %(default)s)')
+    parser.add_argument('--nodes', type=int, choices=[1, 2], default=1)
+    parser.add_argument('--processes', type=int, default=2,
+                        help='on all nodes (default: %(default)s)')
+    parser.add_argument('--images', type=int, default=600,
+                        help='for training (default: %(default)s)')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--folder', type=Path,
+                        help='for everything; not deleted then')
+    args = parser.parse_args()
+    rng = random.Random(args.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = args.folder or Path(folder)
+        write_images(folder / 'data', args.images, 60)
+        words = [*options(folder / 'data', 12),
+                 'default_hooks.checkpoint.by_epoch=False',
+                 'default_hooks.checkpoint.interval=4']
+        bad = run(folder, words, rng, args)
+    sys.exit(bool(bad))
+
+
+def run(folder, words, rng, args):
+    """Trains without interruption and with; how many runs differ."""
+    whole = folder / 'whole'
+    launches = launch(whole, words, args.nodes, args.processes)
+    while not begun(whole) and launches[0].poll() is None:
+        time.sleep(0.02)
+    began = time.monotonic()
+    finish(launches, whole)
+    lasted = time.monotonic() - began
+    name = max(whole.glob('*.pth'), key=lambda p: p.stat().st_mtime_ns).name
+    killed = bad = runs = 0
+    while killed < args.kills:
+        work_dir = folder / f'killed_{runs}'
+        runs += 1
+        kills = min(args.kills_a_run, args.kills - killed)
+        launches = launch(work_dir, words, args.nodes, args.processes,
+                          restarts=2 * kills)
+        try:
+            done = kill_again_and_again(launches, work_dir, kills, lasted, rng)
+        except BaseException:
+            stop(launches)
+            raise
+        finish(launches, work_dir)
+        killed += done
+        found = compare(whole, work_dir, name)
+        bad += bool(found)
+        print(f'{name} after {done} kills '
+              + (f'DIFFERS: {"; ".join(found[:5])}' if found
+                 else 'is the same, bit by bit'), flush=True)
+    return bad
+
+
+if __name__ == '__main__':
+    main()
