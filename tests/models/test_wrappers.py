@@ -6,7 +6,7 @@ from mmengine.model import convert_sync_batchnorm
 from torch import nn
 
 from pss.engine import SandwichOptimWrapper
-from pss.errors import InputError
+from pss.errors import DivergedError, InputError
 from pss.models import SupernetDistributedDataParallel, calibrate
 from pss.sampling import Pass
 
@@ -137,3 +137,31 @@ def other_layers(rank, model):
 def test_other_synchronised_layers_are_refused(supernet, tmp_path):
     """Oracle: the layer and the legal value in the message."""
     run_ranks(1, tmp_path, other_layers, supernet)
+
+
+def diverging(rank, model):
+    """One process; only the second one's loss is not finite."""
+    model = SupernetDistributedDataParallel(model, device_ids=[rank])
+    data = half_of(rank)
+    if rank == 1:
+        data['inputs'][0] = float('inf')
+    message = ''
+    try:
+        model.train_step(data, wrapper_of(model.module))
+    except DivergedError as error:
+        message = str(error)
+    return dict(message=message, weights={
+        name: p.detach() for name, p in model.module.named_parameters()})
+
+
+def test_all_processes_stop_at_one_loss_that_is_not_finite(supernet, tmp_path):
+    """Oracle: the same message from both, and the weights before; none waits
+    for the other."""
+    supernet.backbone.norm_eval = True
+    supernet.train()
+    ranks = run_ranks(WORLD, tmp_path, diverging, copy.deepcopy(supernet))
+    assert ranks[0]['message'] == ranks[1]['message']
+    assert 'loss_largest=nan of Subnet(' in ranks[0]['message']
+    for name, value in supernet.named_parameters():
+        for rank in ranks:
+            assert torch.equal(rank['weights'][name], value)
