@@ -3,6 +3,7 @@
 import logging
 import math
 from contextlib import contextmanager
+from functools import reduce
 from typing import Any, Dict, Iterator, Optional, Sequence
 
 import torch
@@ -231,6 +232,8 @@ def _grad_scaler(enabled: bool):
 def _means(log: Dict[str, Tensor]) -> Dict[str, Tensor]:
     """Scalars as means over all processes, on the CPU: one collective and one
     copy for all of them."""
-    values = torch.stack([value.float() for value in log.values()])
+    kind = reduce(torch.promote_types, (v.dtype for v in log.values()),
+                  torch.float32)
+    values = torch.stack([value.to(kind) for value in log.values()])
     all_reduce(values, 'mean')
     return dict(zip(log, values.cpu()))
