@@ -104,7 +104,9 @@ def _check_type(kind: str, cfg: dict, where: str) -> None:
     for registry in _REGISTRIES:
         target = registry.get(name)
         if target is not None and target.__module__.startswith('pss.'):
-            legal = _parameters(target) | _FRAMEWORK_KEYS | \
+            own = target.config_keys(cfg) if hasattr(target, 'config_keys') \
+                else parameters(target)
+            legal = own | _FRAMEWORK_KEYS | \
                 _KEYS_OF_OTHERS.get(registry, set())
             return check_keys(cfg, legal, f'{where} ({kind})')
     known = sorted({f'pss.{key}' for r in _REGISTRIES for key in r.module_dict})
@@ -163,7 +165,7 @@ def _check_registered_type(kind: Any, registry: Registry,
                      f'{", ".join(modules)} register')
 
 
-def _parameters(target) -> Set[str]:
+def parameters(target) -> Set[str]:
     """The keyword arguments that a class or a function takes.
 
     A class that passes ``**kwargs`` on takes what its bases take.
