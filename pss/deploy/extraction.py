@@ -78,7 +78,8 @@ def extracted_detector_config(config: Dict[str, Any], model: SupernetDetector,
     """The config of the plain detector of a subnet.
 
     It is mmdet's own, unless the subnet's resolution is not the largest: then
-    it resizes images as the supernet does. Neck and heads get the channels
+    it resizes images as the supernet does. (SSD too is left in our class, in
+    which it predicts with mmdet 3.3.0.) Neck and heads get the channels
     that the subnet's features have.
 
     Args:
@@ -90,7 +91,8 @@ def extracted_detector_config(config: Dict[str, Any], model: SupernetDetector,
     for key in ('input_size', 'distillation'):
         config.pop(key, None)
     largest = model.search_space.largest.resolution
-    if subnet.resolution == largest:
+    head = str((config.get('bbox_head') or {}).get('type'))
+    if subnet.resolution == largest and not head.endswith('SSDHead'):
         config.type = config.pop('detector')
     else:
         config.type = 'pss.ResizedDetector'

@@ -43,7 +43,8 @@ def test_same_boxes_as_the_supernet(name):
         plain = extract(model, plain_config, subnet, statistics[subnet])
         assert not any(isinstance(m, SlimmableConv2d)
                        for m in plain.modules())
-        full = subnet.resolution == space.largest.resolution
+        full = subnet.resolution == space.largest.resolution and \
+            name != 'ssdlite_mbv2'
         assert plain_config.type.startswith('mmdet.' if full else
                                             'pss.ResizedDetector')
         model.switch_to(subnet, statistics[subnet])

@@ -26,12 +26,18 @@ def build_detector(detector: str, parts: Dict[str, Any]) -> nn.Module:
     if find_spec('mmdet') is None:
         raise InputError(f'detector={detector!r} needs MMDetection, which is '
                          'not installed; see docs/detection.md')
+    find_detector(detector)
     with DefaultScope.overwrite_default_scope('mmdet'):
         built = MODELS.build(dict(type=detector, **parts))
     for name in ('backbone', 'extract_feat', 'loss', 'predict'):
         if not hasattr(built, name):
             raise InputError(f'detector={detector!r} has no {name}; legal are '
                              "mmdet's detectors with a backbone")
+    head = getattr(built, 'bbox_head', None)
+    if head is not None and not hasattr(head, 'loss_cls'):
+        # mmdet 3.3.0 asks every head for it when it predicts, but SSDHead has
+        # none: without this SSD only trains
+        head.loss_cls = None
     return built
 
 
@@ -45,13 +51,21 @@ def detector_keys(wrapper: type, cfg: Dict[str, Any]) -> Set[str]:
     keys = parameters(wrapper.__init__) | {'data_preprocessor'}
     kind = cfg.get('detector')
     if isinstance(kind, str) and find_spec('mmdet') is not None:
-        with DefaultScope.overwrite_default_scope('mmdet'):
-            found = MODELS.get(kind)
-        if found is None:
-            raise InputError(f'detector={kind!r} is no type that mmdet '
-                             'registers')
-        return keys | parameters(found)
+        return keys | parameters(find_detector(kind))
     return keys | set(cfg)
+
+
+def find_detector(kind: str) -> type:
+    """The class of a detector.
+
+    Raises:
+        InputError: if mmdet registers no such type.
+    """
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        found = MODELS.get(kind)
+    if found is None:
+        raise InputError(f'detector={kind!r} is no type that mmdet registers')
+    return found
 
 
 def keep_predictions(results: Sequence, samples: Optional[Sequence]) -> List:
