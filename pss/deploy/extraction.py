@@ -88,7 +88,7 @@ def extracted_detector_config(config: Dict[str, Any], model: SupernetDetector,
         subnet: a subnet of it.
     """
     config = ConfigDict(copy.deepcopy(dict(config)))
-    for key in ('input_size', 'distillation'):
+    for key in ('input_size', 'distillation', 'channels_last'):
         config.pop(key, None)
     largest = model.search_space.largest.resolution
     head = str((config.get('bbox_head') or {}).get('type'))

@@ -55,6 +55,8 @@ class SupernetDetector(BaseModel):
             or of most of them. Costs are counted at it; its shorter side is
             the largest of the space's resolutions.
         distillation: the weight of the distillation in the loss.
+        channels_last: whether images and weights lie in memory channels last,
+            which convolutions on CPUs and in half precision on GPUs like.
         init_cfg: how to initialise.
         **parts: the rest of the detector's config, as mmdet has it. The
             backbone has a ``search_space`` and ``switch_to(subnet)``. Any neck
@@ -74,11 +76,9 @@ class SupernetDetector(BaseModel):
         memory_format (torch.memory_format): how images lie in memory.
     """
 
-    memory_format = torch.contiguous_format
-
     def __init__(self, detector: str, input_size: Sequence[int],
-                 distillation: float = 1., init_cfg: Optional[dict] = None,
-                 **parts: Any) -> None:
+                 distillation: float = 1., channels_last: bool = False,
+                 init_cfg: Optional[dict] = None, **parts: Any) -> None:
         built = build_detector(detector, parts)
         super().__init__(built.data_preprocessor, init_cfg)
         self.detector = built
@@ -94,6 +94,9 @@ class SupernetDetector(BaseModel):
                 make_slimmable(getattr(built, name))
         if getattr(built, 'roi_head', None) is not None:
             make_slimmable(built.roi_head, convs=False)
+        self.memory_format = torch.channels_last if channels_last \
+            else torch.contiguous_format
+        self.to(memory_format=self.memory_format)
         self.norms = slimmable_norms(built)
         self.switch_to(self.search_space.largest)
         self._check_parts()
@@ -192,6 +195,11 @@ class SupernetDetector(BaseModel):
         return self.active_subnet.resolution / \
             self.search_space.largest.resolution
 
+    def _scaled(self, images: Tensor) -> Tensor:
+        """Images as the active subnet sees them."""
+        return scale_images(images, self.scale).contiguous(
+            memory_format=self.memory_format)
+
     def switch_to(self, subnet: Subnet,
                   statistics: Optional[Statistics] = None) -> None:
         """Makes the next forward passes run ``subnet``.
@@ -221,7 +229,7 @@ class SupernetDetector(BaseModel):
         """
         if mode == 'pass':
             return self.training_pass(inputs, data_samples, teacher)
-        images = scale_images(inputs, self.scale)
+        images = self._scaled(inputs)
         samples = scale_samples(data_samples, inputs.shape[-2:],
                                 images.shape[-2:])
         results = self.detector(images, samples, mode)
@@ -246,7 +254,7 @@ class SupernetDetector(BaseModel):
             besides ``loss_distillation``, and ``task``, the sum of the
             detector's own losses, detached: minus that is the subnet's score.
         """
-        images = scale_images(inputs, self.scale)
+        images = self._scaled(inputs)
         samples = scale_samples(data_samples, inputs.shape[-2:],
                                 images.shape[-2:])
         with _outputs(self._featuring) as features:
@@ -282,7 +290,7 @@ class SupernetDetector(BaseModel):
         Args:
             inputs: images ``(N, C, H, W)``.
         """
-        images = scale_images(inputs, self.scale)
+        images = self._scaled(inputs)
         roi_head = getattr(self.detector, 'roi_head', None)
         if roi_head is not None and slimmable_norms(roi_head):
             self.detector(images, _blank_samples(images), 'tensor')
