@@ -213,6 +213,14 @@ def _pipeline(steps: Optional[List[Dict[str, Any]]]) -> Dict[str, Any]:
         pipelines = {}
         for name, first in (('file', kept[0]),
                             ('array', dict(type='LoadImageFromNDArray'))):
-            pipelines[name] = Compose([TRANSFORMS.build(dict(step))
+            pipelines[name] = Compose([TRANSFORMS.build(_step(step))
                                        for step in [first, *kept[1:]]])
     return pipelines
+
+
+def _step(step: Dict[str, Any]) -> Dict[str, Any]:
+    """A transform's config with tuples, which some insist on, for lists that
+    a bank made of them."""
+    return {key: tuple(value) if isinstance(value, list) and not any(
+                isinstance(item, dict) for item in value) else value
+            for key, value in step.items()}
