@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 from typing import Any, Dict, List, Optional, Sequence, Set
 
+from mmengine.config import ConfigDict
 from mmengine.registry import DefaultScope
 from torch import nn
 
@@ -28,7 +29,7 @@ def build_detector(detector: str, parts: Dict[str, Any]) -> nn.Module:
                          'not installed; see docs/detection.md')
     find_detector(detector)
     with DefaultScope.overwrite_default_scope('mmdet'):
-        built = MODELS.build(dict(type=detector, **parts))
+        built = MODELS.build(ConfigDict(type=detector, **parts))
     for name in ('backbone', 'extract_feat', 'loss', 'predict'):
         if not hasattr(built, name):
             raise InputError(f'detector={detector!r} has no {name}; legal are '
