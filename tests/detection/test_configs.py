@@ -60,6 +60,7 @@ def test_users_config_with_another_backbone_trains(base, garments, tmp_path):
     the backbone and the neck's channels: two iterations, finite losses, every
     weight of the backbone that is not frozen changes."""
     from mmengine.config import Config
+    from mmengine.hooks import Hook
     from mmengine.runner import Runner
     text = f'''
 _base_ = ['mmdet::_base_/models/{base}.py',
@@ -89,7 +90,16 @@ model = dict(
     config.param_scheduler[0].update(start_factor=1.)
     config.experiment_name = base
     runner = Runner.from_cfg(config)
-    before = {k: v.clone() for k, v in runner.model.backbone.named_parameters()}
+    before = {}
+
+    class Remember(Hook):
+        """Takes the weights once they are initialised."""
+
+        def before_train(self, runner):
+            before.update({k: v.clone() for k, v in
+                           runner.model.backbone.named_parameters()})
+
+    runner.register_hook(Remember())
     runner.train()
     frozen = ('conv1.', 'layer1.')
     for name, value in runner.model.backbone.named_parameters():
