@@ -2,6 +2,7 @@
 # make demo-latency: the same under FLOPs and this CPU's latency at once
 # make demo-adaptive: holds a latency under competing load (a minute more)
 # make test: style, import contracts and tests
+# make test-detection: the tests that need MMDetection, in .venv-detection
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DEMO := work_dirs/demo
@@ -9,7 +10,12 @@ CONFIG := configs/pss_mbv2_fashion_mnist.py
 LATENCY_DEMO := work_dirs/demo_latency
 LATENCY_CONFIG := configs/pss_mbv2_fashion_mnist_latency.py
 
-.PHONY: install demo demo-latency demo-adaptive test lint benchmarks clean
+DETECTION := .venv-detection/bin
+# wheels that take long to compile outlive the checkout here
+WHEELS ?= $(HOME)/.cache/pss-net/wheels
+
+.PHONY: install demo demo-latency demo-adaptive test lint benchmarks clean \
+	install-detection test-detection
 
 install: .venv/.installed
 
@@ -56,6 +62,27 @@ lint: install
 
 test: lint
 	$(BIN)/python -m pytest -n 2
+
+# MMDetection needs full mmcv, which nothing else here does
+install-detection: .venv-detection/.installed
+
+.venv-detection/.installed: $(wildcard requirements/*) setup.cfg pyproject.toml
+	test -x $(DETECTION)/python || $(PYTHON) -m venv .venv-detection
+	$(DETECTION)/python -m pip install --upgrade pip 'setuptools<81' wheel
+	$(DETECTION)/python -m pip install -r requirements/torch.txt
+	$(DETECTION)/python -m pip install --no-deps -r requirements/torchvision.txt
+	grep -v '^mmcv' requirements/mminstall.txt > .venv-detection/mm.txt
+	$(DETECTION)/python -m pip install -r requirements/runtime.txt \
+		-r .venv-detection/mm.txt -r requirements/detection.txt \
+		-r requirements/deploy.txt -r requirements/tests.txt
+	wheel=$$(requirements/build_mmcv.sh $(DETECTION)/python "$(WHEELS)") && \
+		$(DETECTION)/python -m pip install --no-deps "$$wheel"
+	$(DETECTION)/python -c 'import mmcv.ops'
+	$(DETECTION)/python -m pip install --no-build-isolation --no-deps -e .
+	touch $@
+
+test-detection: install-detection
+	$(DETECTION)/python -m pytest -n 2 tests/detection
 
 # six minutes on two CPU cores; see README, "Measured"
 benchmarks: install

@@ -5,10 +5,10 @@ Importing the package makes its registries known to MMEngine, so that
 behind the registries are imported when a config first asks for one of them.
 """
 
-from . import registry
+from . import bank_scheme, registry
 from .torchvision_ops import import_torchvision
 from .version import __version__
 
 import_torchvision()  # before anything imports mmpretrain
 
-__all__ = ['registry', '__version__']
+__all__ = ['bank_scheme', 'registry', '__version__']

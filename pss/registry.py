@@ -6,7 +6,7 @@ asks for a ``pss.`` type.
 
 import difflib
 import inspect
-from typing import Any, Iterable, Sequence, Set
+from typing import Any, Iterable, Sequence, Set, Tuple
 
 from mmengine.config import ConfigDict
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
@@ -104,7 +104,9 @@ def _check_type(kind: str, cfg: dict, where: str) -> None:
     for registry in _REGISTRIES:
         target = registry.get(name)
         if target is not None and target.__module__.startswith('pss.'):
-            legal = _parameters(target) | _FRAMEWORK_KEYS | \
+            own = target.config_keys(cfg) if hasattr(target, 'config_keys') \
+                else parameters(target)
+            legal = own | _FRAMEWORK_KEYS | \
                 _KEYS_OF_OTHERS.get(registry, set())
             return check_keys(cfg, legal, f'{where} ({kind})')
     known = sorted({f'pss.{key}' for r in _REGISTRIES for key in r.module_dict})
@@ -115,7 +117,9 @@ def _check_type(kind: str, cfg: dict, where: str) -> None:
 
 
 def check_registered(cfg: Any, registry: Registry, modules: Sequence[str],
-                     where: str) -> None:
+                     where: str,
+                     others: Sequence[Tuple[Registry, Sequence[str]]] = (),
+                     names: Sequence[str] = ()) -> None:
     """Checks that every type in a config is one of a registry's own.
 
     For configs that come from elsewhere: MMEngine imports a type that no
@@ -127,6 +131,8 @@ def check_registered(cfg: Any, registry: Registry, modules: Sequence[str],
             example, and then MMEngine's.
         modules: where the types must be defined.
         where: the path of that part, for the message.
+        others: more registries, each with its modules.
+        names: legal types that are in none.
 
     Raises:
         InputError: for another type, a key that is not a name, and keys that
@@ -134,19 +140,26 @@ def check_registered(cfg: Any, registry: Registry, modules: Sequence[str],
     """
     if isinstance(cfg, (list, tuple)):
         for i, item in enumerate(cfg):
-            check_registered(item, registry, modules, f'{where}[{i}]')
+            check_registered(item, registry, modules, f'{where}[{i}]', others,
+                             names)
     elif isinstance(cfg, dict):
         for key, value in cfg.items():
             if not isinstance(key, str) or not key.isidentifier() or \
                     key in ('_scope_', 'init_cfg', 'pretrained'):
                 raise InputError(f'{where}: key {key!r} is not legal here')
-            if key == 'type':
-                _check_registered_type(value, registry, modules, where)
-            check_registered(value, registry, modules, f'{where}.{key}')
+            pairs = ((registry, modules), *others)
+            if key == 'type' and value not in names and not any(
+                    _is_registered(value, *pair) for pair in pairs):
+                legal = ', '.join(m for _, ms in pairs for m in ms)
+                raise InputError(f'{where}: type={value!r} is not one of the '
+                                 f'types that {legal} register')
+            check_registered(value, registry, modules, f'{where}.{key}',
+                             others, names)
 
 
-def _check_registered_type(kind: Any, registry: Registry,
-                           modules: Sequence[str], where: str) -> None:
+def _is_registered(kind: Any, registry: Registry,
+                   modules: Sequence[str]) -> bool:
+    """Whether a type is a registry's and is defined in one of the modules."""
     scope, _, name = str(kind).rpartition('.')
     root = registry.root
     # in the order that MMEngine looks in
@@ -155,15 +168,12 @@ def _check_registered_type(kind: Any, registry: Registry,
         None, [{**known, **root.children}.get(scope)])
     target = next((found.module_dict[name] for found in searched
                    if name in found.module_dict), None)
-    if target is not None and any(
-            f'{target.__module__}.'.startswith(f'{module}.')
-            for module in modules):
-        return
-    raise InputError(f'{where}: type={kind!r} is not one of the types that '
-                     f'{", ".join(modules)} register')
+    return target is not None and any(
+        f'{target.__module__}.'.startswith(f'{module}.')
+        for module in modules)
 
 
-def _parameters(target) -> Set[str]:
+def parameters(target) -> Set[str]:
     """The keyword arguments that a class or a function takes.
 
     A class that passes ``**kwargs`` on takes what its bases take.

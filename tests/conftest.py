@@ -1,6 +1,7 @@
 """What tests share: a small supernet, the reference numbers, tiny data."""
 
 import copy
+import importlib.util
 import json
 import os
 import uuid
@@ -20,6 +21,35 @@ ROOT = Path(__file__).parents[1]
 # numbers of the published program; see README, "Tests"
 FIXTURES = Path(os.environ.get('PSS_FIXTURES',
                                ROOT.parent / 'shared' / 'fixtures'))
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what needs MMDetection where it is not installed."""
+    if importlib.util.find_spec('mmdet') is not None:
+        return
+    left = [item for item in items
+            if ROOT / 'tests' / 'detection' in item.path.parents]
+    items[:] = [item for item in items if item not in left]
+    config.hook.pytest_deselected(items=left)
+    config.needs_mmdet = len(left)
+    if hasattr(config, 'workeroutput'):  # of xdist
+        config.workeroutput['needs_mmdet'] = len(left)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """Takes the number from a process of xdist; all have the same."""
+    node.config.needs_mmdet = getattr(node, 'workeroutput', {}).get(
+        'needs_mmdet', 0)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Says how many tests were left out."""
+    num = getattr(config, 'needs_mmdet', 0)
+    if num:
+        terminalreporter.write_line(
+            f'{num} tests in tests/detection need MMDetection: '
+            '`make test-detection` runs them')
 
 
 @pytest.fixture(scope='session')

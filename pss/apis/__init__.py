@@ -17,6 +17,12 @@ from .cli import (
     run,
     verify_config,
 )
+from .detection import (
+    AdaptiveDetector,
+    check_detector,
+    feature_channels,
+    raw_outputs,
+)
 from .export import (
     Exporter,
     config_text,
@@ -35,11 +41,12 @@ from .processes import ask_first, join_processes, launched_at, restarts
 from .resuming import find_checkpoint
 
 __all__ = [
-    'AdaptiveClassifier', 'Exporter', 'add_arguments', 'add_options',
-    'ask_first', 'calibration_images', 'check_checkpoint', 'config_resources',
-    'config_text', 'find_checkpoint', 'init_model', 'join_processes',
-    'keep_testing', 'largest_difference', 'launched_at', 'load_config',
-    'merge_arguments', 'merge_options', 'mix_precision', 'model_config',
-    'parse_budget', 'read_checkpoint', 'read_checkpoint_data', 'restarts',
+    'AdaptiveClassifier', 'AdaptiveDetector', 'Exporter', 'add_arguments',
+    'add_options', 'ask_first', 'calibration_images', 'check_checkpoint',
+    'check_detector', 'config_resources', 'config_text', 'feature_channels',
+    'find_checkpoint', 'init_model', 'join_processes', 'keep_testing',
+    'largest_difference', 'launched_at', 'load_config', 'merge_arguments',
+    'merge_options', 'mix_precision', 'model_config', 'parse_budget',
+    'raw_outputs', 'read_checkpoint', 'read_checkpoint_data', 'restarts',
     'run', 'save_checkpoint', 'verify_config', 'write_model_index'
 ]

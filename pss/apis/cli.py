@@ -14,6 +14,7 @@ from ..engine import Terminated
 from ..engine.precision import default_amp
 from ..errors import DivergedError, InputError
 from ..registry import check_config
+from .detection import check_detector
 from .processes import NAMES, leave_processes
 
 
@@ -139,9 +140,11 @@ def verify_config(cfg: Config) -> None:
     Raises:
         InputError: if the config has a key that nobody reads, names a folder
             of data that is not there, or a work directory that cannot be
-            written to, or compiles a supernet.
+            written to, or compiles a supernet; or a detector's neck does not
+            fit its backbone.
     """
     check_config(cfg)
+    check_detector(cfg)
     if cfg.get('compile') and 'pss.Supernet' in str(cfg.model.get('type')):
         raise InputError(
             f'compile={cfg.compile!r}: a supernet has other shapes in every '

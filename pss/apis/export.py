@@ -31,7 +31,7 @@ FilePath = Union[str, Path]
 
 def config_text(model: Dict[str, Any], testing: Optional[Dict[str, Any]] = None
                 ) -> str:
-    """The config file of an extracted network, for mmpretrain.
+    """The config file of an extracted network, for mmpretrain or mmdet.
 
     Args:
         model: its config.
@@ -43,8 +43,10 @@ def config_text(model: Dict[str, Any], testing: Optional[Dict[str, Any]] = None
         config.update(test_dataloader=testing['dataloader'],
                       test_evaluator=_plain_evaluator(testing['evaluator']),
                       test_cfg=dict())
+    scope = 'mmdet' if 'mmdet.' in f'{model.get("detector")} ' \
+        f'{model["type"]}' else 'mmpretrain'
     return "custom_imports = dict(imports=['pss'])\n" \
-        "default_scope = 'mmpretrain'\n" + Config(config).pretty_text
+        f"default_scope = '{scope}'\n" + Config(config).pretty_text
 
 
 def _plain_evaluator(evaluator: Any) -> Any:

@@ -5,6 +5,7 @@ from typing import Dict, Tuple, Union
 
 import torch
 from mmengine.registry import DefaultScope
+from torch import nn
 
 from ..errors import InputError
 from ..models import KeptNetwork, SharedWeights, SupernetClassifier
@@ -12,24 +13,32 @@ from ..models.sharing import kept_network
 from ..registry import MODELS
 from ..structures import Subnet
 from .bank import Bank
+from .detector_types import is_detector
 
 
 def build_supernet(bank: Bank,
-                   device: Union[str, torch.device] = 'cpu'
-                   ) -> SupernetClassifier:
+                   device: Union[str, torch.device] = 'cpu',
+                   kind: type = SupernetClassifier) -> nn.Module:
     """The supernet of a bank, in evaluation mode, without gradients.
 
     Its running statistics are the largest subnet's.
+
+    Args:
+        bank: the bank.
+        device: where it goes.
+        kind: that it must be of: :class:`.SupernetClassifier` or
+            :class:`.SupernetDetector`.
 
     Raises:
         InputError: if the bank's weights are not of its model.
     """
     try:
-        with DefaultScope.overwrite_default_scope('mmpretrain'):
+        with DefaultScope.overwrite_default_scope(
+                'mmdet' if is_detector(bank.model) else 'mmpretrain'):
             model = MODELS.build(copy.deepcopy(bank.model))
-        if not isinstance(model, SupernetClassifier):
+        if not isinstance(model, kind):
             raise TypeError(f'it is a {type(model).__name__}, no '
-                            'pss.SupernetClassifier')
+                            f'pss.{kind.__name__}')
         space = model.search_space
         for kept in bank.kept:
             space.validate(kept.subnet)

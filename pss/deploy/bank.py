@@ -33,6 +33,7 @@ from ..models.classifiers.supernet_classifier import Statistics
 from ..registry import check_registered
 from ..structures import Subnet
 from ..structures.subnet_file import json_text, read_json
+from .detector_types import check_detector_types, is_detector
 
 FORMAT = 'pss-bank'
 VERSION = 1
@@ -122,6 +123,8 @@ def check_types(model: Any, pipeline: Any, where: str) -> None:
     Raises:
         InputError: it names the field and the type.
     """
+    if is_detector(model):
+        return check_detector_types(model, pipeline, where)
     import mmpretrain.datasets  # noqa: F401 (registers the transforms)
     from mmpretrain.registry import MODELS, TRANSFORMS
     for config, registry, modules, name in (

@@ -122,14 +122,18 @@ def bank_of(loop: SubnetTestLoop, config: Any, samples: int = 2) -> Bank:
     """
     testing = _plain(dict(dataloader=config.test_dataloader,
                           evaluator=config.test_evaluator))
-    images = sample_images(loop.selection_dataloader.dataset, samples)
+    # detectors take images of many sizes
+    size = getattr(loop.model, 'input_size', None)
+    images = sample_images(loop.selection_dataloader.dataset,
+                           samples if size is None else 0)
     classes = loop.dataloader.dataset.metainfo.get('classes')
-    first = loop.selection_dataloader.dataset[0]['inputs']
+    if size is None:
+        size = loop.selection_dataloader.dataset[0]['inputs'].shape[-2:]
     return Bank(
         model=kept_config(config),
         classes=None if classes is None else tuple(classes),
         pipeline=_pipeline(config),
-        input_shape=(loop.model.input_channels, *first.shape[-2:]),
+        input_shape=(loop.model.input_channels, *size),
         resources=loop.results['resources'],
         metric=loop.metric,
         kept=tuple(_kept(loop)),
@@ -144,17 +148,18 @@ def kept_config(config: Any) -> Dict[str, Any]:
     """A config's model as a bank keeps it: without how it is initialised."""
     model = _plain(model_config(config))
     model.pop('train_cfg', None)
-
-    def strip(part: Any) -> None:
-        if isinstance(part, dict):
-            part.pop('init_cfg', None)
-            part.pop('pretrained', None)
-        for item in part.values() if isinstance(part, dict) else \
-                part if isinstance(part, list) else ():
-            strip(item)
-
-    strip(model)
+    _strip(model)
     return model
+
+
+def _strip(part: Any) -> None:
+    """Removes how parts are initialised and where types are looked up."""
+    if isinstance(part, dict):
+        for key in ('init_cfg', 'pretrained', '_scope_'):
+            part.pop(key, None)
+    for item in part.values() if isinstance(part, dict) else \
+            part if isinstance(part, list) else ():
+        _strip(item)
 
 
 def weights_of(model: SupernetClassifier) -> Dict[str, Tensor]:
@@ -190,6 +195,7 @@ def _pipeline(config: Any) -> List[Dict[str, Any]]:
     dataset = _plain(config.test_dataloader)['dataset']
     while 'pipeline' not in dataset:
         dataset = dataset['dataset']
+    _strip(dataset)
     return dataset['pipeline']
 
 

@@ -7,6 +7,7 @@ from .backbones import (
 )
 from .calibration import calibrate
 from .classifiers import ResizedClassifier, SupernetClassifier
+from .detectors import BackboneAtSize, ResizedDetector, SupernetDetector
 from .layers import (
     SlimmableBatchNorm2d,
     SlimmableConv2d,
@@ -18,9 +19,10 @@ from .sharing import KeptNetwork, SharedWeights, kept_network
 from .wrappers import SupernetDistributedDataParallel
 
 __all__ = [
-    'KeptNetwork', 'ResizedClassifier', 'SharedWeights',
-    'SlimmableBatchNorm2d', 'SlimmableConv2d', 'SlimmableGroupNorm',
-    'SlimmableLinear', 'SlimmableMobileNetV1', 'SlimmableMobileNetV2',
-    'SlimmableResNet', 'SupernetClassifier', 'SupernetDistributedDataParallel',
-    'calibrate', 'kept_network', 'narrow'
+    'BackboneAtSize', 'KeptNetwork', 'ResizedClassifier', 'ResizedDetector',
+    'SharedWeights', 'SlimmableBatchNorm2d', 'SlimmableConv2d',
+    'SlimmableGroupNorm', 'SlimmableLinear', 'SlimmableMobileNetV1',
+    'SlimmableMobileNetV2', 'SlimmableResNet', 'SupernetClassifier',
+    'SupernetDetector', 'SupernetDistributedDataParallel', 'calibrate',
+    'kept_network', 'narrow'
 ]

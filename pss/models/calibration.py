@@ -1,18 +1,20 @@
 """Batch-norm statistics for subnets that share weights."""
 
-from typing import Dict, Iterable, Sequence
+from collections import Counter
+from contextlib import contextmanager
+from typing import Dict, Iterable, Iterator, Sequence
 
 import torch
 from mmengine.dist import all_reduce
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..resources.layers import blank
 from ..structures import Subnet
-from .classifiers.supernet_classifier import Statistics, SupernetClassifier
+from .switching import Statistics
 
 
 @torch.no_grad()
-def calibrate(model: SupernetClassifier, subnets: Sequence[Subnet],
+def calibrate(model: nn.Module, subnets: Sequence[Subnet],
               batches: Iterable[Tensor]) -> Dict[Subnet, Statistics]:
     """The statistics of every batch norm, for every subnet.
 
@@ -21,13 +23,14 @@ def calibrate(model: SupernetClassifier, subnets: Sequence[Subnet],
     batch is loaded once; all subnets run on it before the next.
 
     Args:
-        model: the supernet. The subnet and the mode (training or evaluation)
-            that it had are restored; its running statistics are not touched.
+        model: the supernet, a classifier or a detector. The subnet and the
+            mode (training or evaluation) that it had are restored; its running
+            statistics are not touched.
         subnets: what to calibrate.
         batches: preprocessed training images, each ``(N, C, H, W)``.
 
     Returns:
-        For each subnet, what :meth:`.SupernetClassifier.switch_to` takes.
+        For each subnet, what the supernet's ``switch_to`` takes.
     """
     active, training = model.active_subnet, model.training
     momenta = {norm: norm.momentum for norm in model.norms.values()}
@@ -36,12 +39,12 @@ def calibrate(model: SupernetClassifier, subnets: Sequence[Subnet],
         statistics = {subnet: _blank(model, subnet) for subnet in subnets}
         for norm in momenta:
             norm.train()  # and nothing else: no dropout here
-        for i, batch in enumerate(batches):
-            for norm in momenta:
-                norm.momentum = 1 / (i + 1)  # makes it a cumulative average
+        calls = {subnet: Counter() for subnet in subnets}
+        for batch in batches:
             for subnet in subnets:
                 model.switch_to(subnet, statistics[subnet])
-                model.extract_feat(batch)
+                with _averaging(momenta, calls[subnet]):
+                    model.run_norms(batch)
     finally:
         for norm, momentum in momenta.items():
             norm.momentum = momentum
@@ -63,7 +66,26 @@ def _average(statistics: Statistics) -> None:
         part.copy_(mean)
 
 
-def _blank(model: SupernetClassifier, subnet: Subnet) -> Statistics:
+@contextmanager
+def _averaging(norms: Iterable[nn.Module], calls: Counter) -> Iterator[None]:
+    """Makes running statistics the mean over all calls so far.
+
+    A detector's head may call a norm several times a batch, once a level.
+    """
+
+    def count(norm, args):
+        calls[norm] += 1
+        norm.momentum = 1 / calls[norm]
+
+    hooks = [norm.register_forward_pre_hook(count) for norm in norms]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _blank(model: nn.Module, subnet: Subnet) -> Statistics:
     """Statistics of the shapes that a subnet's layers have."""
     statistics: Statistics = {}
 
@@ -79,7 +101,7 @@ def _blank(model: SupernetClassifier, subnet: Subnet) -> Statistics:
         for name, norm in model.norms.items()
     ]
     model.switch_to(subnet)
-    model.extract_feat(blank(model, subnet.resolution))
+    model.run_norms(blank(model, subnet.resolution))
     for hook in hooks:
         hook.remove()
     return statistics

@@ -1,6 +1,6 @@
 """From slimmable layers to plain ones that are as narrow as a subnet."""
 
-from typing import Callable, Dict, Tuple, Type
+from typing import Any, Callable, Dict, Optional, Tuple, Type
 
 from torch import Tensor, nn
 
@@ -22,7 +22,8 @@ def copied(value: Tensor, *sizes: int) -> nn.Parameter:
     return nn.Parameter(part.clone(), requires_grad=value.requires_grad)
 
 
-def narrow(model: nn.Module, images: Tensor, cut: Cut = copied) -> None:
+def narrow(model: nn.Module, images: Tensor, cut: Cut = copied,
+           run: Optional[Callable[[Tensor], Any]] = None) -> None:
     """Replaces slimmable layers by plain ones of the active subnet's widths.
 
     In place: the weights that the subnet does not use are gone. Plain batch
@@ -32,6 +33,7 @@ def narrow(model: nn.Module, images: Tensor, cut: Cut = copied) -> None:
         model: what holds slimmable layers; itself it is none.
         images: what it is called with, to see the layers' sizes.
         cut: takes the plain layers' parameters from the slimmable ones'.
+        run: what is called instead of the model.
     """
     channels: Dict[str, Tuple[int, int]] = {}
 
@@ -46,7 +48,7 @@ def narrow(model: nn.Module, images: Tensor, cut: Cut = copied) -> None:
     ]
     try:
         with evaluating(model):
-            model(images)
+            (run or model)(images)
     finally:
         for hook in hooks:
             hook.remove()

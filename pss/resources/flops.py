@@ -13,6 +13,7 @@ from torch import nn
 from ..registry import RESOURCES
 from ..structures import CostTable, SearchSpace
 from .fvcore_counter import macs_by_module
+from .image_size import image_size
 from .layers import product_term, restoring, scaled_layers
 
 MFLOPS = 1_000_000  # multiply-adds in one
@@ -36,8 +37,9 @@ def flops_table(model: nn.Module) -> CostTable:
 
     Args:
         model: a supernet: ``model(x)`` with ``x`` of shape ``(N,
-            model.input_channels, H, W)``, ``model.search_space``,
-            ``model.switch_to(subnet)``, ``model.active_subnet``.
+            model.input_channels, H, W)`` (see :func:`.image_size`),
+            ``model.search_space``, ``model.switch_to(subnet)``,
+            ``model.active_subnet``.
 
     Raises:
         ValueError: if the network does work that no layer of its own
@@ -46,8 +48,8 @@ def flops_table(model: nn.Module) -> CostTable:
     space: SearchSpace = model.search_space
     with restoring(model):
         model.switch_to(space.smallest)
-        size = space.smallest.resolution
-        counted = macs_by_module(model, (model.input_channels, size, size))
+        size = image_size(model, space.smallest.resolution)
+        counted = macs_by_module(model, (model.input_channels, *size))
     terms = []
     names = _counted_layers(model, counted)
     for name, layer in scaled_layers(model, names).items():

@@ -8,6 +8,8 @@ import torch
 from fvcore.nn import FlopCountAnalysis
 from torch import nn
 
+from .image_size import image_size
+
 # One multiply-add is one. Batch norm, activations and additions count nothing;
 # the average pool counts its input elements.
 OPERATORS = ('conv', 'linear', 'adaptive_avg_pool2d')
@@ -64,7 +66,7 @@ def count_macs(model: nn.Module, subnet) -> int:
     active = model.active_subnet
     model.switch_to(subnet)
     try:
-        size = subnet.resolution
-        return macs_by_module(model, (model.input_channels, size, size))['']
+        size = image_size(model, subnet.resolution)
+        return macs_by_module(model, (model.input_channels, *size))['']
     finally:
         model.switch_to(active)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..structures import SearchSpace, Subnet
 from ..structures.cost_table import Scope
 from .fvcore_counter import evaluating
+from .image_size import image_size
 
 # Numbers of channels of something that a subnet has: in and out of a layer.
 Channels = Tuple[int, ...]
@@ -127,9 +128,10 @@ def run_blank(model: nn.Module, subnet: Subnet) -> None:
 
 
 def blank(model: nn.Module, resolution: int) -> Tensor:
-    """A blank image for a network, ``(1, C, resolution, resolution)``."""
+    """A blank image for a network, ``(1, C, H, W)``."""
     weight = next(model.parameters())
-    return weight.new_zeros(1, model.input_channels, resolution, resolution)
+    return weight.new_zeros(1, model.input_channels,
+                            *image_size(model, resolution))
 
 
 def find_drivers(space: SearchSpace,

@@ -1,10 +1,12 @@
 """Writes one subnet of a supernet as a plain network, and its config.
 
 The network has no slimmable layers; where the widths allow it, it is made of
-mmpretrain's own classes. The config, DST.py beside DST.pth, builds it.
+mmpretrain's own classes. The config, DST.py beside DST.pth, builds it. From an
+adaptive detector it is one of mmdet's.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,12 +18,14 @@ from pss.apis import (
     largest_difference,
     load_config,
     model_config,
+    raw_outputs,
     run,
     save_checkpoint,
 )
 from pss.deploy import extract, extracted_config
 from pss.errors import InputError
-from pss.models import calibrate
+from pss.models import SupernetDetector, calibrate
+from pss.resources import image_size
 from pss.structures import read_subnets
 from pss.structures.subnet_file import write_text
 
@@ -59,11 +63,15 @@ def main():
               'computes those of this one.')
     plain_config = extracted_config(model_config(config), model, subnet)
     plain = extract(model, plain_config, subnet, statistics)
-    size = model.search_space.largest.resolution
+    size = image_size(model, model.search_space.largest.resolution)
     model.switch_to(subnet, statistics)
+    one, other, what = plain, model, 'logits'
+    if isinstance(model, SupernetDetector):
+        one, other = partial(raw_outputs, plain), partial(raw_outputs, model)
+        what = 'outputs of the head'
     difference = largest_difference(
-        plain, model, torch.randn(4, model.input_channels, size, size))
-    print(f'largest difference of logits on random images: {difference:.3g}')
+        one, other, torch.randn(4, model.input_channels, *size))
+    print(f'largest difference of {what} on random images: {difference:.3g}')
     save_checkpoint(dict(meta=dict(subnet=subnet.as_dict()),
                          state_dict=plain.state_dict()), out)
     write_text(config_text(plain_config), out.with_suffix('.py'))

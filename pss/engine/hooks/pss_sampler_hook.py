@@ -89,7 +89,9 @@ class PSSSamplerHook(Hook):
             return
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
-        self.costs = cost_tables(self.resources, model)
+        # of a detector its backbone, at the size of its images
+        self.costs = cost_tables(self.resources,
+                                 getattr(model, 'costed', model))
         budgets = {name: parse_budgets(name, levels, self.costs[name])
                    for name, levels in self.budgets.items()}
         samplers = {name: ConditionalSampler(self.costs[name], levels)

@@ -57,9 +57,7 @@ class SubnetLoop(BaseLoop):
                  fp16: bool = False,
                  amp: Optional[str] = None) -> None:
         super().__init__(runner, dataloader)
-        self.evaluator = evaluator if isinstance(evaluator, Evaluator) \
-            else runner.build_evaluator(evaluator)
-        self.evaluator.dataset_meta = self.dataloader.dataset.metainfo
+        self.evaluator = self._evaluator(evaluator, self.dataloader)
         self.calibration_dataloader = self._build(calibration_dataloader)
         self.calibration_batches = calibration_batches
         self.amp_type = amp_type(amp or (default_amp() if fp16 else None))
@@ -68,6 +66,13 @@ class SubnetLoop(BaseLoop):
         if isinstance(dataloader, DataLoader):
             return dataloader
         return self.runner.build_dataloader(dataloader, seed=self.runner.seed)
+
+    def _evaluator(self, evaluator: Any, dataloader: DataLoader) -> Evaluator:
+        """An evaluator for the images of a dataloader."""
+        if not isinstance(evaluator, Evaluator):
+            evaluator = self.runner.build_evaluator(evaluator)
+        evaluator.dataset_meta = dataloader.dataset.metainfo
+        return evaluator
 
     @property
     def model(self) -> SupernetClassifier:
@@ -99,7 +104,9 @@ class SubnetLoop(BaseLoop):
     def evaluate(self, statistics: Dict[Subnet, Statistics],
                  dataloader: DataLoader,
                  what: str,
-                 hooks: bool = True) -> Dict[Subnet, Dict[str, float]]:
+                 hooks: bool = True,
+                 evaluator: Optional[Evaluator] = None
+                 ) -> Dict[Subnet, Dict[str, float]]:
         """The metrics of subnets.
 
         Args:
@@ -108,10 +115,12 @@ class SubnetLoop(BaseLoop):
             what: is evaluated on, for the log.
             hooks: whether the runner's hooks see the batches, with the
                 predictions of the last subnet.
+            evaluator: of the metrics, if not the loop's.
         """
         model = self.model
         model.eval()
-        evaluators = {s: copy.deepcopy(self.evaluator) for s in statistics}
+        evaluators = {s: copy.deepcopy(evaluator or self.evaluator)
+                      for s in statistics}
         what = f'Evaluating {len(statistics)} subnets on {what}'
         call_hook = self.runner.call_hook if hooks else _no_hook
         for i, batch in enumerate(logged(dataloader, len(dataloader), what)):
@@ -144,6 +153,8 @@ class SubnetLoop(BaseLoop):
 
     def metric_of(self, metrics: Dict[str, float]) -> float:
         """The metric that subnets are compared by."""
+        if not metrics:  # as CocoMetric says that nothing was detected
+            return 0.
         values = {key.split('/')[-1]: float(v) for key, v in metrics.items()}
         if self.metric not in values:
             raise InputError(f'{self.mode}_cfg.metric={self.metric!r} is not '
@@ -254,7 +265,10 @@ class SubnetTestLoop(SubnetLoop):
         selection_dataloader: the held-out images.
         candidates: how many of a pool's subnets are tried, best scores first.
         metric: the metric that the best is chosen by, as the evaluator names
-            it without its prefix; higher is better.
+            it without its prefix; higher is better. One that it does not give,
+            since a detector found nothing at all, counts as 0.
+        selection_evaluator: config of the metrics on the held-out images, if
+            not those of the test images: with annotations of their own, say.
         *args, **kwargs: as for :class:`SubnetLoop`.
 
     Attributes:
@@ -269,10 +283,13 @@ class SubnetTestLoop(SubnetLoop):
                  selection_dataloader: Any,
                  candidates: int = 5,
                  metric: str = 'top1',
+                 selection_evaluator: Any = None,
                  **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.metric = metric
         self.selection_dataloader = self._build(selection_dataloader)
+        self.selection_evaluator = None if selection_evaluator is None else \
+            self._evaluator(selection_evaluator, self.selection_dataloader)
         self.candidates = candidates
         self.results: Optional[Dict[str, Any]] = None
         self.statistics: Dict[Subnet, Statistics] = {}
@@ -291,7 +308,8 @@ class SubnetTestLoop(SubnetLoop):
 
         held_out = self.evaluate(
             {s: statistics[s] for s in dict.fromkeys(ends + chosen)},
-            self.selection_dataloader, 'held-out images', hooks=False)
+            self.selection_dataloader, 'held-out images', hooks=False,
+            evaluator=self.selection_evaluator)
         kept = [self._keep(pool, best, held_out)
                 for pool, best in candidates.items()]
         self.statistics = {s: statistics[s] for s in dict.fromkeys(
@@ -302,7 +320,8 @@ class SubnetTestLoop(SubnetLoop):
         def row(subnet):
             chosen_by = {f'held_out_{self.metric}':
                          self.metric_of(held_out[subnet])}
-            return dict(self.row(subnet, tested[subnet]), **chosen_by)
+            found = tested[subnet] or {self.metric: 0.}
+            return dict(self.row(subnet, found), **chosen_by)
 
         self.results = dict(
             resources=dict(self.sampler_hook.units),

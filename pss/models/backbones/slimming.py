@@ -12,6 +12,7 @@ from ...structures import SearchSpace, Subnet, Width
 from ...structures.search_space import DIVISOR, MULTIPLIERS
 from ..layers import SlimmableConv2d
 from ..narrowing import narrow
+from .loading import accept_checkpoints
 
 # what stands in for a type of layer
 _CONV = dict(type='pss.SlimmableConv2d')
@@ -153,3 +154,4 @@ def finish(backbone: nn.Module, drives: List[Drive],
         backbone.search_space = SearchSpace(
             [Width((width, ), (1., )) for width in kept.widths],
             [kept.resolution])
+    accept_checkpoints(backbone)

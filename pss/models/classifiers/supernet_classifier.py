@@ -13,10 +13,8 @@ from ...resources.blocks import Block
 from ...resources.fvcore_counter import evaluating
 from ...resources.layers import blank
 from ...structures import SearchSpace, Subnet
-from ..layers import SlimmableBatchNorm2d, SlimmableLinear
-
-# For each batch norm, by module name: mean and variance, each (C, ).
-Statistics = Dict[str, Tuple[Tensor, Tensor]]
+from ..layers import SlimmableLinear
+from ..switching import Statistics, slimmable_norms, switch
 
 
 def resize(images: Tensor, resolution: int) -> Tensor:
@@ -96,8 +94,7 @@ class SupernetClassifier(ImageClassifier):
         self.memory_format = torch.channels_last if channels_last \
             else torch.contiguous_format
         self.to(memory_format=self.memory_format)
-        self.norms = {name: module for name, module in self.named_modules()
-                      if isinstance(module, SlimmableBatchNorm2d)}
+        self.norms = slimmable_norms(self)
         self.switch_to(self.search_space.largest)
         self._check_head()
 
@@ -177,26 +174,22 @@ class SupernetClassifier(ImageClassifier):
 
         Args:
             subnet: a subnet of :attr:`search_space`.
-            statistics: its batch-norm statistics, see
-                :func:`pss.models.calibrate`. Without them evaluation uses the
-                running statistics, which are the largest subnet's: training
-                updates them only while that is active.
+            statistics: its batch-norm statistics, see :func:`.switch`.
 
         Raises:
             InputError: for a subnet that is not in the space.
         """
-        self.backbone.switch_to(self.search_space.validate(subnet))
-        tracks = statistics is not None or subnet == self.search_space.largest
-        for name, norm in self.norms.items():
-            norm.statistics = None if statistics is None else statistics[name]
-            norm.track_running_stats = tracks
-        self.active_subnet = subnet
+        switch(self, subnet, statistics)
 
     def extract_feat(self, inputs: Tensor, stage: str = 'neck') -> Any:
         """As in ``ImageClassifier``, at the active subnet's resolution."""
         inputs = resize(inputs, self.active_subnet.resolution)
         inputs = inputs.contiguous(memory_format=self.memory_format)
         return super().extract_feat(inputs, stage)
+
+    def run_norms(self, inputs: Tensor) -> None:
+        """Runs the layers that have statistics, to calibrate them."""
+        self.extract_feat(inputs)
 
     def forward(self,
                 inputs: Tensor,

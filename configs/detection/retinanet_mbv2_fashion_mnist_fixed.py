@@ -1,0 +1,16 @@
+# The smallest subnet of `make demo`'s bank as the backbone of a RetinaNet; any
+# that the bank keeps can stand here, with its own neck.in_channels
+_base_ = [
+    '_base_/retinanet_fashion_mnist.py',
+    '_base_/fashion_mnist_detection.py',
+    '_base_/schedule_fashion_mnist.py',
+    '_base_/runtime.py',
+]
+
+model = dict(
+    backbone=dict(
+        search_space=dict(resolutions=dict(start=18, stop=28, step=2)),
+        subnet=dict(
+            resolution=18, widths=(24, 16, 24, 24, 48, 72, 120, 240))),
+    neck=dict(in_channels=[72, 240]))
+default_hooks = dict(logger=dict(interval=20))
