@@ -1,5 +1,6 @@
 """Ends a run that is told to stop, with a checkpoint."""
 
+import os
 import signal
 import threading
 from typing import Any, Optional
@@ -28,7 +29,8 @@ class TerminationHook(Hook):
     Slurm, Kubernetes and torchrun send SIGTERM some seconds before they kill.
     All processes of a run stop after the same iteration, whichever of them got
     the signal. In a validation or a test the run stops after the batch. While
-    gradients are being accumulated, it goes on until their optimizer step.
+    gradients are being accumulated, it goes on until their optimizer step. A
+    second SIGTERM does not wait.
 
     Raises:
         Terminated: from the hook, where the run stops.
@@ -47,6 +49,10 @@ class TerminationHook(Hook):
             self._former = signal.signal(signal.SIGTERM, self._receive)
 
     def _receive(self, number: int, frame: Any) -> None:
+        """Notes the first signal; a second one ends the process as before."""
+        if self._received:
+            signal.signal(number, self._former)
+            os.kill(os.getpid(), number)
         self._received = True
 
     def after_train_iter(self, runner, batch_idx: int, data_batch: Any = None,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pss.apis import find_checkpoint
-from pss.engine import Terminated
+from pss.engine import Terminated, TerminationHook
 
 from ...conftest import train
 from ...stress.training import differences
@@ -54,6 +54,21 @@ def test_stopping_and_going_on(tiny_config, hook, iterations):
     for key in ('state_dict', 'optimizer', 'param_schedulers', 'pss_pools'):
         assert not differences(one[key], two[key])
     assert not (folder / 'interrupted.pth').exists()
+
+
+def test_a_second_signal_does_not_wait():
+    """Oracle: whoever had the signal before gets it."""
+    seen = []
+    former = signal.signal(signal.SIGTERM, lambda *_: seen.append('former'))
+    try:
+        hook = TerminationHook()
+        hook.before_train(None)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert seen == []
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert seen == ['former']
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def test_gradients_that_are_accumulated_come_first(tiny_config):
