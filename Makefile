@@ -1,4 +1,4 @@
-# make demo: trains, selects and evaluates on Fashion-MNIST (about 12 minutes)
+# make demo: trains, selects and evaluates on Fashion-MNIST (12 to 20 minutes)
 # make demo-latency: the same under FLOPs and this CPU's latency at once
 # make demo-adaptive: holds a latency under competing load (a minute more)
 # make test: style, import contracts and tests
