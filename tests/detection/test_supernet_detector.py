@@ -14,7 +14,7 @@ def test_state_has_mmdets_keys(adaptive):
     directions, with torch's own and with MMEngine's way of loading."""
     from mmengine.runner import load_state_dict
     config = adaptive_config().model
-    for key in ('input_size', 'detector'):
+    for key in ('input_size', 'detector', 'channels_last'):
         config.pop(key)
     config.type = 'mmdet.RetinaNet'
     plain = build(config, seed=1)

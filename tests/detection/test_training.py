@@ -32,7 +32,8 @@ def fixed_run(classification_bank, garments, tmp_path_factory):
         type='Pretrained', checkpoint=f'bank://{folder}', prefix='backbone.')
     config.model.neck.in_channels = [72, 240]
     config.param_scheduler[0].end = 10
-    path = work / 'config.py'
+    # not in work, where the tools write the config as they changed it
+    path = tmp_path_factory.mktemp('config') / 'config.py'
     config.dump(path)
     return path, work, run('tools/train.py', path, '--work-dir', work)
 
@@ -61,7 +62,8 @@ def adaptive_run(garments, tmp_path_factory):
     """A short training of an adaptive detector: its folder and output."""
     work = tmp_path_factory.mktemp('adaptive')
     config = shrink(adaptive_config(), garments, work, epochs=2)
-    path = work / 'config.py'
+    # not in work, where the tools write the config as they changed it
+    path = tmp_path_factory.mktemp('config') / 'config.py'
     config.dump(path)
     return path, work, run('tools/train.py', path, '--work-dir', work)
 
