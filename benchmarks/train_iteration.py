@@ -17,7 +17,8 @@ from torch.nn import functional
 
 from pss.apis import init_model, load_config, model_config
 from pss.deploy import extract, extracted_config
-from pss.engine import PSSSamplerHook, SandwichOptimWrapper
+from pss.engine import SandwichOptimWrapper
+from pss.engine.hooks.pss_sampler_hook import parse_budgets
 from pss.models.classifiers.supernet_classifier import divergence
 from pss.resources import flops_table
 from pss.sampling import ConditionalSampler, PrioritizedSampler, SubnetPool
@@ -45,16 +46,17 @@ def measure(path, args):
     """Prints one config's figures."""
     config = load_config(path)
     model = init_model(config, device=args.device)
-    hook = PSSSamplerHook(config.default_hooks.pss_sampler.budgets)
     flops = flops_table(model)
+    budgets = parse_budgets(
+        'flops', config.default_hooks.pss_sampler.budgets['flops'], flops)
     sampler = PrioritizedSampler(
         model.search_space,
-        {'flops': ConditionalSampler(flops, hook.budgets)},
-        [SubnetPool(budget) for budget in hook.budgets])
+        {'flops': ConditionalSampler(flops, budgets)},
+        [SubnetPool(budget) for budget in budgets])
     middle = len(sampler.pools) // 2
     rng = np.random.default_rng(0)
     sampled = model.search_space.decode(sampler._samplers['flops'].draw(
-        hook.budgets[middle], rng))[0]
+        budgets[middle], rng))[0]
     plan, _ = sampler.plan(0, 0, 0.)
     plan = tuple(p._replace(subnet=sampled) if p.name == 'sampled' else p
                  for p in plan)
