@@ -1,6 +1,8 @@
 # make demo: trains, selects and evaluates on Fashion-MNIST (12 to 20 minutes)
 # make demo-latency: the same under FLOPs and this CPU's latency at once
 # make demo-adaptive: holds a latency under competing load (a minute more)
+# make compare: PSS-Net against random sampling, MutualNet and US-Net (two hours;
+#   SEEDS="0" ITERS=200 for less, JOBS=1 for one run at a time)
 # make test: style, import contracts and tests
 # make test-detection: the tests that need MMDetection, in .venv-detection
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -10,12 +12,16 @@ CONFIG := configs/pss_mbv2_fashion_mnist.py
 LATENCY_DEMO := work_dirs/demo_latency
 LATENCY_CONFIG := configs/pss_mbv2_fashion_mnist_latency.py
 
+SEEDS ?= 0 1 2
+ITERS ?= 600
+JOBS ?=
+
 DETECTION := .venv-detection/bin
 # wheels that take long to compile outlive the checkout here
 WHEELS ?= $(HOME)/.cache/pss-net/wheels
 
-.PHONY: install demo demo-latency demo-adaptive test lint benchmarks clean \
-	install-detection test-detection
+.PHONY: install demo demo-latency demo-adaptive compare test lint benchmarks \
+	clean install-detection test-detection
 
 install: .venv/.installed
 
@@ -55,6 +61,12 @@ demo-latency: install
 	$(BIN)/python tools/build_latency_table.py $(LATENCY_CONFIG) \
 		--batch-size 32 --verify 40 --out $(LATENCY_DEMO)/latency_cpu.json
 	$(BIN)/python tools/train.py $(LATENCY_CONFIG) --work-dir $(LATENCY_DEMO)
+
+# A run that is finished is not repeated; the tables go to benchmarks/results
+compare: install
+	$(BIN)/python tools/dataset_converters/fashion_mnist.py
+	$(BIN)/python benchmarks/compare.py --seeds $(SEEDS) --iters $(ITERS) \
+		$(if $(JOBS),--jobs $(JOBS))
 
 lint: install
 	$(BIN)/ruff check .

@@ -78,7 +78,7 @@ class BankHook(Hook):
             runner.logger.warning(
                 'No bank is written: the config has no pss.SubnetTestLoop for '
                 'test_cfg, which chooses its subnets')
-        elif not any(map(len, runner.test_loop.sampler_hook.sampler.pools)):
+        elif not runner.test_loop.sampler_hook.sampler.candidates(1):
             runner.logger.warning('No bank is written: the pools are empty')
         else:
             runner.test_loop.run()

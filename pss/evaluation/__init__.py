@@ -1,18 +1,29 @@
-"""How good subnets are: metrics, results, tables and plots."""
+"""How good subnets are: metrics, results, comparisons, tables and plots."""
 
+from .comparison import (
+    compare,
+    comparison_rows,
+    comparison_table,
+    plot_comparison,
+    report_comparison,
+)
 from .metrics import SubnetAccuracy
 from .pool_log import plot_pools, read_pool_log
+from .ranking import rank_summary
 from .results import (
-                      plot_results,
-                      read_results,
-                      report_results,
-                      results_table,
-                      write_csv,
-                      write_results,
+    csv_text,
+    names_of,
+    plot_results,
+    read_results,
+    report_results,
+    results_table,
+    write_csv,
+    write_results,
 )
 
 __all__ = [
-    'SubnetAccuracy', 'plot_pools', 'plot_results', 'read_pool_log',
-    'read_results', 'report_results', 'results_table', 'write_csv',
-    'write_results'
+    'SubnetAccuracy', 'compare', 'comparison_rows', 'comparison_table',
+    'csv_text', 'names_of', 'plot_comparison', 'plot_pools', 'plot_results',
+    'rank_summary', 'read_pool_log', 'read_results', 'report_comparison',
+    'report_results', 'results_table', 'write_csv', 'write_results'
 ]

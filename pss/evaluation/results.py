@@ -76,13 +76,17 @@ def write_results(results: Results, path: FilePath) -> None:
 
 def write_csv(results: Results, path: FilePath) -> None:
     """Writes results as CSV, one row a subnet."""
-    rows = rows_of(results)
+    write_text(csv_text(rows_of(results)), path)
+
+
+def csv_text(rows: Sequence[Dict[str, Any]]) -> str:
+    """Rows as CSV, with a header."""
     text = io.StringIO()
     fields = list(dict.fromkeys(key for row in rows for key in row))
     writer = csv.DictWriter(text, fields, lineterminator='\n')
     writer.writeheader()
     writer.writerows(rows)
-    write_text(text.getvalue(), path)
+    return text.getvalue()
 
 
 def report_results(results: Results, out: FilePath) -> None:
@@ -107,8 +111,13 @@ def report_results(results: Results, out: FilePath) -> None:
     print(results_table(results))
 
 
-def read_results(path: FilePath) -> Results:
+def read_results(path: FilePath, subnets: bool = True) -> Results:
     """Reads results.
+
+    Args:
+        path: of the file.
+        subnets: whether it must say which subnets were kept; figures that were
+            published may not.
 
     Raises:
         InputError: it names the field that is missing or wrong.
@@ -130,13 +139,19 @@ def read_results(path: FilePath) -> Results:
             isinstance(unit, str) for unit in units.values()):
         raise InputError(f'{path}: resources={units!r} must have the unit of '
                          'each resource')
+    for key, is_legal in (('method', lambda value: isinstance(value, str)),
+                          ('train_seconds', _is_number)):
+        if key in results and not is_legal(results[key]):
+            raise InputError(f'{path}: {key}={results[key]!r} is of the wrong '
+                             'type')
     for where, row in entries.items():
         fields = {'mflops': _is_number, 'top1': _is_number,
-                  'subnet': lambda value: isinstance(value, dict),
                   **{cost_field(name): _is_number for name in units}}
         if where.startswith('pools'):
             fields.update(resource=lambda value: isinstance(value, str),
                           level=_is_number)
+        if subnets:
+            fields['subnet'] = lambda value: isinstance(value, dict)
         if isinstance(row, dict):  # what need not be there, but may
             fields.update(dict.fromkeys(
                 {'held_out_top1', 'score', 'top5'} & row.keys(), _is_number))
@@ -145,10 +160,22 @@ def read_results(path: FilePath) -> Results:
                 raise InputError(f'{path}: {where}.{key} is missing or of the '
                                  'wrong type')
         try:
-            Subnet.from_dict(row['subnet'])
+            if 'subnet' in row:
+                Subnet.from_dict(row['subnet'])
         except InputError as error:
             raise InputError(f'{path}: {where}.subnet: {error}') from None
     return results
+
+
+def names_of(paths: Sequence[FilePath]) -> List[str]:
+    """A different name for each results file, from its path."""
+    parents = [Path(path).resolve().parent.name for path in paths]
+    stems = [Path(path).stem for path in paths]
+    for names in (parents, stems,
+                  [f'{p}/{s}' for p, s in zip(parents, stems)]):
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in paths]
 
 
 def _is_number(value: Any) -> bool:

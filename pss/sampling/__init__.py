@@ -4,10 +4,12 @@ from .agreement import rank_correlation
 from .conditional import ConditionalSampler
 from .factor_graph import cost_range
 from .pool import SubnetPool
-from .prioritized import Pass, PrioritizedSampler
+from .prioritized import Candidates, Pass, PrioritizedSampler
 from .schedules import exponential_decay
+from .uniform import UniformSampler
 
 __all__ = [
-    'ConditionalSampler', 'Pass', 'PrioritizedSampler', 'SubnetPool',
-    'cost_range', 'exponential_decay', 'rank_correlation'
+    'Candidates', 'ConditionalSampler', 'Pass', 'PrioritizedSampler',
+    'SubnetPool', 'UniformSampler', 'cost_range', 'exponential_decay',
+    'rank_correlation'
 ]

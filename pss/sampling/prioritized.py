@@ -1,7 +1,16 @@
 """What one iteration trains, and what it teaches the pools (Sec. III-C)."""
 
 import math
-from typing import Any, Dict, Iterable, List, NamedTuple, Sequence, Tuple
+from typing import (
+    Any,
+    Dict,
+    Iterable,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import numpy as np
 
@@ -10,6 +19,9 @@ from ..structures import Budget, SearchSpace, Subnet
 from .conditional import ConditionalSampler
 from .pool import SubnetPool
 from .schedules import exponential_decay
+
+# For each budget subnets to choose from, and their scores if they have any.
+Candidates = Dict[Budget, List[Tuple[Subnet, Optional[float]]]]
 
 
 class Pass(NamedTuple):
@@ -21,6 +33,9 @@ class Pass(NamedTuple):
 class PrioritizedSampler:
     """Prioritized Subnet Sampling: the pools, and the draws for them.
 
+    Random sampling is the same with ``p=(1, 1)``: then the pools collect but
+    never steer.
+
     Args:
         space: the space of the subnets.
         samplers: for each resource, conditional draws from the space.
@@ -28,7 +43,12 @@ class PrioritizedSampler:
         p: start and ratio of the decay of the probability to draw from the
             whole space.
         t: start and ratio of the decay of the temperature of the priorities.
+
+    Attributes:
+        budgets: the levels of the pools.
     """
+
+    passes = 3
 
     def __init__(self,
                  space: SearchSpace,
@@ -38,6 +58,7 @@ class PrioritizedSampler:
                  t: Tuple[float, float] = (1., 0.01)) -> None:
         self.space = space
         self.pools = list(pools)
+        self.budgets = [pool.budget for pool in self.pools]
         self._samplers = samplers
         self._p, self._t = p, t
 
@@ -77,6 +98,17 @@ class PrioritizedSampler:
                   Pass('smallest', self.space.smallest))
         return passes, pool
 
+    def candidates(self, num: int) -> Candidates:
+        """What a budget's subnet is chosen from: the ``num`` best by score of
+        its pool. Empty pools are left out."""
+        return {pool.budget: pool.best(num)
+                for pool in self.pools if len(pool)}
+
+    def scalars(self, progress: float) -> Dict[str, float]:
+        """What the log says of an iteration."""
+        return dict(p=self.p(progress), t=self.t(progress),
+                    pool_fill=self.fill)
+
     @property
     def fill(self) -> float:
         """Share of the places in all pools that are taken."""
@@ -108,12 +140,11 @@ class PrioritizedSampler:
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError('the pools in the checkpoint are damaged '
                              f'({type(error).__name__}: {error})') from None
-        budgets = [pool.budget for pool in self.pools]
         found = [budget for budget, _, _ in loaded]
-        if found != budgets:
+        if found != self.budgets:
             raise InputError(
                 f'the checkpoint has pools for {_list(found)}; the config '
-                f'asks for {_list(budgets)}')
+                f'asks for {_list(self.budgets)}')
         for pool, (_, scores, newcomers) in zip(self.pools, loaded):
             pool.load(scores, newcomers)
 

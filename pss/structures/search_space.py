@@ -60,6 +60,17 @@ class Width:
         total = sum(shares.values())
         return cls(tuple(choices), tuple(shares[c] / total for c in choices))
 
+    @cached_property
+    def ends(self) -> np.ndarray:
+        """Where in the multiplier's range each choice ends: shares of it, the
+        last of them 1. A higher multiplier never gives fewer channels."""
+        return np.cumsum(self.prior)
+
+    def at(self, share: float) -> int:
+        """The channels at a place in the multiplier's range, from 0 to 1."""
+        place = np.searchsorted(self.ends, share, side='right')
+        return self.choices[min(place, len(self.choices) - 1)]
+
 
 class SearchSpace:
     """All subnets of a supernet, and the prior that they are drawn from.
@@ -71,13 +82,15 @@ class SearchSpace:
     Args:
         widths: the widths that can be chosen, in the network's order.
         resolutions: input sizes in pixels, uniform.
+        multipliers: the range that the widths' multipliers are uniform in.
 
     Raises:
         InputError: if a resolution is not a positive integer or stands twice.
     """
 
     def __init__(self, widths: Sequence[Width],
-                 resolutions: Sequence[int]) -> None:
+                 resolutions: Sequence[int],
+                 multipliers: Tuple[float, float] = MULTIPLIERS) -> None:
         for r in resolutions:
             if isinstance(r, bool) or not isinstance(r, int) or r < 1:
                 raise InputError(f'resolutions: {r!r} is not a positive '
@@ -87,6 +100,7 @@ class SearchSpace:
                              'more different integers')
         self.widths = tuple(widths)
         self.resolutions = tuple(sorted(resolutions))
+        self.multipliers = tuple(multipliers)
 
     @property
     def shape(self) -> Tuple[int, ...]:
@@ -113,6 +127,30 @@ class SearchSpace:
         """Every width and the resolution at its smallest."""
         return Subnet(self.resolutions[0],
                       tuple(width.choices[0] for width in self.widths))
+
+    def at(self, multiplier: float, resolution: int) -> Subnet:
+        """The subnet with one multiplier for all widths.
+
+        Args:
+            multiplier: inside :attr:`multipliers`.
+            resolution: in pixels.
+        """
+        low, high = self.multipliers
+        share = (multiplier - low) / (high - low) if high > low else 0.
+        return Subnet(resolution,
+                      tuple(width.at(share) for width in self.widths))
+
+    @cached_property
+    def ladder(self) -> Tuple[float, ...]:
+        """Multipliers, ascending: one for each choice of widths that one
+        multiplier for all of them can give."""
+        low, high = self.multipliers
+        ends = np.sort(np.concatenate(
+            [[0.], *(width.ends for width in self.widths)]))
+        # rounding errors are no rungs
+        rungs = np.diff(ends) > 1e-9
+        middles = ((ends[1:] + ends[:-1]) / 2)[rungs]
+        return tuple((low + middles * (high - low)).tolist())
 
     @cached_property
     def priors(self) -> Tuple[np.ndarray, ...]:

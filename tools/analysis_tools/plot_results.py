@@ -1,11 +1,10 @@
 """Draws one or several results files into one figure: top-1 against a cost."""
 
 import argparse
-from pathlib import Path
 
 from pss.apis import run
 from pss.errors import InputError
-from pss.evaluation import plot_results, read_results
+from pss.evaluation import names_of, plot_results, read_results
 
 
 def main():
@@ -21,7 +20,7 @@ def main():
         '--names', nargs='+',
         help='names for the legend; default to the folders of the files')
     args = parser.parse_args()
-    names = args.names or _names(args.results)
+    names = args.names or names_of(args.results)
     if len(names) != len(args.results):
         raise InputError(f'--names has {len(names)} names for '
                          f'{len(args.results)} files')
@@ -29,17 +28,6 @@ def main():
                   for name, path in zip(names, args.results)}, args.out,
                  args.resource)
     print(args.out)
-
-
-def _names(paths):
-    """A different name for each file, from its path."""
-    parents = [Path(path).resolve().parent.name for path in paths]
-    stems = [Path(path).stem for path in paths]
-    for names in (parents, stems,
-                  [f'{p}/{s}' for p, s in zip(parents, stems)]):
-        if len(set(names)) == len(names):
-            return names
-    return [str(path) for path in paths]
 
 
 if __name__ == '__main__':

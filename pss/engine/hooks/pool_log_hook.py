@@ -55,6 +55,8 @@ class PoolLogHook(Hook):
             return
         sampler = next(hook.sampler for hook in runner.hooks
                        if isinstance(hook, PSSSamplerHook))
+        if not sampler.pools:  # of a method that has none
+            return
         scalars = pool_scalars(sampler.pools,
                                sampler.t(training_progress(runner)))
         for pool in sampler.pools:

@@ -1,6 +1,7 @@
 """Decides what each iteration trains."""
 
-from typing import Any, Dict, List, Optional, Tuple
+from inspect import signature
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -13,12 +14,21 @@ from ...sampling import (
     ConditionalSampler,
     PrioritizedSampler,
     SubnetPool,
+    UniformSampler,
     cost_range,
 )
-from ...structures import Budget, CostTable, budgets_of, spread_budgets
+from ...structures import (
+    Budget,
+    CostTable,
+    SearchSpace,
+    budgets_of,
+    spread_budgets,
+)
 from ..randomness import shared_seed
 
 STATE_KEY = 'pss_pools'  # in the checkpoint
+METHODS = ('pss', 'usnet', 'mutualnet')
+Sampler = Union[PrioritizedSampler, UniformSampler]
 
 
 @HOOKS.register_module()
@@ -34,6 +44,11 @@ class PSSSamplerHook(Hook):
 
     The pools and their scores are written into every checkpoint.
 
+    The baselines differ in which subnets an iteration trains and in how the
+    final ones are named, see :class:`.UniformSampler`; they need
+    ``optim_wrapper.passes=4``. Random sampling is ``method='pss'`` with
+    ``p=dict(ratio=1.)``.
+
     Args:
         budgets: the levels that have a pool, for each resource, in its unit:
             ``start``, ``stop`` (both included) and ``step``; or ``pools``, how
@@ -41,6 +56,8 @@ class PSSSamplerHook(Hook):
         resources: configs of resources by name, see
             :func:`pss.resources.build_resources`. ``flops`` (MFLOPs) is always
             there. Those without budgets are only reported.
+        method: ``'pss'``, ``'usnet'`` or ``'mutualnet'``. What follows is for
+            ``'pss'`` only.
         pool_size: most subnets in a pool.
         score_momentum: share of the old score when a subnet is scored again.
         p: probability to draw from the whole space rather than from a pool:
@@ -49,7 +66,7 @@ class PSSSamplerHook(Hook):
         t: temperature of the priorities in a pool, likewise.
 
     Attributes:
-        sampler (PrioritizedSampler): draws, and holds the pools.
+        sampler: draws, and holds the pools.
         costs (dict[str, CostTable]): what subnets cost, for each resource.
         units (dict[str, str]): what the costs are in.
     """
@@ -59,6 +76,7 @@ class PSSSamplerHook(Hook):
     def __init__(self,
                  budgets: Dict[str, Dict[str, float]],
                  resources: Optional[Dict[str, dict]] = None,
+                 method: str = 'pss',
                  pool_size: int = 50,
                  score_momentum: float = 0.9,
                  p: Dict[str, float] = dict(start=1., ratio=0.01),
@@ -76,12 +94,29 @@ class PSSSamplerHook(Hook):
         self.score_momentum = score_momentum
         self.p = _decay('p', p)
         self.t = _decay('t', t)
-        self.sampler: Optional[PrioritizedSampler] = None
+        self.method = method
+        self._check_method()
+        self.sampler: Optional[Sampler] = None
         self.costs: Dict[str, CostTable] = {}
         self.units = {name: resource.unit
                       for name, resource in self.resources.items()}
         self._seed = 0
         self._pool: Optional[SubnetPool] = None
+
+    def _check_method(self) -> None:
+        if self.method not in METHODS:
+            raise InputError(f'method={self.method!r} must be one of '
+                             f'{", ".join(map(repr, METHODS))}')
+        defaults = signature(PSSSamplerHook).parameters
+        given = [name for name, value in (
+            ('pool_size', self.pool_size),
+            ('score_momentum', self.score_momentum),
+            ('p', dict(zip(('start', 'ratio'), self.p))),
+            ('t', dict(zip(('start', 'ratio'), self.t))))
+            if value != defaults[name].default]
+        if given and self.method != 'pss':
+            raise InputError(f'method={self.method!r} has no pools, so it '
+                             f'takes no {", ".join(given)}')
 
     def before_run(self, runner) -> None:
         """Counts the costs and builds the sampler, before anything loads."""
@@ -94,20 +129,37 @@ class PSSSamplerHook(Hook):
                                  getattr(model, 'costed', model))
         budgets = {name: parse_budgets(name, levels, self.costs[name])
                    for name, levels in self.budgets.items()}
-        samplers = {name: ConditionalSampler(self.costs[name], levels)
-                    for name, levels in budgets.items()}
-        pools = [SubnetPool(budget, self.pool_size, self.score_momentum)
-                 for levels in budgets.values() for budget in levels]
-        self.sampler = PrioritizedSampler(model.search_space, samplers, pools,
-                                          self.p, self.t)
+        self.sampler = self._build_sampler(model.search_space, budgets)
+        what = 'pools' if self.method == 'pss' else 'budgets'
         for name, levels in budgets.items():
             runner.logger.info(
-                f'{len(levels)} pools for {name}: {levels[0].level:g} to '
+                f'{len(levels)} {what} for {name}: {levels[0].level:g} to '
                 f'{levels[-1].level:g} {self.units[name]} in steps of '
                 f'{levels[0].step:g}')
 
+    def _build_sampler(self, space: SearchSpace,
+                       budgets: Dict[str, List[Budget]]) -> Sampler:
+        levels = [budget for group in budgets.values() for budget in group]
+        if self.method != 'pss':
+            return UniformSampler(space, self.costs, levels,
+                                  mutual=self.method == 'mutualnet')
+        samplers = {name: ConditionalSampler(self.costs[name], group)
+                    for name, group in budgets.items()}
+        pools = [SubnetPool(budget, self.pool_size, self.score_momentum)
+                 for budget in levels]
+        return PrioritizedSampler(space, samplers, pools, self.p, self.t)
+
     def before_train(self, runner) -> None:
-        """Forgets pools that came with weights to start from."""
+        """Forgets pools that came with weights to start from.
+
+        Raises:
+            InputError: if the optimizer wrapper is for other passes.
+        """
+        passes = getattr(runner.optim_wrapper, 'passes', None)
+        if passes not in (None, self.sampler.passes):
+            raise InputError(
+                f'optim_wrapper.passes={passes}: an iteration of '
+                f'method={self.method!r} has {self.sampler.passes}')
         self._seed = shared_seed(runner)
         if runner.iter == 0:
             for pool in self.sampler.pools:
@@ -120,10 +172,8 @@ class PSSSamplerHook(Hook):
         plan, self._pool = self.sampler.plan(self._seed, runner.iter,
                                              progress)
         runner.optim_wrapper.plan = plan
-        hub = runner.message_hub
-        hub.update_scalar('train/p', self.sampler.p(progress))
-        hub.update_scalar('train/t', self.sampler.t(progress))
-        hub.update_scalar('train/pool_fill', self.sampler.fill)
+        for name, value in self.sampler.scalars(progress).items():
+            runner.message_hub.update_scalar(f'train/{name}', value)
 
     def after_train_iter(self,
                          runner,
@@ -135,7 +185,7 @@ class PSSSamplerHook(Hook):
         It is the mean over all processes, so that their pools stay the same.
         An iteration whose gradients were not finite teaches nothing.
         """
-        if not runner.optim_wrapper.step_skipped:
+        if self._pool is not None and not runner.optim_wrapper.step_skipped:
             self._pool.update(runner.optim_wrapper.plan[1].subnet,
                               -outputs['task_sampled'].item())
 

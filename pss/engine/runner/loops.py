@@ -20,13 +20,16 @@ from ...models.classifiers.supernet_classifier import (
 )
 from ...registry import LOOPS
 from ...resources import cost_field
-from ...sampling import SubnetPool, rank_correlation
+from ...sampling import Candidates, SubnetPool, rank_correlation
 from ...structures import Subnet
 from ..hooks import PSSSamplerHook
 from ..hooks.pool_log_hook import scalar_name
 from ..precision import amp_type, default_amp, mixed_precision
 from ..randomness import seeded, shared_seed
 from .progress import logged
+
+# A subnet and its pool's score, if it has one.
+Scored = Tuple[Subnet, Optional[float]]
 
 
 class SubnetLoop(BaseLoop):
@@ -210,9 +213,9 @@ class SubnetValLoop(SubnetLoop):
         space = self.model.search_space
         names = {'largest': space.largest, 'smallest': space.smallest}
         if self.pools:
-            names.update({str(pool.budget): pool.best()[0][0]
-                          for pool in self.sampler_hook.sampler.pools
-                          if len(pool)})
+            names.update({str(budget): best[0][0]
+                          for budget, best in self.sampler_hook.sampler
+                          .candidates(1).items()})
         ranked = self._ranked()
         members = [subnet for _, scored in ranked for subnet, _ in scored]
         statistics = self.calibrate(
@@ -298,9 +301,8 @@ class SubnetTestLoop(SubnetLoop):
         """Gives ``largest/top1``, ``flops 80/top1`` and so on."""
         self.runner.call_hook('before_test')
         self.runner.call_hook('before_test_epoch')
-        pools = [p for p in self.sampler_hook.sampler.pools if len(p)]
-        self._report_empty(len(pools))
-        candidates = {pool: pool.best(self.candidates) for pool in pools}
+        candidates = self.sampler_hook.sampler.candidates(self.candidates)
+        self._report_empty(candidates)
         space = self.model.search_space
         ends = [space.largest, space.smallest]
         chosen = [s for best in candidates.values() for s, _ in best]
@@ -310,8 +312,8 @@ class SubnetTestLoop(SubnetLoop):
             {s: statistics[s] for s in dict.fromkeys(ends + chosen)},
             self.selection_dataloader, 'held-out images', hooks=False,
             evaluator=self.selection_evaluator)
-        kept = [self._keep(pool, best, held_out)
-                for pool, best in candidates.items()]
+        kept = [(budget, *self._best(found, held_out))
+                for budget, found in candidates.items()]
         self.statistics = {s: statistics[s] for s in dict.fromkeys(
             ends + [subnet for _, subnet, _ in kept])}
         tested = self.evaluate(self.statistics, self.dataloader,
@@ -328,39 +330,43 @@ class SubnetTestLoop(SubnetLoop):
             largest=row(space.largest),
             smallest=row(space.smallest),
             pools=[
-                dict(resource=pool.budget.resource, level=pool.budget.level,
-                     **row(subnet), score=score)
-                for pool, subnet, score in kept
+                dict(resource=budget.resource, level=budget.level,
+                     **row(subnet),
+                     **({} if score is None else dict(score=score)))
+                for budget, subnet, score in kept
             ])
         metrics = {}
         for name, subnet in (('largest', space.largest),
                              ('smallest', space.smallest),
-                             *((str(p.budget), s) for p, s, _ in kept)):
+                             *((str(b), s) for b, s, _ in kept)):
             for key, value in tested[subnet].items():
                 metrics[f'{name}/{key.split("/")[-1]}'] = value
         self.runner.call_hook('after_test_epoch', metrics=metrics)
         self.runner.call_hook('after_test')
         return metrics
 
-    def _report_empty(self, filled: int) -> None:
-        pools = self.sampler_hook.sampler.pools
-        if not filled:
-            raise InputError('the checkpoint has no subnets in its pools: it '
-                             'was not written by training with '
-                             'pss.PSSSamplerHook')
-        empty = [str(pool.budget) for pool in pools if not len(pool)]
+    def _report_empty(self, candidates: Candidates) -> None:
+        sampler = self.sampler_hook.sampler
+        if not candidates:
+            raise InputError(
+                'the checkpoint has no subnets in its pools: it was not '
+                'written by training with pss.PSSSamplerHook' if sampler.pools
+                else 'no subnet of one multiplier has a cost inside any of '
+                'the budgets')
+        empty = [str(b) for b in sampler.budgets if b not in candidates]
         if empty:
+            what, why = ('pools are empty and', 'training was short') \
+                if sampler.pools else \
+                ('budgets are', 'no multiplier gives a cost inside them')
             self.runner.logger.warning(
-                f'{len(empty)} of {len(pools)} pools are empty and left out '
-                f'of the results (training was short): {", ".join(empty)}')
+                f'{len(empty)} of {len(sampler.budgets)} {what} left out of '
+                f'the results ({why}): {", ".join(empty)}')
 
-    def _keep(self, pool: SubnetPool, best: List[Tuple[Subnet, float]],
-              held_out: Dict[Subnet, Dict[str, float]]
-              ) -> Tuple[SubnetPool, Subnet, float]:
-        """A pool's best subnet on the held-out images, and its score."""
-        subnet, score = max(
-            best, key=lambda e: self.metric_of(held_out[e[0]]))
-        return pool, subnet, score
+    def _best(self, candidates: Sequence[Scored],
+              held_out: Dict[Subnet, Dict[str, float]]) -> Scored:
+        """A budget's best subnet on the held-out images, and its score."""
+        return max(candidates,
+                   key=lambda scored: self.metric_of(held_out[scored[0]]))
 
 
 def _no_hook(name: str, **kwargs) -> None:

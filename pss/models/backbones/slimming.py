@@ -101,8 +101,8 @@ def build_space(drives: Sequence[Drive],
                 f'{width.choices[-1]} channels to a layer that has {base}; '
                 f'legal divisors divide {base}')
         widths.append(width)
-    return SearchSpace(widths, _resolutions(cfg.get('resolutions',
-                                                    RESOLUTIONS), where))
+    resolutions = _resolutions(cfg.get('resolutions', RESOLUTIONS), where)
+    return SearchSpace(widths, resolutions, multipliers)
 
 
 def _resolutions(cfg: Any, where: str) -> List[int]:

@@ -1,0 +1,133 @@
+"""The tables and the figure of a comparison that benchmarks/compare.py ran."""
+
+import statistics
+from pathlib import Path
+from typing import Any, Callable, Dict, List
+
+from tabulate import tabulate
+
+from pss.evaluation import (
+    compare,
+    comparison_rows,
+    comparison_table,
+    csv_text,
+    plot_comparison,
+    rank_summary,
+)
+from pss.structures import write_json
+from pss.structures.subnet_file import write_text
+
+NAMES = dict(pss='PSS-Net', random='Random', mutualnet='MutualNet',
+             usnet='US-Net', pss_pool_size_1='pool size 1',
+             pss_pool_size_10='pool size 10', pss_p_constant='constant p',
+             pss_draw_uniform='uniform drawing',
+             pss_momentum_0='no score smoothing')
+REFERENCE = NAMES['pss']
+RANK_NOTES = """\
+Pool scores against held-out accuracy, PSS-Net, mean ± standard deviation over
+the seeds. `correlation` is Spearman's, over the pool's subnets; `halves` is
+that of their accuracies on one half of the held-out images and on the other, so
+scores can hardly agree better than its square root. `behind best` is how far
+the best subnet by score is behind the best of all, in points of held-out
+accuracy; `fair`: the best of all is chosen on one half of the images and
+measured on the other. `five tried`: of the best five by score the best on
+held-out images is kept, as training does."""
+
+
+def report_study(study: Dict[str, Any], out: str) -> None:
+    """Writes JSON, CSV, Markdown and a figure, and prints the tables.
+
+    Args:
+        study: ``iterations``, ``runs`` and how they were made.
+        out: the JSON file; the others get the same name.
+    """
+    runs, full = study['runs'], study['iterations']
+    passes = full * 3
+    panels = {
+        f'{full} iterations': _group(
+            runs, lambda r: r['iterations'] == full and
+            r['variant'] == r['method']),
+        f'{passes} network passes': _group(
+            runs, lambda r: passes - 4 < r['iterations'] * r['passes'] <= passes
+            and r['variant'] == r['method']),
+    }
+    pieces = _group(runs, lambda r: r['method'] == 'pss')
+    levels = study.get('levels')
+    comparisons = {title: compare(group, REFERENCE, levels)
+                   for title, group in (*panels.items(), ('pieces', pieces))}
+    ranks = _ranks([rank_summary(r['ranks']) for r in runs if 'ranks' in r])
+    rows = [dict(setting=title, **row)
+            for title, found in comparisons.items()
+            for row in comparison_rows(found)]
+    text = _text(study, comparisons, ranks)
+    out = Path(out)
+    write_json(dict(study, comparisons=comparisons, ranks=ranks,
+                    runs=[_brief(r) for r in runs]), out)
+    write_text(csv_text(rows), out.with_suffix('.csv'))
+    write_text(text, out.with_suffix('.md'))
+    plot_comparison(panels, out.with_suffix('.png'))
+    print(f'\n{text}\n{out}, and the same as .csv, .md, .png')
+
+
+def _group(runs: List[Dict[str, Any]],
+           wanted: Callable[[Dict[str, Any]], bool]) -> Dict[str, List]:
+    groups: Dict[str, List] = {}
+    for run in filter(wanted, runs):
+        groups.setdefault(NAMES[run['variant']], []).append(
+            dict(run['results'], train_seconds=run['train_seconds']))
+    return groups
+
+
+def _brief(run: Dict[str, Any]) -> Dict[str, Any]:
+    """A run without the hundreds of subnets that were only ranked."""
+    if 'ranks' not in run:
+        return run
+    return dict(run, ranks=rank_summary(run['ranks']))
+
+
+def _ranks(summaries: List[List[Dict[str, Any]]]) -> List[Dict[str, Any]]:
+    """For each pool, mean and standard deviation over the seeds."""
+    found = []
+    for pools in zip(*summaries):
+        row = dict(pool=pools[0]['pool'])
+        for key in list(pools[0])[1:]:
+            values = [p[key] for p in pools if p[key] is not None]
+            row[key] = None if not values else dict(
+                mean=statistics.mean(values),
+                std=statistics.stdev(values) if len(values) > 1 else None)
+        found.append(row)
+    return found
+
+
+def _text(study: Dict[str, Any], comparisons: Dict[str, Dict],
+          ranks: List[Dict[str, Any]]) -> str:
+    """The tables in Markdown."""
+    first = next(iter(comparisons.values()))
+    low, high = first['range']
+    parts = [
+        f'`{study["command"]}`, seeds {", ".join(map(str, study["seeds"]))}; '
+        f'top-1 in percent, mean ± standard deviation over the seeds. `area` '
+        f'is the mean top-1 over {low:.1f} to {high:.1f} {first["unit"]}; '
+        f'"{REFERENCE} minus it" with its standard error.']
+    for title, comparison in comparisons.items():
+        title = f'The pieces of {REFERENCE}, {study["iterations"]} iterations' \
+            if title == 'pieces' else f'Equal training: {title}'
+        parts += [f'**{title}**', comparison_table(comparison)]
+    if ranks:
+        headers = dict(subnets='subnets', correlation='correlation',
+                       halves='halves', spread='std of accuracy',
+                       behind_best='behind best', behind_fair='fair',
+                       tried_behind_fair='five tried, fair')
+        parts += [RANK_NOTES, tabulate(
+            [[row['pool'], *(_figure(row[key]) for key in headers)]
+             for row in ranks],
+            headers=['pool', *headers.values()], tablefmt='github',
+            disable_numparse=True)]
+    return '\n\n'.join(parts) + '\n'
+
+
+def _figure(found: Any) -> str:
+    if found is None:
+        return '-'
+    error = '' if found['std'] is None else f' ± {found["std"]:.2f}'
+    return f'{found["mean"]:.2f}{error}'

@@ -1,0 +1,10 @@
+# US-Net, MobileNetV1: one multiplier for the whole network, at 224 pixels. It goes
+# down to 0.4, to 100 MFLOPs; the space of PSS-Net begins at 107.
+_base_ = 'pss_mbv1_imagenet.py'
+
+model = dict(
+    backbone=dict(
+        search_space=dict(multipliers=(0.4, 1.), resolutions=[224])))
+optim_wrapper = dict(passes=4)
+default_hooks = dict(pss_sampler=dict(method='usnet'))
+val_cfg = dict(ranked_pools=0)

@@ -1,0 +1,293 @@
+"""Methods side by side: top-1 at matched costs, means and errors over runs.
+
+A run's curve is linear between the subnets that it kept, its largest and its
+smallest. What is compared are the curves' heights at some levels, and the area
+under them over the costs that all reach, divided by that range: a mean top-1.
+"""
+
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+from tabulate import tabulate
+
+from ..errors import InputError
+from ..resources import cost_field
+from ..structures import write_json
+from ..structures.subnet_file import write_text
+from .results import Results, csv_text, label_of, save_figure, units_of
+
+FilePath = Union[str, Path]
+
+# The runs of each method, by the name that tables show.
+Runs = Dict[str, List[Results]]
+# {"reference": str, "resource": str, "unit": str, "range": [low, high],
+#  "levels": [...], "methods": [...]}, see compare().
+Comparison = Dict[str, Any]
+
+
+def curve_of(results: Results,
+             resource: str = 'flops') -> Tuple[np.ndarray, np.ndarray]:
+    """Costs, ascending, and top-1 of the kept subnets.
+
+    Those of the resource's pools, or of all pools where none is of it, and the
+    ends of the space. Of subnets with the same cost the best counts.
+
+    Raises:
+        InputError: if the results have no such cost.
+    """
+    if resource not in units_of(results):
+        raise InputError(f'no costs in {resource!r}; there are '
+                         f'{", ".join(units_of(results))}')
+    field = cost_field(resource)
+    pools = results['pools']
+    pools = [r for r in pools if r['resource'] == resource] or pools
+    best: Dict[float, float] = {}
+    for row in (results['smallest'], *pools, results['largest']):
+        cost = float(row[field])
+        best[cost] = max(best.get(cost, row['top1']), row['top1'])
+    costs = np.array(sorted(best))
+    return costs, np.array([best[cost] for cost in costs])
+
+
+def height(curve: Tuple[np.ndarray, np.ndarray],
+           level: float) -> Optional[float]:
+    """A curve's top-1 at a cost; ``None`` where it does not reach."""
+    costs, top1 = curve
+    if not costs[0] <= level <= costs[-1]:
+        return None
+    return float(np.interp(level, costs, top1))
+
+
+def area(curve: Tuple[np.ndarray, np.ndarray], low: float,
+         high: float) -> float:
+    """The mean top-1 of a curve over a range of costs that it reaches."""
+    costs, top1 = curve
+    inside = costs[(costs > low) & (costs < high)]
+    x = np.array([low, *inside, high])
+    y = np.interp(x, costs, top1)
+    return float(((y[1:] + y[:-1]) / 2 * np.diff(x)).sum() / (high - low))
+
+
+def spread(values: Sequence[float]) -> Dict[str, Optional[float]]:
+    """Mean and standard deviation; the latter needs two values (it divides by
+    one less than their number)."""
+    return dict(mean=float(np.mean(values)),
+                std=float(np.std(values, ddof=1)) if len(values) > 1 else None)
+
+
+def difference(one: Sequence[float],
+               other: Sequence[float]) -> Dict[str, Optional[float]]:
+    """Difference of two means, ``one`` minus ``other``, and its standard error,
+    which needs two values of each: of independent samples with variances of
+    their own (Welch)."""
+    error = None
+    if len(one) > 1 and len(other) > 1:
+        error = float(np.sqrt(np.var(one, ddof=1) / len(one) +
+                              np.var(other, ddof=1) / len(other)))
+    return dict(mean=float(np.mean(one) - np.mean(other)),
+                standard_error=error)
+
+
+def compare(runs: Runs,
+            reference: str,
+            levels: Optional[Sequence[float]] = None,
+            resource: str = 'flops') -> Comparison:
+    """Compares methods.
+
+    Args:
+        runs: the results of each method's runs. ``train_seconds`` is compared
+            too where all runs of a method have it.
+        reference: the method that the others are subtracted from.
+        levels: the costs to compare at; some round ones by default.
+        resource: the cost.
+
+    Returns:
+        ``range`` (of costs that all runs reach), ``levels``, and for each of
+        ``methods`` its name ``method``, the number of its ``runs``, and by
+        ``level`` and for the ``area``: ``mean`` and ``std`` of top-1 and, but
+        for the reference, ``difference``: ``mean`` and ``standard_error`` of
+        the reference minus it. A level that a run does not reach is ``None``.
+
+    Raises:
+        InputError: if there is nothing to compare.
+    """
+    if reference not in runs:
+        raise InputError(f'reference={reference!r} is not one of the methods: '
+                         f'{", ".join(runs)}')
+    curves = {name: _curves(name, group, resource)
+              for name, group in runs.items()}
+    every = [costs for group in curves.values() for costs, _ in group]
+    low = max(float(costs[0]) for costs in every)
+    high = min(float(costs[-1]) for costs in every)
+    if not low < high:
+        raise InputError(f'no cost in {resource!r} is reached by all results: '
+                         f'one begins at {low:g}, another ends at {high:g}')
+    levels = list(levels) if levels else round_levels(low, high)
+    values = {
+        name: {'area': [area(curve, low, high) for curve in group],
+               **{level: [height(curve, level) for curve in group]
+                  for level in levels}}
+        for name, group in curves.items()}
+
+    def figures(name: str, key: Any) -> Optional[Dict[str, Any]]:
+        mine, other = values[name][key], values[reference][key]
+        if None in mine:
+            return None
+        found: Dict[str, Any] = spread(mine)
+        if name != reference and None not in other:
+            found['difference'] = difference(other, mine)
+        return found
+
+    methods = []
+    for name, group in runs.items():
+        seconds = [results.get('train_seconds') for results in group]
+        methods.append(dict(
+            method=name,
+            runs=len(group),
+            levels=[figures(name, level) for level in levels],
+            area=figures(name, 'area'),
+            train_seconds=None if None in seconds else spread(seconds)))
+    unit = units_of(next(iter(runs.values()))[0])[resource]
+    return dict(reference=reference, resource=resource, unit=unit,
+                range=[low, high], levels=levels, methods=methods)
+
+
+def _curves(name: str, group: Sequence[Results],
+            resource: str) -> List[Tuple[np.ndarray, np.ndarray]]:
+    try:
+        return [curve_of(results, resource) for results in group]
+    except InputError as error:
+        raise InputError(f'{name}: {error}') from None
+
+
+def round_levels(low: float, high: float) -> List[float]:
+    """Five to ten round numbers inside a range."""
+    from matplotlib.ticker import MaxNLocator
+    ticks = MaxNLocator(nbins=9, steps=[1, 2, 2.5, 5, 10]).tick_values(low,
+                                                                       high)
+    return [float(round(tick, 9)) for tick in ticks if low <= tick <= high]
+
+
+def comparison_table(comparison: Comparison, style: str = 'github') -> str:
+    """A table for people, in Markdown by default.
+
+    Args:
+        comparison: see :func:`compare`.
+        style: as ``tabulate`` names it.
+    """
+    reference, unit = comparison['reference'], comparison['unit']
+    timed = any(row['train_seconds'] for row in comparison['methods'])
+    compared = len(comparison['methods']) > 1
+    headers = ['method', 'runs',
+               *(f'{level:g} {unit}' for level in comparison['levels']),
+               'area', *([f'{reference} minus it'] if compared else []),
+               *(['training (s)'] if timed else [])]
+    rows = []
+    for row in comparison['methods']:
+        gap = row['area'].get('difference')
+        rows.append([
+            row['method'], row['runs'],
+            *(_figure(found, 'std') for found in (*row['levels'], row['area'])),
+            *([_figure(gap, 'standard_error', '+.2f')] if compared else []),
+            *([_figure(row['train_seconds'], 'std', '.0f')] if timed else [])])
+    return tabulate(rows, headers=headers, tablefmt=style,
+                    disable_numparse=True)
+
+
+def _figure(found: Optional[Dict[str, Any]], error: str,
+            style: str = '.2f') -> str:
+    if not found:
+        return '-'
+    text = format(found['mean'], style)
+    if found[error] is not None:
+        text += f' ± {found[error]:{style.lstrip("+")}}'
+    return text
+
+
+def comparison_rows(comparison: Comparison) -> List[Dict[str, Any]]:
+    """A flat row for each method and level, and for each area."""
+    rows = []
+    for row in comparison['methods']:
+        named = [*zip(comparison['levels'], row['levels']),
+                 ('area', row['area'])]
+        for level, found in named:
+            found = found or {}
+            gap = found.get('difference') or {}
+            rows.append(dict(
+                method=row['method'], runs=row['runs'], level=level,
+                top1_mean=found.get('mean'), top1_std=found.get('std'),
+                reference_minus_it=gap.get('mean'),
+                standard_error=gap.get('standard_error')))
+    return rows
+
+
+def plot_comparison(panels: Dict[str, Runs], path: FilePath,
+                    resource: str = 'flops') -> None:
+    """Draws the methods' mean curves, one standard deviation around them, and
+    the kept subnets of all runs.
+
+    Args:
+        panels: the runs of each panel, by its title.
+        path: where to; the suffix says the format.
+        resource: the cost.
+
+    Raises:
+        InputError: if it cannot be drawn.
+    """
+    import matplotlib
+    matplotlib.use('Agg')
+    from matplotlib import pyplot as plt
+
+    figure, grid = plt.subplots(1, len(panels), squeeze=False, sharey=True,
+                                figsize=(7 * len(panels), 4.5),
+                                layout='constrained')
+    names = list(dict.fromkeys(name for runs in panels.values()
+                               for name in runs))
+    for axes, (title, runs) in zip(grid[0], panels.items()):
+        for name, group in runs.items():
+            _draw(axes, name, _curves(name, group, resource),
+                  f'C{names.index(name)}')
+        axes.set_title(title)
+        axes.set_xlabel(label_of(next(iter(runs.values()))[0], resource))
+        axes.grid(alpha=0.3)
+        axes.legend()
+    grid[0][0].set_ylabel('top-1 accuracy (%)')
+    save_figure(figure, path)
+
+
+def _draw(axes, name: str, curves: Sequence[Tuple[np.ndarray, np.ndarray]],
+          colour: str) -> None:
+    low = max(costs[0] for costs, _ in curves)
+    high = min(costs[-1] for costs, _ in curves)
+    x = np.linspace(low, high, 400)
+    heights = np.stack([np.interp(x, *curve) for curve in curves])
+    mean = heights.mean(0)
+    axes.plot(x, mean, color=colour, label=name)
+    if len(curves) > 1:
+        std = heights.std(0, ddof=1)
+        axes.fill_between(x, mean - std, mean + std, color=colour, alpha=0.15,
+                          linewidth=0)
+    for costs, top1 in curves:
+        axes.plot(costs, top1, '.', color=colour, markersize=4)
+
+
+def report_comparison(comparison: Comparison, runs: Runs,
+                      out: FilePath) -> List[Path]:
+    """Writes a comparison as JSON, CSV, Markdown and a figure of one name.
+
+    Args:
+        comparison: of those runs.
+        runs: the runs, by method.
+        out: the JSON file.
+
+    Returns:
+        The files.
+    """
+    files = [Path(out).with_suffix(s) for s in ('.json', '.csv', '.md',
+                                                '.png')]
+    write_json(comparison, files[0])
+    write_text(csv_text(comparison_rows(comparison)), files[1])
+    write_text(comparison_table(comparison) + '\n', files[2])
+    plot_comparison({'': runs}, files[3], comparison['resource'])
+    return files

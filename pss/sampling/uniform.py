@@ -1,0 +1,113 @@
+"""The baselines: one multiplier for the whole network.
+
+US-Net: Yu & Huang, "Universally Slimmable Networks and Improved Training
+Techniques", ICCV 2019. MutualNet: Yang et al., "MutualNet: Adaptive ConvNet via
+Mutual Learning from Network Width and Resolution", ECCV 2020.
+"""
+
+from typing import Any, Callable, Dict, List, Sequence, Tuple
+
+import numpy as np
+
+from ..errors import InputError
+from ..structures import Budget, SearchSpace
+from .prioritized import Candidates, Pass
+
+
+class UniformSampler:
+    """The largest subnet, the smallest and two of random multipliers.
+
+    US-Net: all at the one resolution of the space. MutualNet: each but the
+    largest at a resolution of its own, drawn uniformly. There are no pools, so
+    training remembers nothing.
+
+    Args:
+        space: the space of the subnets.
+        costs: for each resource, what subnets cost: codes to an array.
+        budgets: the levels that a subnet is named for.
+        mutual: whether it is MutualNet.
+
+    Raises:
+        InputError: if US-Net is to have several resolutions.
+    """
+
+    passes = 4
+    pools = ()
+
+    def __init__(self,
+                 space: SearchSpace,
+                 costs: Dict[str, Callable[[np.ndarray], np.ndarray]],
+                 budgets: Sequence[Budget],
+                 mutual: bool = False) -> None:
+        if not mutual and len(space.resolutions) > 1:
+            raise InputError(
+                "method='usnet': search_space.resolutions="
+                f'{list(space.resolutions)} must be a single one; US-Net '
+                'trains at the full resolution only')
+        self.space = space
+        self.budgets = list(budgets)
+        self._costs = costs
+        self._mutual = mutual
+
+    def plan(self, seed: int, iteration: int,
+             progress: float) -> Tuple[Tuple[Pass, ...], None]:
+        """What an iteration trains; no pool learns from it.
+
+        Args:
+            seed: of the run.
+            iteration: counted from 0 over the whole training.
+            progress: has no influence.
+        """
+        rng = np.random.default_rng([seed, iteration])
+        low, high = self.space.multipliers
+        first, second = rng.uniform(low, high, 2)
+        passes = [Pass('largest', self.space.largest)]
+        for name, multiplier in (('sampled_1', first), ('sampled_2', second),
+                                 ('smallest', low)):
+            resolution = int(rng.choice(self.space.resolutions))
+            passes.append(Pass(name, self.space.at(multiplier, resolution)))
+        return tuple(passes), None
+
+    def candidates(self, num: int) -> Candidates:
+        """What a budget's subnet is chosen from; none of them has a score.
+
+        US-Net: the widest multiplier that fits, so there is no choice.
+        MutualNet: every pair of a multiplier and a resolution. The dearest
+        comes first; budgets that nothing belongs to are left out.
+
+        Args:
+            num: has no influence.
+        """
+        grid = list(dict.fromkeys(
+            self.space.at(multiplier, resolution)
+            for multiplier in self.space.ladder
+            for resolution in self.space.resolutions))
+        codes = self.space.encode(grid)
+        found = {}
+        for budget in self.budgets:
+            cost = self._costs[budget.resource](codes)
+            inside = (cost >= budget.low) & (cost < budget.high)
+            order = [i for i in np.argsort(-cost, kind='stable') if inside[i]]
+            if order:
+                kept = order if self._mutual else order[:1]
+                found[budget] = [(grid[i], None) for i in kept]
+        return found
+
+    def scalars(self, progress: float) -> Dict[str, float]:
+        """What the log says of an iteration: nothing."""
+        return {}
+
+    def state_dict(self) -> List[Dict[str, Any]]:
+        """For a checkpoint: no pools."""
+        return []
+
+    def load_state_dict(self, state: List[Dict[str, Any]]) -> None:
+        """Takes what :meth:`state_dict` gave.
+
+        Raises:
+            InputError: if it has pools: another method trained it.
+        """
+        if state:
+            raise InputError(
+                f'the checkpoint has {len(state)} pools, so that '
+                "method='pss' trained it; US-Net and MutualNet have none")
