@@ -89,7 +89,7 @@ def setting(iterations: int) -> Dict[str, Any]:
                 flops=dict(start=10, stop=19, step=3)))))
 
 
-LEARNING_RATE = 0.02
+LEARNING_RATE = 0.01
 
 
 def runs_of(seeds: List[int], iterations: int) -> List[Run]:
