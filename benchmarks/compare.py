@@ -28,7 +28,7 @@ from pss.apis import load_config, run
 from pss.errors import InputError
 from pss.evaluation import read_results
 from pss.structures import write_json
-from pss.structures.subnet_file import read_json
+from pss.structures.subnet_file import read_json, write_text
 
 METHODS = ('pss', 'random', 'mutualnet', 'usnet')
 PASSES = dict(pss=3, random=3, mutualnet=4, usnet=4)
@@ -124,6 +124,9 @@ class Study:
     Args:
         folder: where the runs' folders are.
         threads: that one run computes with.
+
+    Attributes:
+        running: what is being trained.
     """
 
     def __init__(self, folder: Path, threads: int) -> None:
@@ -133,18 +136,22 @@ class Study:
             os.environ, OMP_NUM_THREADS=str(threads),
             MALLOC_MMAP_THRESHOLD_='4294967296',
             MALLOC_TRIM_THRESHOLD_='4294967296', MALLOC_TOP_PAD_='268435456')
-        self._running: List[subprocess.Popen] = []
+        self._processes: List[subprocess.Popen] = []
+        self.running: List[Run] = []
         self._stopped = threading.Event()
 
     def is_done(self, task: Run) -> bool:
         """Whether a run has its results, by the config that it would have."""
-        folder = self.folder / task.name
         try:
-            same = (folder / 'config.py').read_text(encoding='utf-8') == \
+            same = self._config(task).read_text(encoding='utf-8') == \
                 config_of(task).pretty_text
         except OSError:
             return False
         return same and all(path.is_file() for path in self._files(task))
+
+    def _config(self, task: Run) -> Path:
+        # beside the folder: into that MMEngine writes one of the same name
+        return self.folder / f'{task.name}.py'
 
     def _files(self, task: Run) -> List[Path]:
         folder = self.folder / task.name
@@ -157,9 +164,10 @@ class Study:
         folder.mkdir(parents=True, exist_ok=True)
         for path in self._files(task):
             path.unlink(missing_ok=True)
-        config = folder / 'config.py'
-        config.write_text(config_of(task).pretty_text, encoding='utf-8')
+        config = self._config(task)
+        write_text(config_of(task).pretty_text, config)
         started = time.monotonic()
+        self.running.append(task)
         with open(folder / 'output.log', 'w', encoding='utf-8') as log:
             self._call(log, 'tools/train.py', config, '--work-dir', folder)
             whole = time.monotonic() - started
@@ -168,6 +176,7 @@ class Study:
                            folder / f'iter_{task.iterations}.pth',
                            '--work-dir', folder, '--out',
                            folder / 'ranks.json')
+        self.running.remove(task)
         write_json(dict(train_seconds=_train_seconds(folder, task.iterations),
                         seconds=round(whole, 1)), folder / 'run.json')
         return task
@@ -177,11 +186,11 @@ class Study:
         print('+', *command[1:], file=log, flush=True)
         process = subprocess.Popen(command, stdout=log, stderr=log,
                                    env=self._environment)
-        self._running.append(process)
+        self._processes.append(process)
         if self._stopped.is_set():
             process.terminate()
         status = process.wait()
-        self._running.remove(process)
+        self._processes.remove(process)
         if status:
             raise InputError(f'{" ".join(command[1:])} ended with status '
                              f'{status}; see {log.name}')
@@ -189,7 +198,7 @@ class Study:
     def stop(self) -> None:
         """Ends what is running."""
         self._stopped.set()
-        for process in list(self._running):
+        for process in list(self._processes):
             process.terminate()
 
     def entry(self, task: Run) -> Dict[str, Any]:
@@ -233,7 +242,8 @@ def do_all(study: Study, runs: List[Run], jobs: int) -> None:
                 for task in (future.result() for future in done):
                     left -= size[task]
                     spent = time.monotonic() - started
-                    rest = spent / (total - left) * left
+                    rest = _rest(spent, total, left,
+                                 [size[task] for task in study.running])
                     done_now = sum(map(study.is_done, runs))
                     print(f'[{done_now}/{len(runs)}] {task.variant}, '
                           f'{task.iterations} iterations, seed {task.seed}; '
@@ -244,6 +254,13 @@ def do_all(study: Study, runs: List[Run], jobs: int) -> None:
                 future.cancel()
             study.stop()
             raise
+
+
+def _rest(spent: float, total: float, left: float,
+          running: List[int]) -> float:
+    """Seconds that are left, if what runs is half done."""
+    half = sum(running) / 2
+    return spent / (total - left + half) * (left - half)
 
 
 def machine() -> Dict[str, Any]:

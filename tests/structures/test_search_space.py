@@ -83,3 +83,33 @@ def test_bad_resolutions(resolutions):
     """Oracle: the field stands in the message."""
     with pytest.raises(InputError, match='resolutions'):
         SearchSpace([Width.of(32)], resolutions)
+
+
+@pytest.mark.parametrize('multipliers', [(0.75, 1.), (0.35, 1.), (0.5, 0.9)])
+def test_one_multiplier_for_all_widths(multipliers):
+    """Oracle: rounding each width by itself, at 500 multipliers; the ladder has
+    every choice of widths that 20,001 evenly spaced ones give, in order."""
+    space = SearchSpace([Width.of(base, multipliers) for base in MBV2],
+                        [224, 128], multipliers)
+
+    def rounded(multiplier):
+        return tuple(make_divisible(base * multiplier) for base in MBV2)
+
+    for m in np.random.default_rng(0).uniform(*multipliers, 500):
+        assert space.at(m, 128) == Subnet(128, rounded(m))
+    assert space.at(multipliers[0], 128) == space.smallest
+    assert space.at(multipliers[1], 224) == space.largest
+    rungs = [space.at(m, 224).widths for m in space.ladder]
+    assert len(set(rungs)) == len(rungs)
+    grid = np.linspace(*multipliers, 20_001)
+    expected = list(dict.fromkeys(map(rounded, grid)))
+    assert [widths for widths in rungs if widths in expected] == rungs
+    # the grid's ends may lie exactly where a rung has no width
+    assert [w for w in expected[1:-1] if w not in rungs] == []
+
+
+def test_one_multiplier_where_there_is_no_range():
+    """Oracle: the only subnet."""
+    space = SearchSpace([Width.of(64, (1., 1.))], [32], (1., 1.))
+    assert space.at(1., 32) == Subnet(32, (64, ))
+    assert [space.at(m, 32).widths for m in space.ladder] == [(64, )]

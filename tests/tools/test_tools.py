@@ -413,6 +413,65 @@ def test_plot_results(call, checkpoint, tiny_fashion_mnist, tmp_path):
     assert (tmp_path / 'plot.png').read_bytes()[:4] == b'\x89PNG'
 
 
+def test_compare_results(call, tmp_path):
+    """Oracle: the published figures' table; files of one name are averaged;
+    names and levels that are wrong end in one line."""
+    published = sorted((ROOT / 'benchmarks' / 'results' / 'published').glob(
+        '*_mbv2_imagenet.json'))
+    row = dict(subnet=dict(resolution=224, widths=[32]), top1=70.)
+    for i, name in enumerate('ab'):
+        (tmp_path / f'{name}.json').write_text(json.dumps(dict(
+            largest=dict(row, mflops=300., top1=73. + i),
+            smallest=dict(row, mflops=80.), pools=[])))
+    arguments = ('analysis_tools/compare_results.py', tmp_path / 'a.json',
+                 tmp_path / 'b.json', *published)
+    names = ('--names', 'mine', 'mine', 'MutualNet', 'PSS-Net', 'US-Net')
+    out = tmp_path / 'out.json'
+    code, text = call(*arguments, *names, '--out', out, '--levels', 300)
+    assert code == 0, text
+    assert 'mine' in text and '73.50 ± 0.71' in text
+    found = json.loads(out.read_text())
+    assert found['reference'] == 'mine' and found['range'] == [97., 300.]
+    assert [m['runs'] for m in found['methods']] == [2, 1, 1, 1]
+    assert {p.name for p in tmp_path.iterdir()} == {
+        'a.json', 'b.json', 'out.json', 'out.csv', 'out.md', 'out.png'}
+    for more, words in ((('--names', 'mine'), '1 names for 5 files'),
+                        (('--reference', 'his'), "reference='his'")):
+        code, text = call(*arguments, *more, '--out', out)
+        line = text.strip().splitlines()[-1]
+        assert code == 2 and words in line
+
+
+def test_rank_pools(call, checkpoint, tiny_fashion_mnist, tmp_path):
+    """Oracle: the pools of the checkpoint, best score first; accuracies are
+    the mean of two halves of five images each; status 2 without pools."""
+    code, text = call('analysis_tools/rank_pools.py', DEMO, checkpoint,
+                      '--work-dir', tmp_path, '--out',
+                      tmp_path / 'ranks.json',
+                      *options(tiny_fashion_mnist, False))
+    assert code == 0, text
+    ranks = json.loads((tmp_path / 'ranks.json').read_text())
+    pools = {p['level']: p['subnets'] for p in torch.load(
+        checkpoint, weights_only=True)['pss_pools'] if p['subnets']}
+    assert {p['level']: len(p['members']) for p in ranks['pools']} == {
+        level: len(subnets) for level, subnets in pools.items()}
+    for pool in ranks['pools']:
+        scores = [m['score'] for m in pool['members']]
+        assert scores == sorted((s['score'] for s in pools[pool['level']]),
+                                reverse=True)
+        for member in pool['members']:
+            assert member['held_out'] == sum(member['halves']) / 2
+            assert all(half / 20 == round(half / 20)
+                       for half in member['halves'])
+    assert ranks['images'] == 10 and 'correlation' in text
+    state = torch.load(checkpoint, weights_only=True)
+    del state['pss_pools']
+    torch.save(state, tmp_path / 'bare.pth')
+    code, text = call('analysis_tools/rank_pools.py', DEMO,
+                      tmp_path / 'bare.pth', '--work-dir', tmp_path,
+                      *options(tiny_fashion_mnist, False))
+    assert code == 2 and 'no pools' in text.strip().splitlines()[-1]
+
 
 @pytest.mark.parametrize('subnet, words', [
     (dict(resolution=128, widths=[32]), ['1 entries', '8 widths']),

@@ -1,3 +1,4 @@
+import copy
 import json
 from pathlib import Path
 
@@ -5,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from pss.apis import load_config
 from pss.engine import PSSSamplerHook
 from pss.errors import DivergedError, InputError
 from pss.registry import RESOURCES
 from pss.structures import CostTable
 
-from ...conftest import train
+from ...conftest import ROOT, shrink, train
 
 
 def test_training_fills_pools_and_logs(tiny_config):
@@ -230,6 +232,11 @@ BUDGETS = dict(flops=dict(start=9.5, stop=19.5, step=1))
     (dict(budgets=BUDGETS, score_momentum=1), 'score_momentum=1'),
     (dict(budgets=BUDGETS, p=dict(begin=1)), "p: .*'begin'"),
     (dict(budgets=BUDGETS, t=dict(start=0)), 't.start=0'),
+    (dict(budgets=BUDGETS, method='us-net'), "method='us-net'.*'usnet'"),
+    (dict(budgets=BUDGETS, method='usnet', pool_size=10),
+     "method='usnet' has no pools.*pool_size"),
+    (dict(budgets=BUDGETS, method='mutualnet', p=dict(ratio=1.)),
+     "method='mutualnet' has no pools.* p$"),
 ])
 def test_bad_arguments(kwargs, words):
     """Oracle: field and value stand in the message."""
@@ -242,3 +249,76 @@ def test_unreachable_level_stops_before_training(tiny_config):
     with pytest.raises(InputError, match=r'level=40.*8\.7\d* to 20\.3'):
         train(tiny_config, **{'default_hooks.pss_sampler.budgets.flops':
                               dict(start=40, stop=50, step=10)})
+
+
+def method_config(tiny_config, tiny_fashion_mnist, method):
+    """The shipped config of a method on the tiny data."""
+    config = load_config(
+        ROOT / 'configs' / f'{method}_mbv2_fashion_mnist.py')
+    return shrink(config, tiny_fashion_mnist, tiny_config.work_dir)
+
+
+@pytest.mark.parametrize('method', ['usnet', 'mutualnet', 'random'])
+def test_methods_train_what_they_plan(tiny_config, tiny_fashion_mnist, method):
+    """Oracle: the sampler's plan of each iteration, asked for again, is what
+    the network was switched to; a second run with the same seed ends with the
+    same weights, bit by bit, and another seed with other ones."""
+    config = method_config(tiny_config, tiny_fashion_mnist, method)
+    trained = []
+
+    def run(seed):
+        from pss.models import SupernetClassifier
+        seen, switch = [], SupernetClassifier.training_pass
+
+        def note(model, inputs, data_samples, teacher):
+            seen.append((model.active_subnet, teacher is None))
+            return switch(model, inputs, data_samples, teacher)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(SupernetClassifier, 'training_pass', note)
+            runner = train(copy.deepcopy(config), randomness=dict(seed=seed),
+                           train_cfg=dict(max_epochs=1))
+        trained.append(seen)
+        return runner
+
+    one, two, other = run(5), run(5), run(6)
+    hook = next(h for h in one.hooks if isinstance(h, PSSSamplerHook))
+    expected = []
+    for i in range(6):
+        passes, _ = hook.sampler.plan(5, i, 0.)
+        expected += [(p.subnet, p.name == 'largest') for p in passes]
+    assert trained[0] == trained[1] == expected != trained[2]
+    assert len(expected) == 6 * (3 if method == 'random' else 4)
+    weights = [r.model.state_dict() for r in (one, two, other)]
+    assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[0])
+    assert any(not torch.equal(weights[0][k], weights[2][k])
+               for k in weights[0])
+
+
+def test_random_pools_never_steer(tiny_config, tiny_fashion_mnist):
+    """Oracle: p = 1 in the log of every iteration; full pools are not drawn
+    from: with one place each, every draw is one of the space."""
+    config = method_config(tiny_config, tiny_fashion_mnist, 'random')
+    runner = train(config, **{'default_hooks.pss_sampler.pool_size': 1})
+    hook = next(h for h in runner.hooks if isinstance(h, PSSSamplerHook))
+    assert set(runner.message_hub.log_scalars['train/p'].data[0]) == {1.}
+    for pool in hook.sampler.pools:
+        pool.load({hook.sampler.space.smallest: 0.})
+    drawn = [hook.sampler.plan(0, i, 0.99)[0][1].subnet for i in range(200)]
+    assert hook.sampler.space.smallest not in drawn
+
+
+def test_number_of_passes_is_checked_before_training(tiny_config):
+    """Oracle: the field, its value and the method's in the message."""
+    tiny_config.default_hooks.pss_sampler.method = 'mutualnet'
+    with pytest.raises(InputError, match="passes=3: .*'mutualnet' has 4"):
+        train(tiny_config)
+
+
+def test_checkpoint_of_another_method(tiny_config, tiny_fashion_mnist):
+    """Oracle: pools in it, or none, against what the method needs."""
+    train(tiny_config, train_cfg=dict(max_epochs=1))
+    config = method_config(tiny_config, tiny_fashion_mnist, 'mutualnet')
+    checkpoint = str(Path(tiny_config.work_dir) / 'epoch_1.pth')
+    with pytest.raises(InputError, match="11 pools.*method='pss'"):
+        train(config, load_from=checkpoint)

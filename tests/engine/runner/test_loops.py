@@ -5,11 +5,13 @@ import pytest
 import torch
 from mmengine.runner import Runner
 
+from pss.apis import load_config
 from pss.engine import PSSSamplerHook
 from pss.errors import InputError
 from pss.models import calibrate
+from pss.structures import Subnet
 
-from ...conftest import train
+from ...conftest import ROOT, shrink, train
 
 
 def test_loop(config):
@@ -166,3 +168,37 @@ def test_other_metrics_of_mmpretrain(trained):
     trained.test_cfg.metric = 'top1'
     with pytest.raises(InputError, match="metric='top1'.*f1-score"):
         test_loop(trained)
+
+
+@pytest.mark.parametrize('method', ['usnet', 'mutualnet'])
+def test_kept_subnets_of_the_baselines(tiny_fashion_mnist, tmp_path, method):
+    """Oracle: every pair of multiplier and resolution of a budget calibrated
+    and evaluated alone on the held-out images: US-Net's only one, MutualNet's
+    best. The loop evaluates the same images in the same way."""
+    config = shrink(load_config(
+        ROOT / 'configs' / f'{method}_mbv2_fashion_mnist.py'),
+        tiny_fashion_mnist, tmp_path / 'work')
+    config.default_hooks.pss_sampler.budgets.flops = dict(
+        start=10, stop=19, step=3)
+    train(config)
+    runner, metrics = test_loop(config)
+    loop = runner.test_loop
+    sampler = loop.sampler_hook.sampler
+    candidates = sampler.candidates(1)
+    assert [row['level'] for row in loop.results['pools']] == [
+        budget.level for budget in candidates] == [10, 13, 16, 19]
+    assert len(candidates) * (1 if method == 'usnet' else 5) <= \
+        sum(map(len, candidates.values()))
+    for row, (budget, found) in zip(loop.results['pools'],
+                                    candidates.items()):
+        assert 'score' not in row
+        statistics = loop.calibrate([subnet for subnet, _ in found])
+        alone = {s: top1_by_hand(loop.model,
+                                 loop.selection_dataloader.dataset, s,
+                                 statistics[s])
+                 for s in statistics}
+        kept = Subnet.from_dict(row['subnet'])
+        assert row['held_out_top1'] == pytest.approx(max(alone.values()))
+        assert row['held_out_top1'] == pytest.approx(alone[kept])
+        assert budget.low <= row['mflops'] < budget.high
+        assert metrics[f'{budget}/top1'] == row['top1']

@@ -1,0 +1,184 @@
+"""The comparison of methods: what it trains, what it repeats, what it says."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from pss.errors import InputError
+from pss.registry import HOOKS, check_config
+from pss.sampling import exponential_decay
+
+from ..conftest import ROOT
+
+
+@pytest.fixture(scope='module')
+def compare():
+    """The module of the script."""
+    sys.path.insert(0, str(ROOT / 'benchmarks'))
+    try:
+        import compare
+        yield compare
+    finally:
+        sys.path.remove(str(ROOT / 'benchmarks'))
+
+
+def test_runs(compare):
+    """Oracle: four methods, the two with four passes once more at three
+    quarters of the iterations, five changed pieces; for each seed."""
+    runs = compare.runs_of([0, 3], 600)
+    assert len(runs) == len({run.name for run in runs}) == 2 * (4 + 2 + 5)
+    passes = {(run.method, run.iterations * compare.PASSES[run.method])
+              for run in runs}
+    assert passes == {('pss', 1800), ('random', 1800), ('mutualnet', 2400),
+                      ('usnet', 2400), ('mutualnet', 1800), ('usnet', 1800)}
+
+
+def test_configs(compare):
+    """Oracle: no unknown key; methods share everything but the space, the
+    passes and the sampler; each changed piece is one option of the hook."""
+    configs = {run.variant: compare.config_of(run)
+               for run in compare.runs_of([1], 400) if run.iterations == 400}
+    whole = configs['pss'].to_dict()
+    for variant, config in configs.items():
+        check_config(config)
+        found = config.to_dict()
+        changed = {key for key in found if found[key] != whole[key]}
+        assert changed <= {'model', 'optim_wrapper', 'default_hooks'}
+        hooks = found['default_hooks']
+        assert {k for k in hooks if hooks[k] != whole['default_hooks'][k]} <= {
+            'pss_sampler'}
+        assert found['optim_wrapper']['optimizer'] == \
+            whole['optim_wrapper']['optimizer']
+        hook = HOOKS.build(config.default_hooks.pss_sampler)
+        assert hook.budgets == dict(flops=dict(start=10, stop=19, step=3))
+        if variant.startswith('pss_'):
+            assert changed == {'default_hooks'}
+    hooks = {variant: HOOKS.build(config.default_hooks.pss_sampler)
+             for variant, config in configs.items()}
+    assert (hooks['pss_pool_size_1'].pool_size,
+            hooks['pss_pool_size_10'].pool_size) == (1, 10)
+    assert hooks['pss_momentum_0'].score_momentum == 0
+    start, ratio = hooks['pss_p_constant'].p
+    mean = np.mean([exponential_decay(x, *hooks['pss'].p)
+                    for x in np.linspace(0, 1, 10_001)])
+    assert (start, ratio) == (pytest.approx(mean, abs=1e-3), 1)
+    scores = np.array([-0.2, -3.])
+    t = exponential_decay(0.9, *hooks['pss_draw_uniform'].t)
+    weights = np.exp(scores / t)
+    assert weights / weights.sum() == pytest.approx([0.5, 0.5])
+
+
+@pytest.fixture
+def tiny(compare, monkeypatch, tiny_fashion_mnist):
+    """The script with the tiny data."""
+    load = compare.load_config
+
+    def load_tiny(path):
+        config = load(path)
+        for loader in (config.train_dataloader, config.test_dataloader,
+                       config.test_cfg.calibration_dataloader,
+                       config.test_cfg.selection_dataloader):
+            loader.num_workers = 0
+            dataset = loader.dataset
+            dataset = dataset.get('dataset', dataset)
+            dataset.data_root = str(tiny_fashion_mnist)
+        return config
+
+    monkeypatch.setattr(compare, 'load_config', load_tiny)
+    monkeypatch.chdir(ROOT)
+    return compare
+
+
+def test_finished_runs_are_not_repeated(tiny, tmp_path, capsys):
+    """Oracle: the files of real runs and when they were written; one that has
+    another config now, or lacks a file, is repeated."""
+    study = tiny.Study(tmp_path, 1)
+    runs = [tiny.Run('pss', 'pss', 4, 0), tiny.Run('usnet', 'usnet', 4, 0)]
+    tiny.do_all(study, runs, 1)
+    out = capsys.readouterr().out
+    assert '0 of 2 runs are done' in out and '[2/2] usnet' in out
+    assert 'left' in out
+    first, second = (study.entry(run) for run in runs)
+    assert first['passes'] == 3 and second['passes'] == 4
+    assert 0 < first['train_seconds'] < first['seconds']
+    assert [row['level'] for row in second['results']['pools']] == \
+        [10, 13, 16, 19]
+    assert 1 <= len(first['ranks']['pools']) <= 4 and 'ranks' not in second
+
+    written = {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*.json')}
+    tiny.do_all(study, runs, 1)
+    assert '2 of 2 runs are done' in capsys.readouterr().out
+    assert written == {p: p.stat().st_mtime_ns
+                       for p in tmp_path.rglob('*.json')}
+    (tmp_path / runs[0].name / 'ranks.json').unlink()
+    assert [study.is_done(run) for run in runs] == [False, True]
+    config = tmp_path / f'{runs[1].name}.py'
+    config.write_text(config.read_text().replace('lr=0.01', 'lr=0.02'))
+    assert not study.is_done(runs[1])
+
+
+def test_a_run_that_fails_stops_all(tiny, tmp_path, monkeypatch):
+    """Oracle: the command, its status and its log in the message."""
+    monkeypatch.setattr(tiny, 'setting', lambda iterations: dict(
+        train_cfg=dict(max_epochs=0.5)))
+    run = tiny.Run('random', 'random', 4, 0)
+    with pytest.raises(InputError, match=r'random_4_seed0.*status.*\.log'):
+        tiny.do_all(tiny.Study(tmp_path, 1), [run], 1)
+    assert not tiny.Study(tmp_path, 1).is_done(run)
+
+
+def test_report(compare, tmp_path, capsys):
+    """Oracle: numpy on made-up results; every run, seed and piece is in the
+    files."""
+    rng = np.random.default_rng(0)
+
+    def results():
+        rows = [dict(mflops=c, top1=float(t), subnet=dict(
+            resolution=28, widths=[8])) for c, t in zip(
+                (9., 12., 20.), np.sort(rng.uniform(70, 90, 3)))]
+        return dict(resources=dict(flops='MFLOPs'), smallest=rows[0],
+                    largest=rows[2],
+                    pools=[dict(rows[1], resource='flops', level=13)])
+
+    members = [dict(score=-i, held_out=80. - i, halves=[80. - i, 80. - i])
+               for i in range(3)]
+    runs = []
+    for task in compare.runs_of([0, 1, 2], 100):
+        ranks = dict(ranks=dict(pools=[dict(
+            resource='flops', level=10, members=members)])) \
+            if task.variant == 'pss' else {}
+        runs.append(dict(task._asdict(), passes=compare.PASSES[task.method],
+                         train_seconds=float(rng.uniform(1, 2)), seconds=3.,
+                         results=results(), **ranks))
+    out = tmp_path / 'study.json'
+    compare.report_study(dict(command='make compare', seeds=[0, 1, 2],
+                              iterations=100, runs=runs), str(out))
+    assert {p.name for p in tmp_path.iterdir()} == {
+        'study.json', 'study.csv', 'study.md', 'study.png'}
+    study = json.loads(out.read_text())
+    assert len(study['runs']) == 33
+    equal, same_passes, pieces = study['comparisons'].values()
+    assert [m['method'] for m in equal['methods']] == [
+        m['method'] for m in same_passes['methods']] == [
+            'PSS-Net', 'Random', 'MutualNet', 'US-Net']
+    assert len(pieces['methods']) == 6
+    assert all(m['runs'] == 3 for found in study['comparisons'].values()
+               for m in found['methods'])
+    fewer = [r['results'] for r in runs
+             if r['variant'] == 'usnet' and r['iterations'] == 75]
+    at = dict(zip(same_passes['levels'],
+                  same_passes['methods'][3]['levels']))
+    values = [np.interp(12, [9, 12, 20], [
+        r[k]['top1'] if k != 'pools' else r[k][0]['top1']
+        for k in ('smallest', 'pools', 'largest')]) for r in fewer]
+    assert at[12.]['mean'] == pytest.approx(np.mean(values))
+    assert at[12.]['std'] == pytest.approx(np.std(values, ddof=1))
+    rank, = study['ranks']
+    assert rank['correlation'] == dict(mean=1., std=0.)
+    text = (tmp_path / 'study.md').read_text()
+    assert text in capsys.readouterr().out
+    for words in ('Equal training: 100 iterations', '300 network passes',
+                  'pool size 10', 'uniform drawing', 'flops 10'):
+        assert words in text
