@@ -34,6 +34,9 @@ METHODS = ('pss', 'random', 'mutualnet', 'usnet')
 PASSES = dict(pss=3, random=3, mutualnet=4, usnet=4)
 PACKAGES = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmpretrain', 'numpy')
 
+# subnets of each level that are ranked beside the pool's
+DRAWS = 25
+
 # The pieces of PSS-Net, one changed at a time. The constant p is the mean of
 # the decaying one over a training, (1 - 0.01) / ln(100).
 ABLATIONS = {
@@ -92,19 +95,26 @@ def setting(iterations: int) -> Dict[str, Any]:
 LEARNING_RATE = 0.01
 
 
-def runs_of(seeds: List[int], iterations: int) -> List[Run]:
+def runs_of(seeds: List[int], iterations: int,
+            piece_seeds: int) -> List[Run]:
     """All runs, those of a seed together.
 
     At equal iterations, and at equal network passes: an iteration of the
     baselines with four passes counts as 4/3 of one with three.
+
+    Args:
+        seeds: of the methods.
+        iterations: of a run.
+        piece_seeds: so many of the seeds train PSS-Net's changed pieces too.
     """
     fewer = iterations * PASSES['pss'] // PASSES['usnet']
     runs = []
-    for seed in seeds:
+    for place, seed in enumerate(seeds):
         runs += [Run(m, m, iterations, seed) for m in METHODS]
         runs += [Run(m, m, fewer, seed) for m in METHODS if PASSES[m] == 4]
-        runs += [Run('pss', f'pss_{name}', iterations, seed)
-                 for name in ABLATIONS]
+        if place < piece_seeds:
+            runs += [Run('pss', f'pss_{name}', iterations, seed)
+                     for name in ABLATIONS]
     return runs
 
 
@@ -174,7 +184,7 @@ class Study:
             if _is_ranked(task):
                 self._call(log, 'tools/analysis_tools/rank_pools.py', config,
                            folder / f'iter_{task.iterations}.pth',
-                           '--work-dir', folder, '--out',
+                           '--work-dir', folder, '--draws', DRAWS, '--out',
                            folder / 'ranks.json')
         self.running.remove(task)
         write_json(dict(train_seconds=_train_seconds(folder, task.iterations),
@@ -280,6 +290,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--iters', type=int, default=600)
+    parser.add_argument('--piece-seeds', type=int, default=2,
+                        help="so many of the seeds train PSS-Net's changed "
+                        'pieces too (default: %(default)s)')
     parser.add_argument('--jobs', type=int, default=None,
                         help='runs at a time; one a core by default, and four '
                         'if there is a GPU')
@@ -297,12 +310,13 @@ def main():
     if jobs < 1:
         raise InputError(f'--jobs={jobs} must be at least 1')
     study = Study(Path(args.work_dir), max(cores // jobs, 1))
-    runs = runs_of(args.seeds, args.iters)
+    runs = runs_of(args.seeds, args.iters, args.piece_seeds)
     do_all(study, runs, jobs)
     report_study(dict(
         command=f'make compare SEEDS="{" ".join(map(str, args.seeds))}" '
         f'ITERS={args.iters}',
         seeds=args.seeds,
+        piece_seeds=args.seeds[:args.piece_seeds],
         iterations=args.iters,
         jobs=jobs,
         setting=setting(args.iters),

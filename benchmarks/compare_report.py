@@ -31,7 +31,8 @@ scores can hardly agree better than its square root. `behind best` is how far
 the best subnet by score is behind the best of all, in points of held-out
 accuracy; `fair`: the best of all is chosen on one half of the images and
 measured on the other. `five tried`: of the best five by score the best on
-held-out images is kept, as training does."""
+held-out images is kept, as training does. `ahead of draws`: mean accuracy of
+the pool's subnets, above that of 25 others of its level."""
 
 
 def report_study(study: Dict[str, Any], out: str) -> None:
@@ -117,7 +118,8 @@ def _text(study: Dict[str, Any], comparisons: Dict[str, Dict],
         headers = dict(subnets='subnets', correlation='correlation',
                        halves='halves', spread='std of accuracy',
                        behind_best='behind best', behind_fair='fair',
-                       tried_behind_fair='five tried, fair')
+                       tried_behind_fair='five tried, fair',
+                       ahead_of_draws='ahead of draws')
         parts += [RANK_NOTES, tabulate(
             [[row['pool'], *(_figure(row[key]) for key in headers)]
              for row in ranks],

@@ -54,9 +54,7 @@ def measure(path, args):
         {'flops': ConditionalSampler(flops, budgets)},
         [SubnetPool(budget) for budget in budgets])
     middle = len(sampler.pools) // 2
-    rng = np.random.default_rng(0)
-    sampled = model.search_space.decode(sampler._samplers['flops'].draw(
-        budgets[middle], rng))[0]
+    sampled = sampler.fresh(budgets[middle], np.random.default_rng(0))[0]
     plan, _ = sampler.plan(0, 0, 0.)
     plan = tuple(p._replace(subnet=sampled) if p.name == 'sampled' else p
                  for p in plan)

@@ -3,10 +3,11 @@
 Read from what ``tools/analysis_tools/rank_pools.py`` writes: ``{"metric": str,
 "images": int, "pools": [{"resource": str, "level": float, "members": [{...,
 "score": float, "held_out": float, "halves": [float, float]}]}]}``, accuracies
-in percent, on all held-out images and on two halves of them.
+in percent, on all held-out images and on two halves of them. A pool may have
+``draws`` too: subnets of its level that are not in it, without scores.
 """
 
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 
@@ -30,12 +31,15 @@ def rank_summary(ranks: Dict[str, Any]) -> List[Dict[str, Any]]:
       best of many is always better on the images that it was chosen on.
     - ``tried_behind_fair``: likewise, of the best of five by score, chosen on
       the same half: what the test loop keeps.
+    - ``ahead_of_draws``: mean accuracy of the pool's subnets, above that of
+      subnets of the level that are not in it; ``None`` if none were drawn.
 
     Args:
         ranks: what the tool wrote.
     """
     return [dict(pool=f'{pool["resource"]} {pool["level"]:g}',
-                 subnets=len(pool['members']), **_row(pool['members']))
+                 subnets=len(pool['members']), **_row(pool['members']),
+                 ahead_of_draws=_ahead(pool))
             for pool in ranks['pools']]
 
 
@@ -51,6 +55,14 @@ def _row(members: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
         behind_best=float(held_out.max() - held_out[0]),
         behind_fair=_behind(halves, 1),
         tried_behind_fair=_behind(halves, CANDIDATES))
+
+
+def _ahead(pool: Dict[str, Any]) -> Optional[float]:
+    if not pool.get('draws'):
+        return None
+    members, draws = ([row['held_out'] for row in pool[key]]
+                      for key in ('members', 'draws'))
+    return float(np.mean(members) - np.mean(draws))
 
 
 def _behind(halves: np.ndarray, tried: int) -> float:

@@ -90,13 +90,18 @@ class PrioritizedSampler:
         rng = np.random.default_rng([seed, iteration])
         pool = self.pools[rng.integers(len(self.pools))]
         if rng.random() < self.p(progress) or not pool.is_full:
-            codes = self._samplers[pool.budget.resource].draw(pool.budget, rng)
-            subnet = self.space.decode(codes)[0]
+            subnet = self.fresh(pool.budget, rng)[0]
         else:
             subnet = pool.draw(rng, self.t(progress))
         passes = (Pass('largest', self.space.largest), Pass('sampled', subnet),
                   Pass('smallest', self.space.smallest))
         return passes, pool
+
+    def fresh(self, budget: Budget, rng: np.random.Generator,
+              num: int = 1) -> List[Subnet]:
+        """``num`` subnets of the whole space, conditioned on a level."""
+        codes = self._samplers[budget.resource].draw(budget, rng, num)
+        return self.space.decode(codes)
 
     def candidates(self, num: int) -> Candidates:
         """What a budget's subnet is chosen from: the ``num`` best by score of

@@ -26,9 +26,9 @@ def compare():
 
 def test_runs(compare):
     """Oracle: four methods, the two with four passes once more at three
-    quarters of the iterations, five changed pieces; for each seed."""
-    runs = compare.runs_of([0, 3], 600)
-    assert len(runs) == len({run.name for run in runs}) == 2 * (4 + 2 + 5)
+    quarters of the iterations, for each seed; five changed pieces for some."""
+    runs = compare.runs_of([0, 3, 2], 600, 2)
+    assert len(runs) == len({run.name for run in runs}) == 3 * 6 + 2 * 5
     passes = {(run.method, run.iterations * compare.PASSES[run.method])
               for run in runs}
     assert passes == {('pss', 1800), ('random', 1800), ('mutualnet', 2400),
@@ -39,7 +39,7 @@ def test_configs(compare):
     """Oracle: no unknown key; methods share everything but the space, the
     passes and the sampler; each changed piece is one option of the hook."""
     configs = {run.variant: compare.config_of(run)
-               for run in compare.runs_of([1], 400) if run.iterations == 400}
+               for run in compare.runs_of([1], 400, 1) if run.iterations == 400}
     whole = configs['pss'].to_dict()
     for variant, config in configs.items():
         check_config(config)
@@ -145,7 +145,7 @@ def test_report(compare, tmp_path, capsys):
     members = [dict(score=-i, held_out=80. - i, halves=[80. - i, 80. - i])
                for i in range(3)]
     runs = []
-    for task in compare.runs_of([0, 1, 2], 100):
+    for task in compare.runs_of([0, 1, 2], 100, 3):
         ranks = dict(ranks=dict(pools=[dict(
             resource='flops', level=10, members=members)])) \
             if task.variant == 'pss' else {}

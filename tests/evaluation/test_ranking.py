@@ -24,6 +24,11 @@ def test_by_hand():
     # measured on the other halves, against 72 and 70 of the first by score
     assert found['behind_fair'] == pytest.approx(((74 - 72) + (76 - 70)) / 2)
     assert found['tried_behind_fair'] == 0.
+    assert found['ahead_of_draws'] is None
+    found, = rank_summary(dict(pools=[dict(
+        resource='flops', level=10., members=members,
+        draws=[dict(held_out=70.), dict(held_out=72.)])]))
+    assert found['ahead_of_draws'] == 71.75 - 71
 
 
 def test_a_fair_gap_has_no_bias():

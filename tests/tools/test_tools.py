@@ -447,7 +447,7 @@ def test_rank_pools(call, checkpoint, tiny_fashion_mnist, tmp_path):
     the mean of two halves of five images each; status 2 without pools."""
     code, text = call('analysis_tools/rank_pools.py', DEMO, checkpoint,
                       '--work-dir', tmp_path, '--out',
-                      tmp_path / 'ranks.json',
+                      tmp_path / 'ranks.json', '--draws', 2,
                       *options(tiny_fashion_mnist, False))
     assert code == 0, text
     ranks = json.loads((tmp_path / 'ranks.json').read_text())
@@ -456,6 +456,11 @@ def test_rank_pools(call, checkpoint, tiny_fashion_mnist, tmp_path):
     assert {p['level']: len(p['members']) for p in ranks['pools']} == {
         level: len(subnets) for level, subnets in pools.items()}
     for pool in ranks['pools']:
+        drawn = [row['subnet'] for row in pool['draws']]
+        assert len(drawn) == 2
+        assert not any(row['subnet'] in drawn for row in pool['members'])
+        assert all(abs(row['mflops'] - pool['level']) <= 0.5
+                   for row in pool['draws'])
         scores = [m['score'] for m in pool['members']]
         assert scores == sorted((s['score'] for s in pools[pool['level']]),
                                 reverse=True)

@@ -5,7 +5,7 @@
 
 import argparse
 
-from mmengine.registry import RUNNERS
+import numpy as np
 from mmengine.runner import Runner
 from tabulate import tabulate
 from torch.utils.data import DataLoader, Subset
@@ -19,6 +19,7 @@ from pss.apis import (
     run,
     verify_config,
 )
+from pss.engine import SubnetTestLoop
 from pss.errors import InputError
 from pss.evaluation import rank_summary
 from pss.structures import write_json
@@ -30,6 +31,10 @@ def parse_args():
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out', default='ranks.json', metavar='JSON',
                         help='file to write (default: %(default)s)')
+    parser.add_argument(
+        '--draws', type=int, default=0,
+        help='so many subnets of each level are drawn from the space as well, '
+        "to see whether the pools' are better (default: %(default)s)")
     add_arguments(parser)
     return parser.parse_args()
 
@@ -42,47 +47,66 @@ def halves_of(loader):
         num_workers=loader.num_workers) for first in (0, 1)]
 
 
-def rank(loop):
+def rank(loop, draws):
     """Scores and held-out accuracies of all subnets in the pools.
 
     Args:
         loop: of tests, with the checkpoint loaded.
+        draws: so many subnets of each level that are not in its pool.
     """
-    pools = [pool for pool in loop.sampler_hook.sampler.pools if len(pool)]
-    members = {subnet for pool in pools for subnet in pool.scores}
-    statistics = loop.calibrate(sorted(members, key=repr))
+    sampler = loop.sampler_hook.sampler
+    pools = [pool for pool in sampler.pools if len(pool)]
+    drawn = {pool: fresh(sampler, pool, draws) for pool in pools}
+    subnets = [*(s for pool in pools for s in pool.scores),
+               *(s for found in drawn.values() for s in found)]
+    statistics = loop.calibrate(list(dict.fromkeys(subnets)))
     halves = [loop.evaluate(statistics, loader, 'held-out images', hooks=False,
                             evaluator=loop.selection_evaluator)
               for loader in halves_of(loop.selection_dataloader)]
 
-    def row(subnet, score):
+    def row(subnet, **score):
         values = [loop.metric_of(found[subnet]) for found in halves]
-        return dict(loop.row(subnet, {}), score=score, halves=values,
+        return dict(loop.row(subnet, {}), **score, halves=values,
                     held_out=sum(values) / 2)
 
     return dict(
         metric=loop.metric,
         images=len(loop.selection_dataloader.dataset),
         pools=[dict(resource=pool.budget.resource, level=pool.budget.level,
-                    members=[row(*scored) for scored in pool.best(len(pool))])
+                    members=[row(subnet, score=score)
+                             for subnet, score in pool.best(len(pool))],
+                    draws=[row(subnet) for subnet in drawn[pool]])
                for pool in pools])
+
+
+def fresh(sampler, pool, num):
+    """Subnets of a pool's level that are not in it; fewer if there are not so
+    many, or hardly."""
+    rng = np.random.default_rng(0)
+    drawn = sampler.fresh(pool.budget, rng, 20 * num) if num else []
+    return [s for s in dict.fromkeys(drawn) if s not in pool.scores][:num]
 
 
 def main():
     args = parse_args()
+    if args.draws < 0:
+        raise InputError(f'--draws={args.draws} must be at least 0')
     cfg = load_config(args.config)
     merge_arguments(cfg, args)
     if cfg.get('launcher', 'none') != 'none':
         raise InputError(f'--launcher={cfg.launcher}: one process does this')
     keep_testing(cfg, args.checkpoint)
+    if args.amp:
+        cfg.test_cfg.fp16 = True
     verify_config(cfg)
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg \
-        else Runner.from_cfg(cfg)
-    check_checkpoint(args.checkpoint, runner.model, pools=True)
+    runner = Runner.from_cfg(cfg)
     loop = runner.test_loop
+    if not isinstance(loop, SubnetTestLoop):
+        raise InputError('test_cfg: ranking needs pss.SubnetTestLoop')
+    check_checkpoint(args.checkpoint, runner.model, pools=True)
     runner.call_hook('before_run')
     runner.load_or_resume()
-    ranks = rank(loop)
+    ranks = rank(loop, args.draws)
     if not ranks['pools']:
         raise InputError(f'{args.checkpoint}: has no subnets in its pools')
     write_json(ranks, args.out)

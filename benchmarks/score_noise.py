@@ -1,0 +1,107 @@
+"""Why a pool's scores agree so little with held-out accuracy.
+
+A score is minus the cross-entropy of a subnet on the batches that it was drawn
+for: other images and other weights for each. This gives every subnet of every
+pool scores with the final weights, in training mode as in training, and says
+how well each kind agrees with held-out accuracy (Spearman, mean over the
+pools): scores as training left them; of one batch each, another for every
+subnet; the same less the score of the largest subnet on that batch; of one
+batch, the same for all; of all batches. RANKS is from rank_pools.py.
+"""
+
+import argparse
+
+import numpy as np
+import torch
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+from tabulate import tabulate
+
+from pss.apis import init_model, load_config, run
+from pss.sampling import rank_correlation
+from pss.structures import Subnet, write_json
+from pss.structures.subnet_file import read_json
+
+
+@torch.no_grad()
+def losses_of(model, subnets, batches):
+    """Cross-entropies in training mode, ``(subnets, batches)``."""
+    model.train()
+    losses = np.zeros((len(subnets), len(batches)))
+    for i, batch in enumerate(batches):
+        data = model.data_preprocessor(batch, True)
+        for j, subnet in enumerate(subnets):
+            model.switch_to(subnet)
+            loss, _ = model.parse_losses(model(**data, mode='loss'))
+            losses[j, i] = loss.item()
+    return losses
+
+
+def agreements(members, losses, largest, rng):
+    """Rank correlations with held-out accuracy, by the kind of score.
+
+    Args:
+        members: of a pool, with score and accuracy.
+        losses: theirs, ``(subnets, batches)``.
+        largest: those of the largest subnet, ``(batches, )``.
+        rng: draws a batch for each.
+    """
+    held_out = [m['held_out'] for m in members]
+
+    def agree(scores):
+        return rank_correlation(scores, held_out)
+
+    subnets, batches = losses.shape
+
+    def own(losses):
+        return float(np.mean([
+            agree(-losses[np.arange(subnets),
+                          rng.integers(batches, size=subnets)])
+            for _ in range(200)]))
+
+    return dict(
+        trained=agree([m['score'] for m in members]),
+        own_batch=own(losses),
+        own_batch_less_largest=own(losses - largest),
+        same_batch=float(np.mean([agree(-column) for column in losses.T])),
+        all_batches=agree(-losses.mean(1)),
+        held_out_halves=rank_correlation(*zip(*(m['halves']
+                                                for m in members))),
+        # standard deviations: between batches, and between the subnets
+        loss_std_batches=float(losses.std(1, ddof=1).mean()),
+        loss_std_subnets=float(losses.mean(1).std(ddof=1)))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('config')
+    parser.add_argument('checkpoint')
+    parser.add_argument('ranks')
+    parser.add_argument('--batches', type=int, default=24)
+    parser.add_argument('--out', default='score_noise.json')
+    args = parser.parse_args()
+    config = load_config(args.config)
+    model = init_model(config, args.checkpoint)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        loader = dict(config.test_cfg.calibration_dataloader,
+                      batch_size=config.train_dataloader.batch_size)
+        batches = [batch for batch, _ in zip(
+            Runner.build_dataloader(loader, seed=1), range(args.batches))]
+    rng = np.random.default_rng(0)
+    rows = []
+    for pool in read_json(args.ranks)['pools']:
+        subnets = [Subnet.from_dict(m['subnet']) for m in pool['members']]
+        losses = losses_of(model, [model.search_space.largest, *subnets],
+                           batches)
+        rows.append(agreements(pool['members'], losses[1:], losses[0], rng))
+        print(f'{pool["resource"]} {pool["level"]:g}: {rows[-1]}', flush=True)
+    means = {key: float(np.mean([row[key] for row in rows]))
+             for key in rows[0]}
+    write_json(dict(batch_size=config.train_dataloader.batch_size,
+                    batches=len(batches), pools=rows, mean=means), args.out)
+    print(tabulate(means.items(), headers=['score of', 'agreement'],
+                   floatfmt='.2f'))
+
+
+if __name__ == '__main__':
+    run(main)
