@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, List
 from tabulate import tabulate
 
 from pss.evaluation import (
+    caption_of,
     compare,
     comparison_rows,
     comparison_table,
@@ -103,13 +104,9 @@ def _ranks(summaries: List[List[Dict[str, Any]]]) -> List[Dict[str, Any]]:
 def _text(study: Dict[str, Any], comparisons: Dict[str, Dict],
           ranks: List[Dict[str, Any]]) -> str:
     """The tables in Markdown."""
-    first = next(iter(comparisons.values()))
-    low, high = first['range']
     parts = [
-        f'`{study["command"]}`, seeds {", ".join(map(str, study["seeds"]))}; '
-        f'top-1 in percent, mean ± standard deviation over the seeds. `area` '
-        f'is the mean top-1 over {low:.1f} to {high:.1f} {first["unit"]}; '
-        f'"{REFERENCE} minus it" with its standard error.']
+        f'`{study["command"]}`, a run for each seed. '
+        f'{caption_of(next(iter(comparisons.values())))}']
     for title, comparison in comparisons.items():
         title = f'The pieces of {REFERENCE}, {study["iterations"]} iterations' \
             if title == 'pieces' else f'Equal training: {title}'

@@ -1,6 +1,7 @@
 """How good subnets are: metrics, results, comparisons, tables and plots."""
 
 from .comparison import (
+    caption_of,
     compare,
     comparison_rows,
     comparison_table,
@@ -22,8 +23,9 @@ from .results import (
 )
 
 __all__ = [
-    'SubnetAccuracy', 'compare', 'comparison_rows', 'comparison_table',
-    'csv_text', 'names_of', 'plot_comparison', 'plot_pools', 'plot_results',
-    'rank_summary', 'read_pool_log', 'read_results', 'report_comparison',
-    'report_results', 'results_table', 'write_csv', 'write_results'
+    'SubnetAccuracy', 'caption_of', 'compare', 'comparison_rows',
+    'comparison_table', 'csv_text', 'names_of', 'plot_comparison',
+    'plot_pools', 'plot_results', 'rank_summary', 'read_pool_log',
+    'read_results', 'report_comparison', 'report_results', 'results_table',
+    'write_csv', 'write_results'
 ]

@@ -205,6 +205,15 @@ def _figure(found: Optional[Dict[str, Any]], error: str,
     return text
 
 
+def caption_of(comparison: Comparison) -> str:
+    """What a table's figures are."""
+    low, high = comparison['range']
+    return ('Top-1 in percent, ± standard deviation over the runs. `area`: the '
+            f'mean over {low:.4g} to {high:.4g} {comparison["unit"]}, which '
+            f'all reach. `{comparison["reference"]} minus it`: of areas, ± '
+            'standard error.')
+
+
 def comparison_rows(comparison: Comparison) -> List[Dict[str, Any]]:
     """A flat row for each method and level, and for each area."""
     rows = []
@@ -288,6 +297,7 @@ def report_comparison(comparison: Comparison, runs: Runs,
                                                 '.png')]
     write_json(comparison, files[0])
     write_text(csv_text(comparison_rows(comparison)), files[1])
-    write_text(comparison_table(comparison) + '\n', files[2])
+    write_text(f'{comparison_table(comparison)}\n\n'
+               f'{caption_of(comparison)}\n', files[2])
     plot_comparison({'': runs}, files[3], comparison['resource'])
     return files

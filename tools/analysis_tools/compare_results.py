@@ -11,6 +11,7 @@ import argparse
 from pss.apis import run
 from pss.errors import InputError
 from pss.evaluation import (
+    caption_of,
     compare,
     comparison_table,
     names_of,
@@ -57,8 +58,8 @@ def main():
     comparison = compare(runs, args.reference or names[0], args.levels,
                          args.resource)
     files = report_comparison(comparison, runs, args.out)
-    print(comparison_table(comparison, 'simple') + '\n\n' +
-          ', '.join(map(str, files)))
+    print(comparison_table(comparison, 'simple'), caption_of(comparison),
+          ', '.join(map(str, files)), sep='\n\n')
 
 
 if __name__ == '__main__':
