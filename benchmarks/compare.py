@@ -35,7 +35,7 @@ PASSES = dict(pss=3, random=3, mutualnet=4, usnet=4)
 PACKAGES = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmpretrain', 'numpy')
 
 # subnets of each level that are ranked beside the pool's
-DRAWS = 25
+DRAWS = 10
 
 # The pieces of PSS-Net, one changed at a time. The constant p is the mean of
 # the decaying one over a training, (1 - 0.01) / ln(100).

@@ -33,7 +33,7 @@ the best subnet by score is behind the best of all, in points of held-out
 accuracy; `fair`: the best of all is chosen on one half of the images and
 measured on the other. `five tried`: of the best five by score the best on
 held-out images is kept, as training does. `ahead of draws`: mean accuracy of
-the pool's subnets, above that of 25 others of its level."""
+the pool's subnets, above that of ten others of its level."""
 
 
 def report_study(study: Dict[str, Any], out: str) -> None:

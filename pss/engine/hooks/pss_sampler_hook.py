@@ -56,14 +56,14 @@ class PSSSamplerHook(Hook):
         resources: configs of resources by name, see
             :func:`pss.resources.build_resources`. ``flops`` (MFLOPs) is always
             there. Those without budgets are only reported.
-        method: ``'pss'``, ``'usnet'`` or ``'mutualnet'``. What follows is for
-            ``'pss'`` only.
         pool_size: most subnets in a pool.
         score_momentum: share of the old score when a subnet is scored again.
         p: probability to draw from the whole space rather than from a pool:
             ``start`` and ``ratio`` of its decay, ``start * ratio ** (epoch /
             epochs)``.
         t: temperature of the priorities in a pool, likewise.
+        method: ``'pss'``, ``'usnet'`` or ``'mutualnet'``. The baselines take
+            none of the four options before.
 
     Attributes:
         sampler: draws, and holds the pools.
@@ -76,11 +76,11 @@ class PSSSamplerHook(Hook):
     def __init__(self,
                  budgets: Dict[str, Dict[str, float]],
                  resources: Optional[Dict[str, dict]] = None,
-                 method: str = 'pss',
                  pool_size: int = 50,
                  score_momentum: float = 0.9,
                  p: Dict[str, float] = dict(start=1., ratio=0.01),
-                 t: Dict[str, float] = dict(start=1., ratio=0.01)) -> None:
+                 t: Dict[str, float] = dict(start=1., ratio=0.01),
+                 method: str = 'pss') -> None:
         self.resources = build_resources(resources)
         self.budgets = check_budgets(budgets, list(self.resources))
         if isinstance(pool_size, bool) or not isinstance(pool_size, int) \
