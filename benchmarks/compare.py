@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from mmengine.config import Config
 
 from pss.apis import load_config, run
 from pss.errors import InputError
-from pss.evaluation import read_results
+from pss.evaluation import read_results, report_files
 from pss.structures import write_json
 from pss.structures.subnet_file import read_json, write_text
 
@@ -300,18 +301,32 @@ def main():
     parser.add_argument('--out', default='benchmarks/results/'
                         'compare_fashion_mnist.json')
     args = parser.parse_args()
-    if args.iters < 4:
-        raise InputError(f'--iters={args.iters} must be at least 4')
-    if len(set(args.seeds)) < len(args.seeds) or min(args.seeds) < 0:
-        raise InputError(f'--seeds={args.seeds} must be different, and none '
-                         'below 0')
     cores = os.cpu_count() or 1
-    jobs = args.jobs or (4 if torch.cuda.is_available() else cores)
-    if jobs < 1:
-        raise InputError(f'--jobs={jobs} must be at least 1')
+    jobs = args.jobs if args.jobs is not None else \
+        4 if torch.cuda.is_available() else cores
+    for name, value, least in (('iters', args.iters, 4), ('jobs', jobs, 1),
+                               ('piece-seeds', args.piece_seeds, 0)):
+        if value < least:
+            raise InputError(f'--{name}={value} must be at least {least}')
+    if len(set(args.seeds)) < len(args.seeds) or min(args.seeds) < 0 or \
+            max(args.seeds) >= 2 ** 32:
+        raise InputError(f'--seeds={args.seeds} must be different, from 0 to '
+                         '2**32 - 1')
+    for name, folder in (('out', report_files(args.out)[0].parent),
+                         ('work-dir', Path(args.work_dir))):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f'--{name}: {folder} cannot be made '
+                             f'({error.strerror or error})') from None
+    # as Ctrl-C does, so that the trainings end too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     study = Study(Path(args.work_dir), max(cores // jobs, 1))
     runs = runs_of(args.seeds, args.iters, args.piece_seeds)
-    do_all(study, runs, jobs)
+    try:
+        do_all(study, runs, jobs)
+    except KeyboardInterrupt:
+        sys.exit(130)
     report_study(dict(
         command=f'make compare SEEDS="{" ".join(map(str, args.seeds))}" '
         f'ITERS={args.iters}',

@@ -1,7 +1,6 @@
 """The tables and the figure of a comparison that benchmarks/compare.py ran."""
 
 import statistics
-from pathlib import Path
 from typing import Any, Callable, Dict, List
 
 from tabulate import tabulate
@@ -14,6 +13,7 @@ from pss.evaluation import (
     csv_text,
     plot_comparison,
     rank_summary,
+    report_files,
 )
 from pss.structures import write_json
 from pss.structures.subnet_file import write_text
@@ -62,13 +62,13 @@ def report_study(study: Dict[str, Any], out: str) -> None:
             for title, found in comparisons.items()
             for row in comparison_rows(found)]
     text = _text(study, comparisons, ranks)
-    out = Path(out)
+    files = report_files(out)
+    plot_comparison(panels, files[3])
+    write_text(text, files[2])
+    write_text(csv_text(rows), files[1])
     write_json(dict(study, comparisons=comparisons, ranks=ranks,
-                    runs=[_brief(r) for r in runs]), out)
-    write_text(csv_text(rows), out.with_suffix('.csv'))
-    write_text(text, out.with_suffix('.md'))
-    plot_comparison(panels, out.with_suffix('.png'))
-    print(f'\n{text}\n{out}, and the same as .csv, .md, .png')
+                    runs=[_brief(r) for r in runs]), files[0])
+    print(f'\n{text}\n{", ".join(map(str, files))}')
 
 
 def _group(runs: List[Dict[str, Any]],

@@ -7,12 +7,14 @@ from .comparison import (
     comparison_table,
     plot_comparison,
     report_comparison,
+    report_files,
 )
 from .metrics import SubnetAccuracy
 from .pool_log import plot_pools, read_pool_log
 from .ranking import rank_summary
 from .results import (
     csv_text,
+    is_name,
     names_of,
     plot_results,
     read_results,
@@ -24,8 +26,8 @@ from .results import (
 
 __all__ = [
     'SubnetAccuracy', 'caption_of', 'compare', 'comparison_rows',
-    'comparison_table', 'csv_text', 'names_of', 'plot_comparison',
+    'comparison_table', 'csv_text', 'is_name', 'names_of', 'plot_comparison',
     'plot_pools', 'plot_results', 'rank_summary', 'read_pool_log',
-    'read_results', 'report_comparison', 'report_results', 'results_table',
-    'write_csv', 'write_results'
+    'read_results', 'report_comparison', 'report_files', 'report_results',
+    'results_table', 'write_csv', 'write_results'
 ]

@@ -34,18 +34,26 @@ def curve_of(results: Results,
     ends of the space. Of subnets with the same cost the best counts.
 
     Raises:
-        InputError: if the results have no such cost.
+        InputError: if the results have no such cost, a pool is of none of
+            their resources, or a figure is out of its range.
     """
-    if resource not in units_of(results):
+    units, field = units_of(results), cost_field(resource)
+    if resource not in units:
         raise InputError(f'no costs in {resource!r}; there are '
-                         f'{", ".join(units_of(results))}')
-    field = cost_field(resource)
+                         f'{", ".join(units)}')
+    for i, row in enumerate(results['pools']):
+        if row['resource'] not in units:
+            raise InputError(f'pools[{i}].resource={row["resource"]!r} is not '
+                             f'one of the resources: {", ".join(units)}')
     pools = results['pools']
     pools = [r for r in pools if r['resource'] == resource] or pools
     best: Dict[float, float] = {}
     for row in (results['smallest'], *pools, results['largest']):
-        cost = float(row[field])
-        best[cost] = max(best.get(cost, row['top1']), row['top1'])
+        cost, top1 = float(row[field]), float(row['top1'])
+        if not 0 <= top1 <= 100 or cost <= 0:
+            raise InputError(f'{field}={cost:g}, top1={top1:g}: legal are '
+                             'costs above 0 and accuracies from 0 to 100')
+        best[cost] = max(best.get(cost, top1), top1)
     costs = np.array(sorted(best))
     return costs, np.array([best[cost] for cost in costs])
 
@@ -117,13 +125,18 @@ def compare(runs: Runs,
                          f'{", ".join(runs)}')
     curves = {name: _curves(name, group, resource)
               for name, group in runs.items()}
+    units = {units_of(results)[resource]
+             for group in runs.values() for results in group}
+    if len(units) > 1:
+        raise InputError(f'costs in {resource!r} have different units: '
+                         f'{", ".join(sorted(units))}')
     every = [costs for group in curves.values() for costs, _ in group]
     low = max(float(costs[0]) for costs in every)
     high = min(float(costs[-1]) for costs in every)
     if not low < high:
         raise InputError(f'no cost in {resource!r} is reached by all results: '
                          f'one begins at {low:g}, another ends at {high:g}')
-    levels = list(levels) if levels else round_levels(low, high)
+    levels = check_levels(levels, every) if levels else round_levels(low, high)
     values = {
         name: {'area': [area(curve, low, high) for curve in group],
                **{level: [height(curve, level) for curve in group]
@@ -148,8 +161,7 @@ def compare(runs: Runs,
             levels=[figures(name, level) for level in levels],
             area=figures(name, 'area'),
             train_seconds=None if None in seconds else spread(seconds)))
-    unit = units_of(next(iter(runs.values()))[0])[resource]
-    return dict(reference=reference, resource=resource, unit=unit,
+    return dict(reference=reference, resource=resource, unit=units.pop(),
                 range=[low, high], levels=levels, methods=methods)
 
 
@@ -161,12 +173,34 @@ def _curves(name: str, group: Sequence[Results],
         raise InputError(f'{name}: {error}') from None
 
 
+def check_levels(levels: Sequence[float],
+                 every: Sequence[np.ndarray]) -> List[float]:
+    """Levels that were asked for, ascending.
+
+    Args:
+        levels: the levels.
+        every: the costs of each run's subnets, ascending.
+
+    Raises:
+        InputError: for one that stands twice, or that no run reaches.
+    """
+    low, high = (pick(costs[end] for costs in every)
+                 for pick, end in ((min, 0), (max, -1)))
+    for level in levels:
+        if not low <= level <= high:
+            raise InputError(f'levels: {level:g} is not reached; legal are '
+                             f'{low:g} to {high:g}')
+    if len(set(levels)) < len(levels):
+        raise InputError(f'levels={list(levels)}: one stands twice')
+    return sorted(levels)
+
+
 def round_levels(low: float, high: float) -> List[float]:
     """Five to ten round numbers inside a range."""
     from matplotlib.ticker import MaxNLocator
     ticks = MaxNLocator(nbins=9, steps=[1, 2, 2.5, 5, 10]).tick_values(low,
                                                                        high)
-    return [float(round(tick, 9)) for tick in ticks if low <= tick <= high]
+    return [float(f'{tick:.12g}') for tick in ticks if low <= tick <= high]
 
 
 def comparison_table(comparison: Comparison, style: str = 'github') -> str:
@@ -180,14 +214,14 @@ def comparison_table(comparison: Comparison, style: str = 'github') -> str:
     timed = any(row['train_seconds'] for row in comparison['methods'])
     compared = len(comparison['methods']) > 1
     headers = ['method', 'runs',
-               *(f'{level:g} {unit}' for level in comparison['levels']),
+               *(f'{level:.7g} {unit}' for level in comparison['levels']),
                'area', *([f'{reference} minus it'] if compared else []),
                *(['training (s)'] if timed else [])]
     rows = []
     for row in comparison['methods']:
         gap = row['area'].get('difference')
         rows.append([
-            row['method'], row['runs'],
+            row['method'].replace('|', r'\|'), row['runs'],
             *(_figure(found, 'std') for found in (*row['levels'], row['area'])),
             *([_figure(gap, 'standard_error', '+.2f')] if compared else []),
             *([_figure(row['train_seconds'], 'std', '.0f')] if timed else [])])
@@ -208,10 +242,13 @@ def _figure(found: Optional[Dict[str, Any]], error: str,
 def caption_of(comparison: Comparison) -> str:
     """What a table's figures are."""
     low, high = comparison['range']
-    return ('Top-1 in percent, ± standard deviation over the runs. `area`: the '
+    text = ('Top-1 in percent, ± standard deviation over the runs. `area`: the '
             f'mean over {low:.4g} to {high:.4g} {comparison["unit"]}, which '
-            f'all reach. `{comparison["reference"]} minus it`: of areas, ± '
-            'standard error.')
+            'all reach.')
+    if len(comparison['methods']) > 1:
+        text += (f' `{comparison["reference"]} minus it`: of areas, ± standard '
+                 'error.')
+    return text
 
 
 def comparison_rows(comparison: Comparison) -> List[Dict[str, Any]]:
@@ -254,31 +291,34 @@ def plot_comparison(panels: Dict[str, Runs], path: FilePath,
     names = list(dict.fromkeys(name for runs in panels.values()
                                for name in runs))
     for axes, (title, runs) in zip(grid[0], panels.items()):
-        for name, group in runs.items():
-            _draw(axes, name, _curves(name, group, resource),
-                  f'C{names.index(name)}')
+        lines = [_draw(axes, _curves(name, group, resource),
+                       f'C{names.index(name)}')
+                 for name, group in runs.items()]
         axes.set_title(title)
         axes.set_xlabel(label_of(next(iter(runs.values()))[0], resource))
         axes.grid(alpha=0.3)
-        axes.legend()
+        # a dollar sign would begin a formula
+        axes.legend(lines, [name.replace('$', r'\$') for name in runs])
     grid[0][0].set_ylabel('top-1 accuracy (%)')
     save_figure(figure, path)
 
 
-def _draw(axes, name: str, curves: Sequence[Tuple[np.ndarray, np.ndarray]],
-          colour: str) -> None:
+def _draw(axes, curves: Sequence[Tuple[np.ndarray, np.ndarray]],
+          colour: str) -> Any:
+    """Draws one method; gives its line."""
     low = max(costs[0] for costs, _ in curves)
     high = min(costs[-1] for costs, _ in curves)
     x = np.linspace(low, high, 400)
     heights = np.stack([np.interp(x, *curve) for curve in curves])
     mean = heights.mean(0)
-    axes.plot(x, mean, color=colour, label=name)
+    line, = axes.plot(x, mean, color=colour)
     if len(curves) > 1:
         std = heights.std(0, ddof=1)
         axes.fill_between(x, mean - std, mean + std, color=colour, alpha=0.15,
                           linewidth=0)
     for costs, top1 in curves:
         axes.plot(costs, top1, '.', color=colour, markersize=4)
+    return line
 
 
 def report_comparison(comparison: Comparison, runs: Runs,
@@ -293,11 +333,26 @@ def report_comparison(comparison: Comparison, runs: Runs,
     Returns:
         The files.
     """
-    files = [Path(out).with_suffix(s) for s in ('.json', '.csv', '.md',
-                                                '.png')]
-    write_json(comparison, files[0])
-    write_text(csv_text(comparison_rows(comparison)), files[1])
+    files = report_files(out)
+    plot_comparison({'': runs}, files[3], comparison['resource'])
     write_text(f'{comparison_table(comparison)}\n\n'
                f'{caption_of(comparison)}\n', files[2])
-    plot_comparison({'': runs}, files[3], comparison['resource'])
+    write_text(csv_text(comparison_rows(comparison)), files[1])
+    write_json(comparison, files[0])
+    return files
+
+
+def report_files(out: FilePath) -> List[Path]:
+    """The files of a report: JSON, CSV, Markdown and a figure.
+
+    Raises:
+        InputError: if the first is not the name of a JSON file, or one of them
+            is a folder.
+    """
+    if Path(out).suffix != '.json':
+        raise InputError(f'out={str(out)!r} must end in .json')
+    files = [Path(out).with_suffix(s) for s in ('.json', '.csv', '.md', '.png')]
+    for file in files:
+        if file.is_dir():
+            raise InputError(f'{file}: is a folder')
     return files

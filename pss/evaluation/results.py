@@ -139,11 +139,11 @@ def read_results(path: FilePath, subnets: bool = True) -> Results:
             isinstance(unit, str) for unit in units.values()):
         raise InputError(f'{path}: resources={units!r} must have the unit of '
                          'each resource')
-    for key, is_legal in (('method', lambda value: isinstance(value, str)),
-                          ('train_seconds', _is_number)):
+    for key, is_legal, kind in (
+            ('method', is_name, 'a name'),
+            ('train_seconds', _is_number, 'a number')):
         if key in results and not is_legal(results[key]):
-            raise InputError(f'{path}: {key}={results[key]!r} is of the wrong '
-                             'type')
+            raise InputError(f'{path}: {key}={results[key]!r} must be {kind}')
     for where, row in entries.items():
         fields = {'mflops': _is_number, 'top1': _is_number,
                   **{cost_field(name): _is_number for name in units}}
@@ -176,6 +176,12 @@ def names_of(paths: Sequence[FilePath]) -> List[str]:
         if len(set(names)) == len(names):
             return names
     return [str(path) for path in paths]
+
+
+def is_name(value: Any) -> bool:
+    """Whether it is a text that tables and figures can show."""
+    return isinstance(value, str) and bool(value.strip()) and \
+        value.isprintable()
 
 
 def _is_number(value: Any) -> bool:

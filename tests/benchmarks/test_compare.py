@@ -182,3 +182,22 @@ def test_report(compare, tmp_path, capsys):
     for words in ('Equal training: 100 iterations', '300 network passes',
                   'pool size 10', 'uniform drawing', 'flops 10'):
         assert words in text
+
+
+@pytest.mark.parametrize('words, message', [
+    (('--iters', 3), '--iters=3'),
+    (('--jobs', 0), '--jobs=0'),
+    (('--piece-seeds', -1), '--piece-seeds=-1'),
+    (('--seeds', 1, 1), 'must be different'),
+    (('--seeds', 2 ** 32), '2\\*\\*32 - 1'),
+    (('--out', 'x.csv'), "out='x.csv' must end in .json"),
+    (('--work-dir', __file__), '--work-dir: .*cannot be made'),
+])
+def test_bad_arguments(compare, monkeypatch, tmp_path, words, message):
+    """Oracle: the argument and its value, before anything is trained."""
+    monkeypatch.setattr(sys, 'argv', [
+        'compare.py', '--out', str(tmp_path / 'c.json'), '--work-dir',
+        str(tmp_path / 'runs'), *map(str, words)])
+    monkeypatch.setattr(compare, 'do_all', None)
+    with pytest.raises(InputError, match=message):
+        compare.main()

@@ -107,7 +107,7 @@ def test_levels_that_are_not_reached():
     costs that both reach."""
     runs = {'a': [results([1, 2, 4], [5, 6, 7])],
             'b': [results([2, 8], [4, 8])]}
-    found = compare(runs, 'a', [1., 3., 6.])
+    found = compare(runs, 'a', [6., 1., 3.])
     assert found['range'] == [2., 4.]
     assert [at is None for at in found['methods'][0]['levels']] == [
         False, False, True]
@@ -169,6 +169,17 @@ def test_files(tmp_path):
     assert files[3].read_bytes()[:8] == b'\x89PNG\r\n\x1a\n'
 
 
+def test_names_that_mean_something_elsewhere(tmp_path):
+    """Oracle: as many cells in each row of the table; a file is written."""
+    one = results([1, 2], [5, 6])
+    runs = {'a|b': [one], '$x^$': [one], '_': [one]}
+    found = compare(runs, '_')
+    files = report_comparison(found, runs, tmp_path / 'c.json')
+    lines = files[2].read_text().splitlines()[:5]
+    assert len({line.replace(r'\|', '').count('|') for line in lines}) == 1
+    assert files[3].stat().st_size > 10_000
+
+
 def test_bad_input(tmp_path):
     """Oracle: one error that names the method or the field."""
     one = results([1, 2], [5, 6])
@@ -183,6 +194,23 @@ def test_bad_input(tmp_path):
         (tmp_path / 'r.json').write_text(json.dumps(dict(one, **change)))
         with pytest.raises(InputError, match=words):
             read_results(tmp_path / 'r.json', subnets=False)
+    for other, words in (
+            (dict(one, resources=dict(flops='GFLOPs')), 'GFLOPs, MFLOPs'),
+            (results([1, 2], [5, 600]), 'mflops=2, top1=600'),
+            (results([-1, 2], [5, 6]), 'mflops=-1'),
+            (results([1, 2], [float('nan'), 6]), 'top1=nan'),
+            (dict(one, pools=[dict(resource='size', level=1., mflops=1.,
+                                   top1=5.)]), "resource='size'.*flops")):
+        with pytest.raises(InputError, match=words):
+            compare({'a': [one], 'b': [other]}, 'a')
+    for levels, words in (([1.5, 1.5], 'twice'), ([float('nan')], 'nan'),
+                          ([3.], '3 is not reached; legal are 1 to 2')):
+        with pytest.raises(InputError, match=words):
+            compare({'a': [one]}, 'a', levels)
+    for out, words in (('', "out='' must end in .json"),
+                       (tmp_path / 'x.csv', 'x.csv'), (tmp_path, 'json')):
+        with pytest.raises(InputError, match=words):
+            report_comparison(compare({'a': [one]}, 'a'), {'a': [one]}, out)
     (tmp_path / 'r.json').write_text(json.dumps(one))
     with pytest.raises(InputError, match='subnet'):
         read_results(tmp_path / 'r.json')

@@ -436,8 +436,13 @@ def test_compare_results(call, tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {
         'a.json', 'b.json', 'out.json', 'out.csv', 'out.md', 'out.png'}
     for more, words in ((('--names', 'mine'), '1 names for 5 files'),
-                        (('--reference', 'his'), "reference='his'")):
-        code, text = call(*arguments, *more, '--out', out)
+                        (('--reference', 'his'), "reference='his'"),
+                        (('--reference', ''), "reference=''"),
+                        ((tmp_path / '.' / 'a.json', ), 'given twice'),
+                        (('--out', tmp_path / 'b.json'), 'overwrite'),
+                        (('--out', tmp_path / 'c.png'), 'end in .json')):
+        more = more if '--out' in more else (*more, '--out', out)
+        code, text = call(*arguments, *more)
         line = text.strip().splitlines()[-1]
         assert code == 2 and words in line
 

@@ -7,6 +7,7 @@ figures that the papers report for ImageNet.
 """
 
 import argparse
+from pathlib import Path
 
 from pss.apis import run
 from pss.errors import InputError
@@ -14,9 +15,11 @@ from pss.evaluation import (
     caption_of,
     compare,
     comparison_table,
+    is_name,
     names_of,
     read_results,
     report_comparison,
+    report_files,
 )
 
 
@@ -43,20 +46,41 @@ def parse_args():
     return parser.parse_args()
 
 
-def main():
-    args = parse_args()
-    results = [read_results(path, subnets=False) for path in args.results]
+def check_files(paths, out):
+    """Refuses files that are given twice, or that would be overwritten."""
+    inputs = [Path(path).resolve() for path in paths]
+    for path, resolved in zip(paths, inputs):
+        if inputs.count(resolved) > 1:
+            raise InputError(f'{path}: is given twice')
+        if resolved in [file.resolve() for file in report_files(out)]:
+            raise InputError(f'--out={out}: would overwrite {path}')
+
+
+def names_for(args, results):
+    """A name for each file; equal names are runs of one method."""
+    stated = [found.get('method') for found in results]
     names = args.names or [
-        found.get('method', name)
-        for found, name in zip(results, names_of(args.results))]
+        method or (str(path) if name in stated else name) for method, path, name
+        in zip(stated, args.results, names_of(args.results))]
     if len(names) != len(results):
         raise InputError(f'--names has {len(names)} names for {len(results)} '
                          'files')
+    for name in names:
+        if not is_name(name):
+            raise InputError(f'--names: {name!r} cannot be shown')
+    return names
+
+
+def main():
+    args = parse_args()
+    check_files(args.results, args.out)
+    results = [read_results(path, subnets=False) for path in args.results]
+    names = names_for(args, results)
     runs = {}
     for name, found in zip(names, results):
         runs.setdefault(name, []).append(found)
-    comparison = compare(runs, args.reference or names[0], args.levels,
-                         args.resource)
+    reference = names[0] if args.reference is None else args.reference
+    comparison = compare(runs, reference, args.levels, args.resource)
     files = report_comparison(comparison, runs, args.out)
     print(comparison_table(comparison, 'simple'), caption_of(comparison),
           ', '.join(map(str, files)), sep='\n\n')

@@ -1,5 +1,6 @@
 """Decides what each iteration trains."""
 
+import math
 from inspect import signature
 from typing import Any, Dict, List, Optional, Tuple, Union
 
@@ -260,9 +261,12 @@ def training_progress(runner) -> float:
 
 
 def _decay(name: str, cfg: Dict[str, float]) -> Tuple[float, float]:
+    if not isinstance(cfg, dict):
+        raise InputError(f'{name}={cfg!r} must have start, ratio or both')
     check_keys(cfg, ('start', 'ratio'), name)
     start, ratio = cfg.get('start', 1.), cfg.get('ratio', 0.01)
     for key, value in (('start', start), ('ratio', ratio)):
-        if not value > 0:
-            raise InputError(f'{name}.{key}={value!r} must be above 0')
+        if isinstance(value, bool) or not isinstance(value, (int, float)) \
+                or not 0 < value < math.inf:
+            raise InputError(f'{name}.{key}={value!r} must be a number above 0')
     return start, ratio

@@ -232,6 +232,8 @@ BUDGETS = dict(flops=dict(start=9.5, stop=19.5, step=1))
     (dict(budgets=BUDGETS, score_momentum=1), 'score_momentum=1'),
     (dict(budgets=BUDGETS, p=dict(begin=1)), "p: .*'begin'"),
     (dict(budgets=BUDGETS, t=dict(start=0)), 't.start=0'),
+    (dict(budgets=BUDGETS, p=None), 'p=None'),
+    (dict(budgets=BUDGETS, p=dict(ratio=float('inf'))), 'p.ratio=inf'),
     (dict(budgets=BUDGETS, method='us-net'), "method='us-net'.*'usnet'"),
     (dict(budgets=BUDGETS, method='usnet', pool_size=10),
      "method='usnet' has no pools.*pool_size"),
