@@ -17,7 +17,7 @@ import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import timedelta
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple
 
@@ -287,6 +287,21 @@ def machine() -> Dict[str, Any]:
                 python=platform.python_version())
 
 
+def origin(args: argparse.Namespace, jobs: int) -> Dict[str, Any]:
+    """How the figures came about."""
+    seeds = ' '.join(map(str, args.seeds))
+    return dict(
+        command=f'make compare SEEDS="{seeds}" ITERS={args.iters}',
+        seeds=args.seeds,
+        piece_seeds=args.seeds[:args.piece_seeds],
+        iterations=args.iters,
+        jobs=jobs,
+        setting=setting(args.iters),
+        ablations=ABLATIONS,
+        machine=machine(),
+        versions={name: import_module(name).__version__ for name in PACKAGES})
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
@@ -323,22 +338,13 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     study = Study(Path(args.work_dir), max(cores // jobs, 1))
     runs = runs_of(args.seeds, args.iters, args.piece_seeds)
+    found = origin(args, jobs)
     try:
         do_all(study, runs, jobs)
     except KeyboardInterrupt:
         sys.exit(130)
-    report_study(dict(
-        command=f'make compare SEEDS="{" ".join(map(str, args.seeds))}" '
-        f'ITERS={args.iters}',
-        seeds=args.seeds,
-        piece_seeds=args.seeds[:args.piece_seeds],
-        iterations=args.iters,
-        jobs=jobs,
-        setting=setting(args.iters),
-        ablations=ABLATIONS,
-        machine=machine(),
-        versions={name: version(name) for name in PACKAGES},
-        runs=[study.entry(task) for task in runs]), args.out)
+    report_study(dict(found, runs=[study.entry(task) for task in runs]),
+                 args.out)
 
 
 if __name__ == '__main__':

@@ -201,3 +201,19 @@ def test_bad_arguments(compare, monkeypatch, tmp_path, words, message):
     monkeypatch.setattr(compare, 'do_all', None)
     with pytest.raises(InputError, match=message):
         compare.main()
+
+
+def test_origin(compare):
+    """Oracle: the arguments, torch's own version, and JSON takes all of it."""
+    import argparse
+
+    import torch
+    found = compare.origin(argparse.Namespace(
+        seeds=[0, 4, 5], piece_seeds=2, iters=80), 2)
+    assert found['command'] == 'make compare SEEDS="0 4 5" ITERS=80'
+    assert found['piece_seeds'] == [0, 4]
+    assert found['versions']['torch'] == torch.__version__
+    assert set(found['versions']) == set(compare.PACKAGES)
+    assert found['machine']['cores'] >= 1 and found['machine']['cpu']
+    assert json.loads(json.dumps(found))['setting']['train_cfg'][
+        'max_iters'] == 80
