@@ -25,6 +25,8 @@ def _run(rank: int, world: int, folder: str, function: Callable,
     torch.distributed.init_process_group(
         'gloo', init_method=f'file://{folder}/store', rank=rank,
         world_size=world, timeout=timedelta(seconds=COLLECTIVE))
+    # gloo on one side may still be connecting when the other is done already
+    torch.distributed.barrier()
     result = function(rank, *arguments)
     torch.save(result, f'{folder}/{rank}.pt')
     torch.distributed.destroy_process_group()
