@@ -1,4 +1,4 @@
-# make demo: trains, selects and evaluates on Fashion-MNIST (12 to 20 minutes)
+# make demo: trains, selects and evaluates on Fashion-MNIST (12 to 24 minutes)
 # make demo-latency: the same under FLOPs and this CPU's latency at once
 # make demo-adaptive: holds a latency under competing load (a minute more)
 # make compare: PSS-Net against random sampling, MutualNet and US-Net (two hours;
