@@ -1,6 +1,5 @@
 """The tables and the figure of a comparison that benchmarks/compare.py ran."""
 
-import statistics
 from typing import Any, Callable, Dict, List
 
 from tabulate import tabulate
@@ -15,6 +14,7 @@ from pss.evaluation import (
     rank_summary,
     report_files,
 )
+from pss.evaluation.comparison import spread
 from pss.structures import write_json
 from pss.structures.subnet_file import write_text
 
@@ -54,8 +54,7 @@ def report_study(study: Dict[str, Any], out: str) -> None:
             and r['variant'] == r['method']),
     }
     pieces = _group(runs, lambda r: r['method'] == 'pss')
-    levels = study.get('levels')
-    comparisons = {title: compare(group, REFERENCE, levels)
+    comparisons = {title: compare(group, REFERENCE)
                    for title, group in (*panels.items(), ('pieces', pieces))}
     ranks = _ranks([rank_summary(r['ranks']) for r in runs if 'ranks' in r])
     rows = [dict(setting=title, **row)
@@ -88,16 +87,18 @@ def _brief(run: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _ranks(summaries: List[List[Dict[str, Any]]]) -> List[Dict[str, Any]]:
-    """For each pool, mean and standard deviation over the seeds."""
+    """For each pool, mean and standard deviation over the seeds in which it
+    was not empty."""
+    by_pool: Dict[str, List[Dict[str, Any]]] = {}
+    for row in sum(summaries, []):
+        by_pool.setdefault(row['pool'], []).append(row)
     found = []
-    for pools in zip(*summaries):
-        row = dict(pool=pools[0]['pool'])
-        for key in list(pools[0])[1:]:
-            values = [p[key] for p in pools if p[key] is not None]
-            row[key] = None if not values else dict(
-                mean=statistics.mean(values),
-                std=statistics.stdev(values) if len(values) > 1 else None)
-        found.append(row)
+    for pool, rows in by_pool.items():
+        mean = dict(pool=pool)
+        for key in list(rows[0])[1:]:
+            values = [row[key] for row in rows if row[key] is not None]
+            mean[key] = spread(values) if values else None
+        found.append(mean)
     return found
 
 

@@ -143,11 +143,13 @@ def test_report(compare, tmp_path, capsys):
                     pools=[dict(rows[1], resource='flops', level=13)])
 
     members = [dict(score=-i, held_out=80. - i, halves=[80. - i, 80. - i])
-               for i in range(3)]
+               for i in range(5)]
     runs = []
     for task in compare.runs_of([0, 1, 2], 100, 3):
+        # of seed 1 another pool is filled, and that of the others is empty
+        level = 13 if task.seed == 1 else 10
         ranks = dict(ranks=dict(pools=[dict(
-            resource='flops', level=10, members=members)])) \
+            resource='flops', level=level, members=members[task.seed:])])) \
             if task.variant == 'pss' else {}
         runs.append(dict(task._asdict(), passes=compare.PASSES[task.method],
                          train_seconds=float(rng.uniform(1, 2)), seconds=3.,
@@ -175,8 +177,13 @@ def test_report(compare, tmp_path, capsys):
         for k in ('smallest', 'pools', 'largest')]) for r in fewer]
     assert at[12.]['mean'] == pytest.approx(np.mean(values))
     assert at[12.]['std'] == pytest.approx(np.std(values, ddof=1))
-    rank, = study['ranks']
-    assert rank['correlation'] == dict(mean=1., std=0.)
+    assert [rank['pool'] for rank in study['ranks']] == ['flops 10',
+                                                         'flops 13']
+    assert study['ranks'][0]['subnets'] == dict(
+        mean=4., std=pytest.approx(2 ** 0.5))  # 5 of seed 0, 3 of seed 2
+    assert study['ranks'][1]['subnets'] == dict(mean=4., std=None)
+    assert study['ranks'][0]['correlation'] == pytest.approx(
+        dict(mean=1., std=0.))
     text = (tmp_path / 'study.md').read_text()
     assert text in capsys.readouterr().out
     for words in ('Equal training: 100 iterations', '300 network passes',

@@ -111,8 +111,7 @@ def main():
         raise InputError(f'{args.checkpoint}: has no subnets in its pools')
     write_json(ranks, args.out)
     print(f'\nRanks: {args.out}\n\n' + tabulate(
-        [row.values() for row in rank_summary(ranks)],
-        headers=rank_summary(ranks)[0].keys(), floatfmt='.2f'))
+        rank_summary(ranks), headers='keys', floatfmt='.2f'))
 
 
 if __name__ == '__main__':
