@@ -6,7 +6,9 @@ asks for a ``pss.`` type.
 
 import difflib
 import inspect
-from typing import Any, Iterable, Sequence, Set, Tuple
+import threading
+from contextlib import contextmanager
+from typing import Any, Iterable, Iterator, Sequence, Set, Tuple
 
 from mmengine.config import ConfigDict
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
@@ -17,6 +19,7 @@ from mmengine.registry import MODEL_WRAPPERS as MMENGINE_MODEL_WRAPPERS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import Registry
+from mmengine.registry import registry as _lookup
 
 from .errors import InputError
 
@@ -114,6 +117,26 @@ def _check_type(kind: str, cfg: dict, where: str) -> None:
     hint = f'; did you mean {near[0]!r}?' if near else ''
     raise InputError(f'{where}: type {kind!r} does not exist{hint} '
                      f'(there are {", ".join(known)})')
+
+
+_importing = threading.RLock()
+
+
+@contextmanager
+def importing_nothing() -> Iterator[None]:
+    """Inside, registries know what is registered and nothing else.
+
+    MMEngine takes a type that no registry has for the path of something to
+    import, such as ``os.system``, and builds that. This holds for the whole
+    process, so other threads that build at the same time find as little.
+    """
+    with _importing:
+        former = _lookup.get_object_from_string
+        _lookup.get_object_from_string = lambda path: None
+        try:
+            yield
+        finally:
+            _lookup.get_object_from_string = former
 
 
 def check_registered(cfg: Any, registry: Registry, modules: Sequence[str],
