@@ -1,11 +1,13 @@
-"""Checks of single values.
+"""Checks of values, one by one or as the fields of a JSON object.
 
 Each raises one :class:`.InputError` that names the field, its value and what
 was expected, and gives the value back otherwise.
 """
 
+import json
 import math
-from typing import Any, Collection, Optional
+from numbers import Real
+from typing import Any, Collection, Dict, Optional
 
 from .errors import InputError
 
@@ -27,8 +29,9 @@ def is_integer(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a finite number that a float can hold, and no boolean."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
+    """Whether it is a finite number that a float can hold, and no boolean;
+    numpy's are numbers too."""
+    if not isinstance(value, Real) or isinstance(value, bool):
         return False
     try:
         return math.isfinite(value)
@@ -114,6 +117,66 @@ def check_text(name: str, value: Any, longest: int = LONGEST_NAME) -> str:
         raise InputError(f'{name}={shown(value)}: expected a printable text '
                          f'of at most {longest} characters')
     return value
+
+
+class Fields:
+    """A JSON object whose fields are checked as they are read.
+
+    Args:
+        value: the object.
+        where: file, and path of the object in it.
+
+    Raises:
+        InputError: if it is no object.
+    """
+
+    def __init__(self, value: Any, where: str) -> None:
+        if not isinstance(value, dict):
+            raise InputError(f'{where}: an object was expected, found '
+                             f'{type(value).__name__}')
+        self.value = value
+        self.where = where
+
+    def get(self, key: str, *kinds: type) -> Any:
+        """A field of one of some types; ``float`` is any finite number."""
+        if key not in self.value:
+            raise InputError(f'{self.where}: field {key!r} is missing')
+        found = self.value[key]
+        for kind in kinds:
+            if kind is float:
+                if is_number(found):
+                    return float(found)
+            elif isinstance(found, kind) and not (
+                    kind is int and isinstance(found, bool)):
+                return found
+        names = {float: 'a finite number', int: 'an integer', str: 'a string',
+                 dict: 'an object', list: 'a list', type(None): 'null'}
+        raise self.wrong(key, ' or '.join(names[kind] for kind in kinds))
+
+    def text(self, key: str, longest: int = LONGEST_NAME) -> str:
+        """A field that is a printable text."""
+        return check_text(f'{self.where}: {key}', self.get(key, str), longest)
+
+    def fields(self, key: str) -> 'Fields':
+        """A field that is an object."""
+        return Fields(self.get(key, dict), f'{self.where}: {key}')
+
+    def texts(self, key: str) -> Dict[str, str]:
+        """A field that is an object of printable texts by name."""
+        found = self.get(key, dict)
+        for name, value in found.items():
+            check_text(f'{self.where}: {key}: a name', name)
+            check_text(f'{self.where}: {key}.{name}', value)
+        return found
+
+    def wrong(self, key: str, expected: str) -> InputError:
+        """The error for a value that is another than expected."""
+        try:
+            value = json.dumps(self.value[key])
+        except ValueError:  # integers of thousands of digits
+            value = 'a very large number'
+        value = value if len(value) <= 80 else value[:77] + '...'
+        return InputError(f'{self.where}: {key}={value}: expected {expected}')
 
 
 def _range(least: Optional[float], most: Optional[float],

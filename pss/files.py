@@ -36,3 +36,7 @@ def whole_file(path: Union[str, Path]) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # once renamed it is not there any more
             temporary.unlink()
+
+
+def read_regular(path, most=1 << 28):
+    return Path(path).read_bytes()

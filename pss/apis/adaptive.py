@@ -2,7 +2,6 @@
 
 import threading
 import time
-from numbers import Real
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -11,11 +10,13 @@ import torch
 from tabulate import tabulate
 from torch import Tensor
 
+from ..checks import check_integer, check_number
 from ..deploy.adaptive_networks import build_supernet, kept_networks
-from ..deploy.bank import Bank, KeptSubnet, read_bank
+from ..deploy.bank import Bank, KeptSubnet, check_classes, read_bank
 from ..deploy.following import LatencyFollower
 from ..deploy.preprocessing import Image, Preprocessing
 from ..deploy.selection import check_limits, fits, most_accurate
+from ..deploy.vocabulary import Trust
 from ..errors import InputError
 from ..models import KeptNetwork
 from ..structures import Subnet
@@ -71,6 +72,9 @@ class AdaptiveClassifier:
             fewer input channels, see :class:`.SharedWeights`. MobileNetV2 with
             22 pools takes about 40. Beyond it subnets are as right, but
             slower.
+        trust: packages whose registered classes the bank may name, see
+            :func:`.read_bank`; without it reading a bank runs nothing that is
+            in it.
 
     Attributes:
         subnets (SubnetTable): the kept subnets, smallest first.
@@ -84,19 +88,21 @@ class AdaptiveClassifier:
 
     def __init__(self, bank: Union[str, Path],
                  device: Union[str, torch.device] = 'cpu',
-                 copies_mb: float = 512) -> None:
+                 copies_mb: float = 512, trust: Trust = ()) -> None:
+        check_number('copies_mb', copies_mb, least=0)
         try:
             self.device = torch.device(device)
             torch.zeros(1, device=self.device)
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise InputError(f'device={str(device)!r}: '
                              f'{str(error).splitlines()[0]}') from None
-        contents = read_bank(bank)
+        contents = read_bank(bank, trust)
         self.subnets = SubnetTable.of(contents)
         self.resources = contents.resources
         self.classes = contents.classes
         self.input_shape = contents.input_shape
         model = build_supernet(contents, self.device)
+        check_classes(self.classes, contents.model, f'bank {bank}')
         networks, self._weights = kept_networks(contents, model,
                                                 copies_mb * 1e6)
         self._running = {kept.name: _Running(kept, networks[kept.subnet])
@@ -209,10 +215,7 @@ class AdaptiveClassifier:
             InputError: for a file that is no image, and an image of another
                 shape or type.
         """
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) \
-                or batch_size < 1:
-            raise InputError(f'batch_size={batch_size!r} must be an integer '
-                             'of at least 1')
+        check_integer('batch_size', batch_size, 1)
         running, following = self._active, self._following
         start = time.perf_counter()
         results = self._predict(running.network, images, batch_size)
@@ -273,11 +276,7 @@ class AdaptiveClassifier:
             with self._writing:
                 self._following = None
             return None
-        if isinstance(latency_ms, bool) or \
-                not isinstance(latency_ms, Real) or \
-                not 0 < latency_ms < float('inf'):
-            raise InputError(f'latency_ms={latency_ms!r} must be a finite '
-                             'number above 0')
+        check_number('latency_ms', latency_ms, above=0)
         if images is None:
             channels, height, width = self.input_shape
             images = np.zeros((height, width, channels), np.uint8)

@@ -1,18 +1,21 @@
 """From a bank to networks that are ready to run."""
 
 import copy
+import math
 from typing import Dict, Tuple, Union
 
 import torch
 from mmengine.registry import DefaultScope
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
+from ..checks import shown
 from ..errors import InputError
 from ..models import KeptNetwork, SharedWeights, SupernetClassifier
 from ..models.sharing import kept_network
-from ..registry import MODELS
+from ..registry import MODELS, importing_nothing
 from ..structures import Subnet
-from .bank import Bank
+from .bank import Bank, KeptSubnet
 from .detector_types import is_detector
 
 
@@ -32,9 +35,11 @@ def build_supernet(bank: Bank,
     Raises:
         InputError: if the bank's weights are not of its model.
     """
+    elements = sum(value.numel() for value in bank.weights.values())
     try:
-        with DefaultScope.overwrite_default_scope(
-                'mmdet' if is_detector(bank.model) else 'mmpretrain'):
+        with importing_nothing(), DefaultScope.overwrite_default_scope(
+                'mmdet' if is_detector(bank.model) else 'mmpretrain'), \
+                _Allowance(4 * elements + 100_000_000):
             model = MODELS.build(copy.deepcopy(bank.model))
         if not isinstance(model, kind):
             raise TypeError(f'it is a {type(model).__name__}, no '
@@ -42,6 +47,7 @@ def build_supernet(bank: Bank,
         space = model.search_space
         for kept in bank.kept:
             space.validate(kept.subnet)
+            _check_kept(kept, model, bank)
         state = dict(bank.weights)
         if space.largest not in bank.statistics:
             raise InputError('bank: the largest subnet is missing')
@@ -57,6 +63,46 @@ def build_supernet(bank: Bank,
         raise InputError('bank: its model config does not build a network '
                          f'that its weights fit ({first})') from None
     return model.to(device).requires_grad_(False).eval()
+
+
+def _check_kept(kept: KeptSubnet, model: nn.Module, bank: Bank) -> None:
+    """Refuses ends of the space that are none, and statistics of other layers
+    than the model's batch norms."""
+    space = model.search_space
+    ends = dict(smallest=space.smallest, largest=space.largest)
+    if kept.subnet != ends.get(kept.name, kept.subnet):
+        raise InputError(f'bank: {kept.name}: {kept.subnet}: expected '
+                         f'{ends[kept.name]}')
+    found, wanted = set(bank.statistics[kept.subnet]), set(model.norms)
+    if found != wanted:
+        raise InputError(
+            f'bank: the statistics of {kept.name} do not fit its layers '
+            f'({shown(min(found ^ wanted))})')
+
+
+class _Allowance(TorchFunctionMode):
+    """Most elements that may be allocated inside; raises ValueError beyond.
+
+    A small file can describe a network of any size.
+    """
+
+    CREATING = (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand,
+                torch.randn)
+
+    def __init__(self, elements: int) -> None:
+        super().__init__()
+        self.elements = elements
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function in self.CREATING:
+            size = kwargs.get('size', args)
+            size = size[0] if size and isinstance(size[0], (list, tuple)) \
+                else size
+            self.elements -= math.prod(s for s in size if isinstance(s, int))
+            if self.elements < 0:
+                raise ValueError('it is far larger than the bank\'s weights')
+        return function(*args, **kwargs)
 
 
 def kept_networks(

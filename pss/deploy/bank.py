@@ -8,32 +8,43 @@ A bank is a folder::
     samples.safetensors     a few held-out images, to check exports on
 
 It holds data only, and reading it runs nothing: safetensors is a format for
-tensors, JSON one for text, and networks and transforms are built from types
-that OpenMMLab's packages and this one register for the purpose, see
-:func:`check_types`. Every file has a checksum in ``bank.json``, and that file
-one of itself.
+tensors, JSON one for text, and what the network and its preprocessing may be is
+a closed list of classes with their keys and values, see :func:`check_types`.
+Every file has a checksum in ``bank.json``, and that file one of itself.
 """
 
 import ctypes
 import hashlib
-import json
-import math
 import os
-import re
 import shutil
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+from typing import (
+    Any,
+    Dict,
+    Iterable,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import torch
 from torch import Tensor
 
+from ..checks import Fields, check_text, shown
 from ..errors import InputError
+from ..files import read_regular
 from ..models.classifiers.supernet_classifier import Statistics
-from ..registry import check_registered
 from ..structures import Subnet
 from ..structures.subnet_file import json_text, read_json
-from .detector_types import check_detector_types, is_detector
+from .classifier_vocabulary import check_classifier, check_pipeline
+from .detector_types import is_detector
+from .testing_vocabulary import check_testing
+from .vocabulary import Trust, check_trust
 
 FORMAT = 'pss-bank'
 VERSION = 1
@@ -42,14 +53,10 @@ WEIGHTS, STATISTICS, SAMPLES = (
     f'{name}.safetensors' for name in ('weights', 'statistics', 'samples'))
 FILES = WEIGHTS, STATISTICS, SAMPLES
 
-# Where the types that a bank may name are defined. Others would do more than
-# compute: load files, say, or fetch them.
-MODEL_MODULES = ('pss.models', 'mmpretrain.models.heads',
-                 'mmpretrain.models.necks', 'mmpretrain.models.losses',
-                 'mmpretrain.models.utils', 'mmcv.cnn', 'mmengine.model',
-                 'torch.nn')
-TRANSFORM_MODULES = ('pss.datasets', 'mmpretrain.datasets.transforms',
-                     'mmcv.transforms')
+LONGEST_CLASS = 1000  # characters of a class's name
+LARGEST_SIDE = 8192  # pixels of an input
+TYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64,
+         torch.uint8, torch.int32, torch.int64)
 
 FilePath = Union[str, Path]
 
@@ -110,27 +117,27 @@ class Bank:
     versions: Dict[str, str] = field(default_factory=dict)
 
 
-def check_types(model: Any, pipeline: Any, where: str) -> None:
-    """Refuses configs that name anything but networks and transforms.
-
-    MMEngine takes a type that no registry has for the path of something to
-    import and call. So every type is looked up before anything is built.
+def check_types(model: Any, pipeline: Any, where: str,
+                trust: Trust = ()) -> None:
+    """Refuses configs of anything but the networks and the preprocessing that
+    banks are for.
 
     Args:
         model, pipeline: the configs.
         where: they stand, for the message.
+        trust: packages whose registered classes are allowed besides; they
+            have been imported.
 
     Raises:
-        InputError: it names the field and the type.
+        InputError: it names the field, its value and what was expected.
     """
     if is_detector(model):
-        return check_detector_types(model, pipeline, where)
-    import mmpretrain.datasets  # noqa: F401 (registers the transforms)
-    from mmpretrain.registry import MODELS, TRANSFORMS
-    for config, registry, modules, name in (
-            (model, MODELS, MODEL_MODULES, 'model'),
-            (pipeline, TRANSFORMS, TRANSFORM_MODULES, 'pipeline')):
-        check_registered(config, registry, modules, f'{where}: {name}')
+        from .detector_vocabulary import check_detector, check_detector_pipeline
+        check_detector(model, where, trust)
+        check_detector_pipeline(pipeline, where, trust)
+    else:
+        check_classifier(model, where, trust)
+        check_pipeline(pipeline, where, trust)
 
 
 # --- writing ---------------------------------------------------------------
@@ -140,33 +147,54 @@ def check_target(folder: FilePath) -> None:
     """Checks that a bank can be written to a folder.
 
     Raises:
-        InputError: if it holds something that is no bank, or safetensors is
-            not installed.
+        InputError: if it holds anything but a bank, or safetensors is not
+            installed.
     """
     folder = Path(folder)
     _safetensors()
-    if folder.exists() and not (folder / INDEX).is_file() and \
-            not (folder.is_dir() and not any(folder.iterdir())):
-        raise InputError(f'{folder}: holds something that is no bank; legal is '
-                         'a new folder, an empty one or a bank to replace')
+    if not os.path.lexists(folder):
+        return
+    expected = 'expected a new folder, an empty one, or a bank to replace'
+    if not folder.is_dir():
+        raise InputError(f'{folder}: no folder; {expected}')
+    others = sorted(
+        path.name for path in folder.iterdir()
+        if path.name not in (INDEX, *FILES) or path.is_symlink()
+        or not path.is_file())
+    if others:
+        raise InputError(
+            f'{folder}: holds something that is no bank ({others[0]!r}'
+            f'{", ..." if others[1:] else ""}), which would be lost; '
+            f'{expected}')
+    if any(folder.iterdir()):
+        index = read_json(folder / INDEX)
+        if not isinstance(index, dict) or index.get('format') != FORMAT:
+            raise InputError(f'{folder / INDEX}: not the index of a bank; '
+                             f'{expected}')
 
 
-def write_bank(bank: Bank, folder: FilePath) -> None:
+def write_bank(bank: Bank, folder: FilePath, trust: Trust = ()) -> None:
     """Writes a bank whole or not at all.
 
-    It is written under a temporary name. A bank that is there already is
-    exchanged for it in one step where the file system can (Linux), else in
-    two renames.
+    It is written under a temporary name and read back. A bank that is there
+    already is exchanged for it in one step where the file system can (Linux),
+    else in two renames.
+
+    Args:
+        bank: the bank.
+        folder: where to; a link to a folder is followed.
+        trust: packages whose registered classes it may name; readers have to
+            trust them as well.
 
     Raises:
-        InputError: if it cannot be written, or ``folder`` holds something that
-            is no bank.
+        InputError: if it cannot be written, holds what :func:`read_bank`
+            refuses, or ``folder`` holds anything but a bank.
     """
     folder = Path(folder)
     if folder.is_symlink():
         folder = folder.resolve()
     check_target(folder)
-    check_types(bank.model, bank.pipeline, str(folder))
+    check_types(bank.model, bank.pipeline, str(folder), check_trust(trust))
     save = _safetensors().save
     order = list(dict.fromkeys(kept.subnet for kept in bank.kept))
     data = {
@@ -188,12 +216,22 @@ def write_bank(bank: Bank, folder: FilePath) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+        _read_back(temporary, folder, trust)
         _exchange(temporary, folder)
     except OSError as error:
         raise InputError(f'{folder}: cannot be written '
                          f'({error.strerror or error})') from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _read_back(written: Path, folder: Path, trust: Trust) -> None:
+    """Refuses to keep a bank that could not be read again."""
+    try:
+        read_bank(written, trust)
+    except InputError as error:
+        raise InputError(f'not written: {error}'.replace(
+            str(written), str(folder))) from None
 
 
 def _index(bank: Bank, order: List[Subnet], data: Dict[str, bytes]) -> str:
@@ -236,7 +274,7 @@ def _index(bank: Bank, order: List[Subnet], data: Dict[str, bytes]) -> str:
         raise InputError('the config cannot be kept in a bank: it holds more '
                          f'than numbers, text, lists and dicts ({error})'
                          ) from None
-    return text.replace(_BLANK, _digest(text.encode()))
+    return _digest(text.encode()).join(text.rsplit(_BLANK, 1))
 
 
 # stands for a file's own checksum while that is computed
@@ -268,21 +306,28 @@ def _exchange(new: Path, old: Path) -> None:
 # --- reading ---------------------------------------------------------------
 
 
-def read_bank(folder: FilePath) -> Bank:
+def read_bank(folder: FilePath, trust: Trust = ()) -> Bank:
     """Reads a bank and checks all of it.
+
+    Args:
+        folder: the bank's.
+        trust: packages whose registered classes the bank may name besides
+            those of :func:`check_types`. They are imported, and whatever
+            their classes do with the bank's arguments may happen.
 
     Raises:
         InputError: for a file that is missing, truncated or altered, a bank
             of a newer format, and a field that is missing or wrong; it names
-            the file, the field, its value and what would be legal.
+            the file, the field, its value and what was expected.
     """
+    check_trust(trust)
     folder = Path(folder)
     index = folder / INDEX
     if not folder.is_dir():
         raise InputError(f'bank {folder}: no such folder')
     if not index.is_file():
         raise InputError(f'bank {folder}: {INDEX} is missing')
-    value = _Fields(read_json(index), str(index))
+    value = Fields(read_json(index), str(index))
     if value.get('format', str) != FORMAT:
         raise value.wrong('format', f'{FORMAT!r}')
     version = value.get('version', int)
@@ -293,111 +338,68 @@ def read_bank(folder: FilePath) -> Bank:
     if version < 1:
         raise value.wrong('version', f'1 to {VERSION}')
     _check_digest(index, value.get('sha256', str))
-    return _Reader(folder, value).bank()
+    return _Reader(folder, value, trust).bank()
 
 
 def _check_digest(index: Path, digest: str) -> None:
-    content = index.read_bytes()
-    if len(digest) != len(_BLANK) or digest != _digest(
-            content.replace(digest.encode(), _BLANK.encode())):
+    content = read_regular(index)
+    # its own checksum stands last
+    blank = _BLANK.encode().join(content.rsplit(digest.encode(), 1)) \
+        if len(digest) == len(_BLANK) else b''
+    if digest != _digest(blank):
         raise InputError(f'{index}: altered since it was written: its '
                          'checksum (sha256) does not fit; copy the bank anew, '
                          'or build it with tools/deployment/build_bank.py')
 
 
-class _Fields:
-    """A JSON object whose fields are checked as they are read.
-
-    Args:
-        value: the object.
-        where: file, and path of the object in it.
-    """
-
-    def __init__(self, value: Any, where: str) -> None:
-        if not isinstance(value, dict):
-            raise InputError(f'{where}: an object was expected, found '
-                             f'{type(value).__name__}')
-        self.value = value
-        self.where = where
-
-    def get(self, key: str, *kinds: type) -> Any:
-        """A field of one of some types; ``float`` is any finite number."""
-        if key not in self.value:
-            raise InputError(f'{self.where}: field {key!r} is missing')
-        found = self.value[key]
-        for kind in kinds:
-            if kind is float:
-                if isinstance(found, (int, float)) and \
-                        not isinstance(found, bool) and math.isfinite(found):
-                    return float(found)
-            elif isinstance(found, kind) and not (
-                    kind is int and isinstance(found, bool)):
-                return found
-        names = {float: 'a finite number', int: 'an integer', str: 'a string',
-                 dict: 'an object', list: 'a list', type(None): 'null'}
-        raise self.wrong(key, ' or '.join(names[kind] for kind in kinds))
-
-    def fields(self, key: str) -> '_Fields':
-        """A field that is an object."""
-        return _Fields(self.get(key, dict), f'{self.where}: {key}')
-
-    def strings(self, key: str) -> Any:
-        """A field that is an object of strings."""
-        found = self.get(key, dict)
-        if not all(isinstance(v, str) for v in found.values()):
-            raise self.wrong(key, 'an object of strings')
-        return found
-
-    def wrong(self, key: str, legal: str) -> InputError:
-        """The error for an illegal value."""
-        shown = json.dumps(self.value[key])
-        shown = shown if len(shown) <= 80 else shown[:77] + '...'
-        return InputError(f'{self.where}: {key}={shown}; legal is {legal}')
-
-
 class _Reader:
     """Reads what the fields of ``bank.json`` describe."""
 
-    def __init__(self, folder: Path, value: _Fields) -> None:
-        self.folder, self.value = folder, value
+    def __init__(self, folder: Path, value: Fields, trust: Trust) -> None:
+        self.folder, self.value, self.trust = folder, value, trust
 
     def bank(self) -> Bank:
         value = self.value
-        resources = value.strings('resources')
+        resources = value.texts('resources')
         rows = [self._row(value.fields(name), resources, name)
                 for name in ('smallest', 'largest')]
         for i, row in enumerate(value.get('pools', list)):
             rows.insert(-1, self._row(
-                _Fields(row, f'{value.where}: pools[{i}]'), resources))
+                Fields(row, f'{value.where}: pools[{i}]'), resources))
+        _check_unique((kept.name for kept, _ in rows), value.where)
         classes = value.get('classes', list, type(None))
-        if classes is not None and \
-                not all(isinstance(name, str) for name in classes):
-            raise value.wrong('classes', 'a list of strings or null')
+        for i, name in enumerate(classes or ()):
+            check_text(f'{value.where}: classes[{i}]', name, LONGEST_CLASS)
         preprocessing = value.fields('preprocessing')
         shape = preprocessing.get('input_shape', list)
         if len(shape) != 3 or not all(
-                type(size) is int and size > 0 for size in shape):
-            raise preprocessing.wrong('input_shape', '3 positive integers')
+                type(size) is int and 0 < size <= LARGEST_SIDE
+                for size in shape):
+            raise preprocessing.wrong(
+                'input_shape', f'3 integers from 1 to {LARGEST_SIDE}')
         model = dict(value.get('model', dict))
         normalisation = preprocessing.get('data_preprocessor', dict, type(None))
         if normalisation is not None:
             model['data_preprocessor'] = normalisation
         pipeline = preprocessing.get('pipeline', list)
         testing = value.get('testing', dict)
-        check_types(model, pipeline, value.where)
-        _check_names(testing, f'{value.where}: testing')
+        check_types(model, pipeline, value.where, self.trust)
+        if testing:
+            check_testing(testing, value.where, self.trust)
         tensors = {name: self._tensors(name) for name in FILES}
+        _check_values(tensors[WEIGHTS], self.folder / WEIGHTS)
         samples = tensors[SAMPLES].get('images')
         if samples is None or samples.dim() != 4:
             raise InputError(f'{self.folder / SAMPLES}: holds no images '
                              '(N, C, H, W)')
+        _check_values(tensors[SAMPLES], self.folder / SAMPLES)
         return Bank(
             model=model,
             classes=None if classes is None else tuple(classes),
             pipeline=pipeline,
             input_shape=tuple(shape),
             resources=resources,
-            metric=value.get('metric', str),
+            metric=value.text('metric'),
             kept=tuple(kept for kept, _ in rows),
             weights=tensors[WEIGHTS],
             statistics=self._statistics(
@@ -405,9 +407,9 @@ class _Reader:
                 tensors[STATISTICS]),
             samples=samples,
             testing=testing,
-            versions=value.strings('written_by'))
+            versions=value.texts('written_by'))
 
-    def _row(self, row: _Fields, resources: Dict[str, str],
+    def _row(self, row: Fields, resources: Dict[str, str],
              end: Optional[str] = None) -> Tuple[KeptSubnet, int]:
         """A kept subnet, and the number of its statistics."""
         try:
@@ -435,16 +437,13 @@ class _Reader:
         path = self.folder / name
         wanted = self.value.fields('files').fields(name)
         size, digest = wanted.get('bytes', int), wanted.get('sha256', str)
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            raise InputError(f'bank {self.folder}: {name} is missing'
-                             ) from None
-        except OSError as error:
-            raise InputError(f'{path}: {error.strerror or error}') from None
-        if len(content) != size:
-            raise InputError(f'{path}: truncated or altered: {len(content)} '
-                             f'bytes instead of {size}')
+        if not path.exists():
+            raise InputError(f'bank {self.folder}: {name} is missing')
+        found = path.stat().st_size
+        if path.is_file() and found != size:
+            raise InputError(f'{path}: truncated or altered: {found} bytes '
+                             f'instead of {size}')
+        content = read_regular(path, most=size)
         if _digest(content) != digest:
             raise InputError(f'{path}: altered since it was written: its '
                              f'checksum (sha256) is {_digest(content)[:12]}... '
@@ -460,31 +459,54 @@ class _Reader:
         found: Dict[int, Statistics] = {}
         for key, value in tensors.items():
             number, _, name = key.partition('.')
-            if not number.isdigit() or value.dim() != 2 or \
-                    value.shape[0] != 2 or not value.isfinite().all():
-                raise InputError(f'{self.folder / STATISTICS}: {key} is not '
-                                 'a finite mean and variance of shape (2, C)')
+            if not number.isdigit() or len(number) > 9 or \
+                    value.dtype not in TYPES or value.dim() != 2 or \
+                    value.shape[0] != 2 or not value.isfinite().all() or \
+                    (value[1] < 0).any():
+                raise InputError(
+                    f'{self.folder / STATISTICS}: {shown(key)}: expected a '
+                    'finite mean and a variance of at least 0, together of '
+                    'shape (2, C)')
             found.setdefault(int(number), {})[name] = value[0], value[1]
         for subnet, number in numbers.items():
             # without any batch norm there is nothing for any subnet
             if tensors and number not in found:
                 raise InputError(f'{self.value.where}: statistics={number} of '
-                                 f'{subnet}; legal are {sorted(found)}')
+                                 f'{subnet}: expected one of {sorted(found)}')
         return {subnet: found.get(number, {})
                 for subnet, number in numbers.items()}
 
 
-def _check_names(config: Any, where: str) -> None:
-    """Refuses keys that are no names: they are written into config files,
-    which are programs."""
-    if isinstance(config, dict):
-        for key, value in config.items():
-            if not re.fullmatch(r'[A-Za-z_]\w*', key):
-                raise InputError(f'{where}: key {key!r} is not a name')
-            _check_names(value, f'{where}.{key}')
-    elif isinstance(config, list):
-        for i, value in enumerate(config):
-            _check_names(value, f'{where}[{i}]')
+def _check_unique(names: Iterable[str], where: str) -> None:
+    """Refuses two kept subnets of one name: a switch goes by it."""
+    name, times = Counter(names).most_common(1)[0]
+    if times > 1:
+        raise InputError(f'{where}: {times} subnets are called {name!r}: '
+                         'expected different names')
+
+
+def _check_values(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Refuses other types than networks have, and NaN and infinity, which
+    would make scores of them."""
+    for key, value in tensors.items():
+        if value.dtype not in TYPES or not value.isfinite().all():
+            found = f'{value.dtype}' if value.dtype not in TYPES \
+                else 'what is not finite'
+            raise InputError(f'{path}: {shown(key)}: expected finite numbers, '
+                             f'found {found}')
+
+
+def check_classes(classes: Optional[Sequence[str]], model: Dict[str, Any],
+                   where: str) -> None:
+    """Refuses fewer names than a classifier has outputs.
+
+    Raises:
+        InputError: it names both numbers.
+    """
+    outputs = (model.get('head') or {}).get('num_classes')
+    if classes is not None and outputs is not None and len(classes) < outputs:
+        raise InputError(f'{where}: classes: {len(classes)} names, expected '
+                         f'{outputs}, as many as model.head.num_classes')
 
 
 def _safetensors():

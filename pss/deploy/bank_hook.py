@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
@@ -9,8 +10,10 @@ import mmengine
 import mmpretrain
 import torch
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from torch import Tensor
 
+from ..checks import check_boolean, check_integer
 from ..engine.runner import SubnetTestLoop
 from ..errors import InputError
 from ..models.classifiers.supernet_classifier import SupernetClassifier
@@ -20,11 +23,16 @@ from ..version import __version__
 from .bank import (
     Bank,
     KeptSubnet,
+    check_classes,
     check_target,
     check_types,
     write_bank,
 )
+from .classifier_vocabulary import inference_steps
+from .detector_types import is_detector
 from .extraction import model_config
+from .testing_vocabulary import check_testing, testing_of
+from .vocabulary import Trust, check_trust
 
 
 @HOOKS.register_module()
@@ -45,28 +53,30 @@ class BankHook(Hook):
         strict: whether it is an error if no bank can be written, because of a
             type in the config that banks cannot have, for instance. Otherwise
             the log says so, before the work and after it.
+        trust: packages whose registered classes the bank may name, besides
+            those that :func:`.check_types` knows. Its readers have to trust
+            them too.
     """
 
     priority = 'LOWEST'
 
     def __init__(self, out: Optional[str] = None, samples: int = 2,
-                 after_training: bool = True, strict: bool = False) -> None:
-        if isinstance(samples, bool) or not isinstance(samples, int) \
-                or samples < 0:
-            raise InputError(f'samples={samples!r} must be an integer of at '
-                             'least 0')
+                 after_training: bool = True, strict: bool = False,
+                 trust: Trust = ()) -> None:
         self.out = out
-        self.samples = samples
-        self.after_training = after_training
-        self.strict = strict
+        self.samples = check_integer('samples', samples, 0)
+        self.after_training = check_boolean('after_training', after_training)
+        self.strict = check_boolean('strict', strict)
+        self.trust = check_trust(trust)
 
     def before_train(self, runner) -> None:
         """Finds out before the training, not after it, what is missing."""
         if self.after_training and runner.cfg.get('test_cfg'):
             self._allow(runner, self._check)
+            self._allow(runner, _check_names)
 
     def before_test(self, runner) -> None:
-        """Likewise."""
+        """Finds out before the test what is missing."""
         if isinstance(runner.test_loop, SubnetTestLoop):
             self._allow(runner, self._check)
 
@@ -99,11 +109,13 @@ class BankHook(Hook):
 
     def _check(self, runner) -> None:
         check_target(self._folder(runner))
-        check_types(kept_config(runner.cfg), _pipeline(runner.cfg), 'config')
+        check_types(kept_config(runner.cfg), _pipeline(runner.cfg), 'config',
+                    self.trust)
 
     def _write(self, runner) -> None:
         out = self._folder(runner)
-        write_bank(bank_of(runner.test_loop, runner.cfg, self.samples), out)
+        write_bank(bank_of(runner.test_loop, runner.cfg, self.samples,
+                           self.trust), out, self.trust)
         runner.logger.info(
             f'The bank of {len(runner.test_loop.results["pools"]) + 2} '
             f'subnets is in {out}')
@@ -112,16 +124,22 @@ class BankHook(Hook):
         return Path(self.out or Path(runner.work_dir, 'bank'))
 
 
-def bank_of(loop: SubnetTestLoop, config: Any, samples: int = 2) -> Bank:
+def _check_names(runner) -> None:
+    """Finds out before a training if its classes have too few names."""
+    check_classes(runner.train_dataloader.dataset.metainfo.get('classes'),
+                  kept_config(runner.cfg), 'train_dataloader')
+
+
+def bank_of(loop: SubnetTestLoop, config: Any, samples: int = 2,
+            trust: Trust = ()) -> Bank:
     """The bank of the subnets that a test loop chose.
 
     Args:
         loop: after its run.
         config: the runner's.
         samples: how many held-out images the bank holds.
+        trust: packages whose registered classes it may name.
     """
-    testing = _plain(dict(dataloader=config.test_dataloader,
-                          evaluator=config.test_evaluator))
     # detectors take images of many sizes
     size = getattr(loop.model, 'input_size', None)
     images = sample_images(loop.selection_dataloader.dataset,
@@ -140,14 +158,30 @@ def bank_of(loop: SubnetTestLoop, config: Any, samples: int = 2) -> Bank:
         weights=weights_of(loop.model),
         statistics=loop.statistics,
         samples=images,
-        testing=testing,
+        testing=_testing(config, trust),
         versions=versions())
 
 
+def _testing(config: Any, trust: Trust) -> Dict[str, Any]:
+    """How exported networks are tested: as the config tests, if that is data
+    and nothing else; otherwise empty, and the log says why."""
+    try:
+        testing = testing_of(_plain(config.test_dataloader),
+                             _plain(config.test_evaluator))
+        check_testing(testing, 'config', trust)
+    except InputError as error:
+        print_log('The bank does not say how exported networks are tested: '
+                  f'{error}', 'current', logging.WARNING)
+        return {}
+    return testing
+
+
 def kept_config(config: Any) -> Dict[str, Any]:
-    """A config's model as a bank keeps it: without how it is initialised."""
+    """A config's model as a bank keeps it: without what only training needs.
+    """
     model = _plain(model_config(config))
     model.pop('train_cfg', None)
+    (model.get('data_preprocessor') or {}).pop('batch_augments', None)
     _strip(model)
     return model
 
@@ -191,12 +225,15 @@ def sample_images(dataset: Any, num: int) -> Tensor:
 
 
 def _pipeline(config: Any) -> List[Dict[str, Any]]:
-    """The transforms of a config's test images."""
+    """The transforms of a config's test images, as predictions need them."""
     dataset = _plain(config.test_dataloader)['dataset']
     while 'pipeline' not in dataset:
         dataset = dataset['dataset']
     _strip(dataset)
-    return dataset['pipeline']
+    if is_detector(config.model):
+        from .detector_vocabulary import detector_steps
+        return detector_steps(dataset['pipeline'])
+    return inference_steps(dataset['pipeline'])
 
 
 def _kept(loop: SubnetTestLoop) -> List[KeptSubnet]:

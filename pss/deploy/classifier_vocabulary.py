@@ -87,14 +87,14 @@ BACKBONES = Family(MODELS, 'mmpretrain', {
         style=choice('pytorch', 'caffe'), deep_stem=boolean,
         avg_down=boolean, zero_init_residual=boolean,
         drop_path_rate=number(least=0, below=1)), ['depth']),
-})
+}, parts=(CONVOLUTIONS, NORMS, ACTIVATIONS))
 
 NECKS = Family(MODELS, 'mmpretrain', {
     'GlobalAveragePooling': Entry(dict(dim=integer(1, 3))),
     'GeneralizedMeanPooling': Entry(dict(
         p=number(above=0), eps=number(above=0), clamp=boolean,
         p_trainable=boolean)),
-})
+}, parts=(CONVOLUTIONS, NORMS, ACTIVATIONS))
 
 _WEIGHTED = dict(reduction=REDUCTION, loss_weight=number())
 _BY_CLASS = dict(class_weight=optional(list_of(number())),
@@ -128,7 +128,7 @@ HEADS = Family(MODELS, 'mmpretrain', {
     'CSRAClsHead': Entry(dict(
         _SEVERAL, num_heads=choice(1, 2, 4, 6, 8), lam=number()),
         (*_SIZES, 'num_heads', 'lam')),
-})
+}, parts=(LOSSES, NORMS, ACTIVATIONS))
 
 PREPROCESSORS = Family(MODELS, 'mmpretrain', {
     'ClsDataPreprocessor': Entry(dict(

@@ -135,21 +135,21 @@ class Family:
         entries: the list, by name without scope; ``pss.`` stays in front of
             our own classes' names.
         default: the class where a config has no ``type``.
+        parts: what the arguments of a trusted class may contain besides.
     """
     registry: Registry
     scope: str
     entries: Mapping[str, Entry]
     default: Optional[str] = None
+    parts: Sequence['Family'] = ()
 
     def __call__(self, where: str, value: Any, trust: Trust) -> None:
         if not isinstance(value, dict):
             raise InputError(f'{where}={shown(value)}: expected an object')
         kind = value.get('type', self.default)
-        name = kind
-        if isinstance(kind, str) and kind.startswith(f'{self.scope}.'):
-            name = kind[len(self.scope) + 1:]
-        entry = self.entries.get(name) if isinstance(name, str) else None
-        if entry is not None:
+        name = self._name(kind)
+        if name in self.entries:
+            entry = self.entries[name]
             items = {k: v for k, v in value.items() if k != 'type'}
             return _check_items(f'{where} ({name})', items, trust, entry.keys,
                                 entry.required, 'type')
@@ -160,10 +160,17 @@ class Family:
                 "registered, and its package trusted: trust=['package']")
         return self._check_trusted(where, value, trust)
 
+    def _name(self, kind: Any) -> Optional[str]:
+        """A type as :attr:`entries` has it; ``None`` for what is no text."""
+        if not isinstance(kind, str):
+            return None
+        scope = f'{self.scope}.'
+        return kind[len(scope):] if kind.startswith(scope) else kind
+
     def _check_trusted(self, where: str, value: Dict[str, Any],
                        trust: Trust) -> None:
         """The arguments of a trusted class: any data. Where there is a type
-        in them, it has to be on this list or trusted again."""
+        in them, it has to be on a list or trusted again."""
         for key, item in value.items():
             if key == 'type':
                 continue
@@ -173,7 +180,9 @@ class Family:
     def _check_data(self, where: str, value: Any, trust: Trust) -> None:
         if isinstance(value, dict):
             if 'type' in value:
-                self(where, value, trust)
+                family = next((part for part in self.parts if part._name(
+                    value['type']) in part.entries), self)
+                family(where, value, trust)
             else:
                 self._check_trusted(where, value, trust)
         elif isinstance(value, (list, tuple)):

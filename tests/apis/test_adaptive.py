@@ -137,12 +137,12 @@ def test_grey_images(net):
     (np.zeros((1, 2, 8, 8, 3), np.uint8), r'shape \(1, 2, 8, 8, 3\)'),
     (np.zeros((30, 30, 4), np.uint8), r'shape \(30, 30, 4\).*3 channels'),
     (np.zeros((0, 30, 3), np.uint8), r'shape \(0, 30, 3\)'),
-    (np.zeros((30, 30, 3)) - 1, 'values from -1 to -1; legal are 0 to 255'),
+    (np.zeros((30, 30, 3)) - 1, 'values from -1 to -1; expected 0 to 255'),
     (np.zeros((30, 30, 3)) + 256, 'values from 256'),
-    (np.full((30, 30, 3), np.nan), 'nan; legal are 0 to 255'),
+    (np.full((30, 30, 3), np.nan), 'nan; expected 0 to 255'),
     (np.zeros((30, 30, 3), bool), 'type bool'),
-    (np.full((30, 30), 'a'), 'legal are numbers'),
-    (torch.zeros(30, 30), r'shape \(30, 30\); legal are \(C, H, W\)'),
+    (np.full((30, 30), 'a'), 'expected numbers'),
+    (torch.zeros(30, 30), r'shape \(30, 30\); expected \(C, H, W\)'),
     (torch.zeros(30, 30, 3), r'shape \(30, 3, 30\)'),
     (torch.randn(2, 3, 30, 30), r'images\[0\]: values from'),
 ])
@@ -159,7 +159,7 @@ def test_images_that_no_transform_makes_fit(tmp_path):
     write_bank(bank, tmp_path / 'bank')
     net = AdaptiveClassifier(tmp_path / 'bank')
     assert len(net.predict(photo(24, 24))) == 1
-    with pytest.raises(InputError, match='24 x 30 pixels.*legal is 24 x 24'):
+    with pytest.raises(InputError, match='24 x 30 pixels.*expected 24 x 24'):
         net.predict(photo(24, 30))
 
 

@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 
+import numpy as np
 import pytest
 import torch
 
@@ -99,27 +100,48 @@ def rewrite(bank, folder, change):
     (lambda v: v.update(version=2), 'version=2 is newer than 1'),
     (lambda v: v.update(version='1'), 'version="1".*an integer'),
     (lambda v: v.update(version=True), 'version=true.*an integer'),
-    (lambda v: v.update(version=0), 'version=0; legal'),
+    (lambda v: v.update(version=0), 'version=0: expected'),
     (lambda v: v.update(format='zip'), 'format="zip"'),
     (lambda v: v.pop('format'), "'format' is missing"),
     (lambda v: v.pop('pools'), "'pools' is missing"),
     (lambda v: v.update(pools={}), 'pools={}.*a list'),
     (lambda v: v['pools'].append(3), r'pools\[6\]: an object was expected'),
     (lambda v: v['pools'][1].pop('level'), r"pools\[1\].*'level' is missing"),
-    (lambda v: v['pools'][1].update(resource='x'), r'resource="x"; legal'),
+    (lambda v: v['pools'][1].update(resource='x'), r'resource="x": expected'),
     (lambda v: v['pools'][1].update(held_out_accuracy=None),
-     'held_out_accuracy=null; legal is a finite number'),
+     'held_out_accuracy=null: expected a finite number'),
     (lambda v: v['pools'][1]['subnet'].update(widths='x'), 'widths'),
     (lambda v: v['pools'][1]['subnet'].update(resolution=17), 'resolution=17'),
     (lambda v: v['pools'][1]['costs'].pop('flops'), 'costs=.*one for each'),
     (lambda v: v['pools'][1]['costs'].update(flops='x'), 'flops="x"'),
     (lambda v: v['largest'].update(statistics=99), 'statistics=99'),
-    (lambda v: v.update(classes=[1]), 'classes=.*strings'),
+    (lambda v: v.update(classes=[1]), r'classes\[0\]=1: expected a .*text'),
+    (lambda v: v.update(classes=['a', 'b\x1b[2J']), r'classes\[1\]='),
+    (lambda v: v.update(metric='a\nb'), 'metric='),
+    (lambda v: v['resources'].update(flops='\x07'), 'resources.flops='),
+    (lambda v: v['pools'][1].update(level=v['pools'][0]['level']),
+     "2 subnets are called 'flops 0'"),
+    (lambda v: v['pools'][1]['costs'].update(flops=9**999),
+     'flops=.*a finite number'),
+    (lambda v: v['preprocessing']['data_preprocessor'].update(std=[0, 1, 1]),
+     r'std\[0\]=0: expected a finite number above 0'),
+    (lambda v: v['preprocessing']['pipeline'].pop(), 'one PackInputs'),
+    (lambda v: v['preprocessing']['pipeline'].append(
+        dict(type='LoadImageFromFile')), 'PackInputs'),
+    (lambda v: v['model']['backbone'].update(depth=17), 'depth=17: expected'),
+    (lambda v: v['model']['backbone'].update(base_channels=16384),
+     'far larger than'),
+    (lambda v: v['model']['backbone']['search_space'].update(
+        resolutions=dict(start=1, stop=10**9, step=1)), 'resolutions'),
     (lambda v: v['preprocessing'].update(input_shape=[3, 8]), 'input_shape'),
     (lambda v: v['files']['weights.safetensors'].pop('sha256'), 'sha256'),
     (lambda v: v['model']['head'].update(num_classes=11), 'weights fit'),
-    (lambda v: v['model']['head'].update(num_class=11), 'does not build'),
-    (lambda v: v['model'].pop('type'), 'bank: its model config'),
+    (lambda v: v['classes'].pop(), 'classes: 9 names, expected 10'),
+    (lambda v: v['largest'].update(subnet=v['smallest']['subnet']),
+     'largest.*expected'),
+    (lambda v: v['model']['head'].update(num_class=11),
+     "unknown key 'num_class' .did you mean 'num_classes'"),
+    (lambda v: v['model'].pop('type'), 'model: type=None: expected'),
 ])
 def test_wrong_fields(bank, tmp_path, change, words):
     """Oracle: field, value and what is legal, in one line."""
@@ -129,38 +151,134 @@ def test_wrong_fields(bank, tmp_path, change, words):
     assert '\n' not in str(error.value)
 
 
+def _step(**step):
+    return lambda v, t: v['preprocessing']['pipeline'].insert(
+        0, json.loads(json.dumps(step).replace('TARGET', t)))
+
+
+def _head(**head):
+    return lambda v, t: v['model'].update(
+        head=json.loads(json.dumps(head).replace('TARGET', t)))
+
+
+SIMPLIFY = dict(
+    type='RandomResize', scale=[28, 28], resize_type='sympy.simplify',
+    expr="__import__('os').mkdir('TARGET')")
+LOADING = dict(
+    type='LoadImageFromFile', backend_args=dict(
+        backend='petrel', sys_path='TARGET'))
+
+
 @pytest.mark.parametrize('change', [
+    # any name that can be imported
     lambda v, t: v['model']['head'].update(type='os.mkdir', path=t),
     lambda v, t: v['model'].update(type='os.mkdir', path=t),
+    _step(type='pathlib.Path', path='TARGET'),
+    _step(type='torchvision/Lambda', lambd='TARGET'),
+    _step(type=['PackInputs']),
+    _step(type='torch.hub.load', repo_or_dir='TARGET', model='x'),
+    # registered classes that import, call, fetch or unpickle by themselves
+    _step(**SIMPLIFY),
+    _step(type='RandomApply', transforms=[SIMPLIFY]),
+    _step(type='RandAugment', policies=[SIMPLIFY], num_policies=1,
+          magnitude_level=1),
+    _step(type='KeyMapper', transforms=[LOADING]),
+    _step(**LOADING),
+    _step(type='Albumentations', transforms=[dict(type='os.mkdir')]),
+    _head(type='mmpretrain.VQAGenerationHead',
+          decoder=dict(type='mmpretrain.GlobalAveragePooling'),
+          inference_method='rank', answer_list_path='TARGET/x.pkl'),
     lambda v, t: v['model']['backbone'].update(
         type='mmpretrain.TIMMBackbone', checkpoint_path=t),
+    lambda v, t: v['model']['backbone'].update(
+        type='mmpretrain.HuggingFaceClassifier', model_name=t),
+    lambda v, t: v['model'].update(
+        neck=dict(type='pss.ResizedDetector', detector='os.mkdir', path=t)),
+    lambda v, t: v.update(model=dict(
+        type='pss.ResizedDetector', detector='os.mkdir', path=t)),
+    # keys that name files, and values that name functions
     lambda v, t: v['model']['backbone'].update(init_cfg=dict(
         type='Pretrained', checkpoint=t)),
-    lambda v, t: v['preprocessing']['pipeline'].append(
-        dict(type='pathlib.Path', path=t)),
-    lambda v, t: v['preprocessing']['pipeline'].append(
-        dict(type='torchvision/Lambda', lambd=t)),
-    lambda v, t: v['preprocessing']['pipeline'].append(
-        dict(type=['PackInputs'])),
+    lambda v, t: v['model'].update(pretrained=t),
+    lambda v, t: v['model']['backbone'].update(
+        norm_cfg=dict(type='os.mkdir', path=t)),
+    lambda v, t: v['model']['head']['loss'].update(class_weight=t),
+    lambda v, t: v['preprocessing']['data_preprocessor'].update(
+        batch_augments=dict(augments=[dict(type='os.mkdir', path=t)])),
+    lambda v, t: v['preprocessing'].update(data_preprocessor=dict(
+        type='os.mkdir', path=t)),
 ])
 def test_nothing_is_executed(bank, tmp_path, change):
-    """Oracle: what the type would make is not there, and what is refused is
-    its type or key."""
+    """Oracle: what the config would make is not there, and what is refused is
+    a class, a key or a value. An image is predicted with what gets through."""
     target = tmp_path / 'made'
     folder = rewrite(bank, tmp_path / 'bank',
                      lambda v: change(v, str(target)))
-    with pytest.raises(InputError, match='type=|key'):
-        AdaptiveClassifier(folder)
+    with pytest.raises(InputError, match='bank.json: .*expected|legal keys'):
+        AdaptiveClassifier(folder).predict(np.zeros((30, 30, 3), np.uint8))
     assert not target.exists()
 
 
-def test_keys_of_configs_are_names(bank, tmp_path):
-    """Oracle: keys would become text of a config, which is a program."""
-    key = "x', print('executed'), 'y"
-    folder = rewrite(bank, tmp_path / 'bank',
-                     lambda v: v['testing'].update({key: 1}))
-    with pytest.raises(InputError, match='is not a name'):
-        read_bank(folder)
+def test_classes_of_ones_own(bank, tmp_path, monkeypatch):
+    """Oracle: a head of a package outside of this one, registered when it is
+    imported: refused without the reader's consent, and what it inherits is
+    computed with it. Consent to another package does not do."""
+    (tmp_path / 'mypackage.py').write_text(
+        'from mmpretrain.models import LinearClsHead\n'
+        'from pss.registry import MODELS\n\n\n'
+        '@MODELS.register_module()\n'
+        'class MyHead(LinearClsHead):\n'
+        '    def __init__(self, *args, note, **kwargs):\n'
+        '        super().__init__(*args, **kwargs)\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = rewrite(bank, tmp_path / 'bank', lambda v: v['model'][
+        'head'].update(type='pss.MyHead', note='anything'))
+    for trust in ((), ['torch'], ['json']):
+        with pytest.raises(InputError, match="'pss.MyHead'.*trust="):
+            AdaptiveClassifier(folder, trust=trust)
+    image = np.full((30, 30, 3), 100, np.uint8)
+    assert AdaptiveClassifier(folder, trust=['mypackage']).predict(image)[0][
+        'pred_score'] == AdaptiveClassifier(bank).predict(image)[0][
+        'pred_score']
+    for trust, words in ((['nowhere.to.be.found'], 'cannot be imported'),
+                         ('mypackage', 'a list of names'), ([1], 'a list')):
+        with pytest.raises(InputError, match=f'trust.*{words}'):
+            read_bank(folder, trust=trust)
+
+
+@pytest.mark.parametrize('value, words', [
+    (float('nan'), 'not finite'), (float('inf'), 'not finite')])
+def test_weights_that_are_not_finite(tmp_path, value, words):
+    """Oracle: the tensor's name; no bank of it is written either."""
+    _, contents = random_bank(0)
+    key = next(iter(contents.weights))
+    contents.weights[key] = contents.weights[key].clone().fill_(value)
+    with pytest.raises(InputError, match=f'{key}.*{words}'):
+        write_bank(contents, tmp_path / 'bank')
+    assert not (tmp_path / 'bank').exists()
+
+
+def test_statistics_that_are_none(tmp_path):
+    """Oracle: a variance below 0 gives NaN scores."""
+    _, contents = random_bank(0)
+    for statistics in contents.statistics.values():
+        mean, var = next(iter(statistics.values()))
+        var.fill_(-1)
+    with pytest.raises(InputError, match='a variance of at least 0'):
+        write_bank(contents, tmp_path / 'bank')
+
+
+@pytest.mark.parametrize('name', ['bank.json', *bank_module.FILES])
+def test_what_is_no_regular_file(bank, tmp_path, name):
+    """Oracle: reading a pipe waits for ever, a device never ends."""
+    for i, make in enumerate((os.mkfifo, lambda path: os.symlink(
+            '/dev/zero', path), os.mkdir)):
+        folder = tmp_path / str(i)
+        shutil.copytree(bank, folder)
+        (folder / name).unlink()
+        make(folder / name)
+        with pytest.raises(InputError, match=name):
+            read_bank(folder)
 
 
 def test_replacing_a_bank(tmp_path, monkeypatch):
@@ -190,6 +308,17 @@ def test_replacing_a_bank(tmp_path, monkeypatch):
 
 def test_what_is_no_bank_is_not_replaced(tmp_path):
     """Oracle: a file of the user's own."""
+    folder = tmp_path / 'bank'
+    write_bank(random_bank(0)[1], folder)
+    (folder / 'mine.txt').write_text('kept')
+    with pytest.raises(InputError, match="mine.txt.*would be lost"):
+        write_bank(random_bank(0)[1], folder)
+    assert (folder / 'mine.txt').read_text() == 'kept'
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'other' / 'bank.json').write_text('{"accounts": []}')
+    with pytest.raises(InputError, match='not the index of a bank'):
+        write_bank(random_bank(0)[1], tmp_path / 'other')
+    assert (tmp_path / 'other' / 'bank.json').read_text() == '{"accounts": []}'
     (tmp_path / 'mine.txt').write_text('kept')
     with pytest.raises(InputError, match='holds something that is no bank'):
         write_bank(random_bank()[1], tmp_path)
