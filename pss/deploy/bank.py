@@ -31,7 +31,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..models.classifiers.supernet_classifier import Statistics
 from ..registry import check_registered
-from ..structures import Subnet
+from ..structures import Subnet, level_name
 from ..structures.subnet_file import json_text, read_json
 from .detector_types import check_detector_types, is_detector
 
@@ -424,7 +424,7 @@ class _Reader:
                 raise row.wrong('resource', f'one of {sorted(resources)}')
         tested = row.get('test_accuracy', float, type(None))
         return KeptSubnet(
-            name=end or f'{resource} {level:g}', subnet=subnet,
+            name=end or level_name(resource, level), subnet=subnet,
             costs={name: costs.get(name, float) for name in resources},
             held_out_accuracy=row.get('held_out_accuracy', float),
             test_accuracy=tested, resource=resource, level=level,
