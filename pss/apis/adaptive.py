@@ -19,6 +19,7 @@ from ..deploy.selection import check_limits, fits, most_accurate
 from ..deploy.vocabulary import Trust
 from ..errors import InputError
 from ..models import KeptNetwork
+from ..registry import check_keys
 from ..structures import Subnet
 
 
@@ -270,13 +271,16 @@ class AdaptiveClassifier:
 
         Raises:
             InputError: for a latency that is not a finite number above 0, or
-                that no subnet holds even now: it names the fastest.
+                that no subnet holds even now: it names the fastest; for an
+                option that is unknown or out of its range. What was followed
+                before goes on.
         """
         if latency_ms is None:
             with self._writing:
                 self._following = None
             return None
         check_number('latency_ms', latency_ms, above=0)
+        check_keys(options, ('share', 'margin', 'patience'), 'follow')
         if images is None:
             channels, height, width = self.input_shape
             images = np.zeros((height, width, channels), np.uint8)
@@ -289,7 +293,7 @@ class AdaptiveClassifier:
                              f'the nearest is {fastest.name!r}, which needs '
                              f'{min(typical):.3g} ms for such a request')
         follower = LatencyFollower(
-            latency_ms, typical,
+            float(latency_ms), typical,
             [running.kept.held_out_accuracy for running in choices], **options)
         with self._writing:
             self._active = choices[follower.position]

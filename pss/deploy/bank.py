@@ -39,7 +39,7 @@ from ..checks import Fields, check_text, shown
 from ..errors import InputError
 from ..files import read_regular
 from ..models.classifiers.supernet_classifier import Statistics
-from ..structures import Subnet
+from ..structures import Subnet, level_name
 from ..structures.subnet_file import json_text, read_json
 from .classifier_vocabulary import check_classifier, check_pipeline
 from .detector_types import is_detector
@@ -426,7 +426,7 @@ class _Reader:
                 raise row.wrong('resource', f'one of {sorted(resources)}')
         tested = row.get('test_accuracy', float, type(None))
         return KeptSubnet(
-            name=end or f'{resource} {level:g}', subnet=subnet,
+            name=end or level_name(resource, level), subnet=subnet,
             costs={name: costs.get(name, float) for name in resources},
             held_out_accuracy=row.get('held_out_accuracy', float),
             test_accuracy=tested, resource=resource, level=level,

@@ -18,7 +18,7 @@ from ..engine.runner import SubnetTestLoop
 from ..errors import InputError
 from ..models.classifiers.supernet_classifier import SupernetClassifier
 from ..registry import HOOKS
-from ..structures import Subnet
+from ..structures import Subnet, level_name
 from ..version import __version__
 from .bank import (
     Bank,
@@ -246,7 +246,7 @@ def _kept(loop: SubnetTestLoop) -> List[KeptSubnet]:
         pool = {} if end else dict(resource=row['resource'],
                                    level=float(row['level']))
         return KeptSubnet(
-            name=end or f'{row["resource"]} {row["level"]:g}', subnet=subnet,
+            name=end or level_name(**pool), subnet=subnet,
             costs={name: float(cost(codes)[0])
                    for name, cost in costs.items()},
             held_out_accuracy=row[f'held_out_{loop.metric}'],

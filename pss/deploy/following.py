@@ -5,6 +5,9 @@ import threading
 from collections import deque
 from typing import Deque, Sequence
 
+from ..checks import check_integer, check_number, shown
+from ..errors import InputError
+
 
 class LatencyFollower:
     """Says which subnet holds a latency under the present load.
@@ -32,6 +35,10 @@ class LatencyFollower:
         position (int): of the subnet to use now; at first the most accurate
             whose typical latency is within the target.
         moves (int): how often the position has changed.
+
+    Raises:
+        InputError: for a value that is no number of its range, and if there
+            are not as many accuracies as latencies, or none.
     """
 
     RECENT = 10  # requests that a move to a faster subnet goes by
@@ -41,12 +48,20 @@ class LatencyFollower:
     def __init__(self, target_ms: float, typical_ms: Sequence[float],
                  accuracies: Sequence[float], share: float = 0.9,
                  margin: float = 0.1, patience: int = 40) -> None:
-        self.target_ms = target_ms
-        self.typical_ms = tuple(typical_ms)
-        self.accuracies = tuple(accuracies)
-        self.share = share
-        self.margin = margin
-        self.patience = patience
+        self.target_ms = check_number('target_ms', target_ms, above=0)
+        self.typical_ms = tuple(
+            check_number(f'typical_ms[{i}]', value, above=0)
+            for i, value in enumerate(typical_ms))
+        self.accuracies = tuple(check_number(f'accuracies[{i}]', value)
+                                for i, value in enumerate(accuracies))
+        if not self.accuracies or \
+                len(self.accuracies) != len(self.typical_ms):
+            raise InputError(f'accuracies={shown(self.accuracies)}: expected '
+                             'at least one, and as many as typical_ms has '
+                             f'({len(self.typical_ms)})')
+        self.share = check_number('share', share, above=0, most=1)
+        self.margin = check_number('margin', margin, least=0, below=1)
+        self.patience = check_integer('patience', patience, 1)
         self.moves = 0
         self.position = self._best(1.)
         self._waiting = patience

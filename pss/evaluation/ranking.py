@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Optional, Sequence
 import numpy as np
 
 from ..sampling import rank_correlation
+from ..structures import level_name
 
 # Best by score of a pool that are tried on held-out images, as test_cfg does.
 CANDIDATES = 5
@@ -37,7 +38,7 @@ def rank_summary(ranks: Dict[str, Any]) -> List[Dict[str, Any]]:
     Args:
         ranks: what the tool wrote.
     """
-    return [dict(pool=f'{pool["resource"]} {pool["level"]:g}',
+    return [dict(pool=level_name(pool['resource'], pool['level']),
                  subnets=len(pool['members']), **_row(pool['members']),
                  ahead_of_draws=_ahead(pool))
             for pool in ranks['pools']]

@@ -17,7 +17,7 @@ from tabulate import tabulate
 from ..errors import InputError
 from ..files import whole_file
 from ..resources import cost_field
-from ..structures import Subnet, write_json
+from ..structures import Subnet, level_name, write_json
 from ..structures.subnet_file import read_json, write_text
 
 Results = Dict[str, Any]
@@ -27,7 +27,7 @@ FilePath = Union[str, Path]
 def rows_of(results: Results) -> List[Dict[str, Any]]:
     """One flat row a subnet, the smallest first."""
     rows = [dict(pool='smallest', **results['smallest'])]
-    rows += [dict(pool=f'{r["resource"]} {r["level"]:g}', **r)
+    rows += [dict(pool=level_name(r['resource'], r['level']), **r)
              for r in results['pools']]
     rows.append(dict(pool='largest', **results['largest']))
     for row in rows:

@@ -4,6 +4,9 @@ from typing import Optional, Sequence
 
 import numpy as np
 
+from ..checks import shown
+from ..errors import InputError
+
 
 def rank_correlation(one: Sequence[float],
                      two: Sequence[float]) -> Optional[float]:
@@ -17,7 +20,18 @@ def rank_correlation(one: Sequence[float],
     Returns:
         ``None`` where it is not defined: for fewer than two values, or if all
         of one side are equal.
+
+    Raises:
+        InputError: if there are not as many, or one is not a finite number:
+            it has no place in an order.
     """
+    if len(one) != len(two):
+        raise InputError(f'{len(one)} and {len(two)} values: expected as many '
+                         'of both')
+    for values in (one, two):
+        if not np.isfinite(np.asarray(values, float)).all():
+            raise InputError(f'values={shown(list(values))}: expected finite '
+                             'numbers')
     if len(one) < 2:
         return None
     ranks = [_ranks(np.asarray(values, float)) for values in (one, two)]

@@ -181,6 +181,7 @@ class PrioritizedSampler:
 def _list(budgets: Iterable[Budget]) -> str:
     levels: Dict[str, List[str]] = {}
     for budget in budgets:
-        levels.setdefault(budget.resource, []).append(f'{budget.level:g}')
+        _, level = str(budget).rsplit(' ', 1)
+        levels.setdefault(budget.resource, []).append(level)
     return '; '.join(f'{name} {", ".join(values)}'
                      for name, values in levels.items()) or 'nothing'

@@ -4,7 +4,19 @@ import math
 from dataclasses import dataclass
 from typing import Any, List
 
+from ..checks import check_number
 from ..errors import InputError
+
+MOST_LEVELS = 10_000  # of one resource
+
+
+def level_name(resource: str, level: float) -> str:
+    """The name of a level, such as ``flops 80``: one for every number, and
+    the shortest text that gives it back where six digits do not."""
+    text = f'{level:g}'
+    if float(text) != level:
+        text = repr(float(level)).removesuffix('.0')
+    return f'{resource} {text}'
 
 
 @dataclass(frozen=True)
@@ -32,7 +44,7 @@ class Budget:
         return self.level + self.step / 2
 
     def __str__(self) -> str:
-        return f'{self.resource} {self.level:g}'
+        return level_name(self.resource, self.level)
 
 
 def budgets_of(resource: str, start: Any, stop: Any, step: Any) -> List[Budget]:
@@ -40,28 +52,31 @@ def budgets_of(resource: str, start: Any, stop: Any, step: Any) -> List[Budget]:
 
     Raises:
         InputError: if a value is not a finite number, ``step`` is not above
-            zero, the range is empty or reversed, or ``stop`` is not a whole
-            number of steps from ``start``.
+            zero, the range is empty or reversed, ``stop`` is not a whole
+            number of steps from ``start``, or there are too many levels.
     """
-    for name, value in (('start', start), ('stop', stop), ('step', step)):
-        if isinstance(value, bool) or not isinstance(value, (int, float)) \
-                or not math.isfinite(value):
-            raise InputError(f'levels of {resource!r}: {name}={value!r} is not '
-                             'a finite number')
-    where = f'levels of {resource!r}'
-    if step <= 0:
-        raise InputError(f'{where}: step={step!r} must be above 0')
+    where = f'budgets.{resource}'
+    check_number(f'{where}.start', start)
+    check_number(f'{where}.stop', stop)
+    check_number(f'{where}.step', step, above=0)
     if stop < start:
         raise InputError(f'{where}: the range from start={start!r} to '
                          f'stop={stop!r} is empty; stop must not be below '
                          'start')
     steps = (stop - start) / step
+    if not steps < MOST_LEVELS:
+        raise InputError(f'{where}: step={step!r} makes {steps:g} levels from '
+                         f'start={start!r} to stop={stop!r}; expected at most '
+                         f'{MOST_LEVELS}')
     if abs(steps - round(steps)) > 1e-6:
         raise InputError(f'{where}: stop={stop!r} is not a whole number of '
                          f'steps of {step!r} above start={start!r}')
     # rounded, so that 3 * 0.1 is the level 0.3 in names and in files
-    return [Budget(resource, round(start + i * step, 9), float(step))
-            for i in range(round(steps) + 1)]
+    levels = [round(start + i * step, 9) for i in range(round(steps) + 1)]
+    if len(set(levels)) < len(levels):
+        raise InputError(f'{where}: step={step!r} is too small; expected '
+                         'levels that differ in their first nine decimals')
+    return [Budget(resource, level, float(step)) for level in levels]
 
 
 def spread_budgets(resource: str, cheapest: float, dearest: float,
@@ -84,4 +99,8 @@ def spread_budgets(resource: str, cheapest: float, dearest: float,
     step = math.floor(raw / unit) * unit
     first = round((cheapest + dearest - (pools - 1) * step) / 2 / step)
     levels = [round((first + i) * step, 9) for i in range(pools)]
+    if round(step, 9) == 0 or len(set(levels)) < pools:
+        raise InputError(f'budgets.{resource}.pools={pools}: the space reaches '
+                         f'{cheapest:g} to {dearest:g}; expected levels that '
+                         'differ in their first nine decimals')
     return [Budget(resource, level, round(step, 9)) for level in levels]

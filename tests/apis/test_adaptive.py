@@ -177,6 +177,23 @@ def test_bad_arguments(bank, net):
         net.follow(latency_ms=1e-6)
 
 
+@pytest.mark.parametrize('options, words', [
+    (dict(share=2), 'share=2'), (dict(patience=0), 'patience=0'),
+    (dict(margin=1), 'margin=1'),
+    (dict(patients=3), "follow: unknown key 'patients'.*'patience'")])
+def test_bad_options_of_following_change_nothing(bank, options, words):
+    """Oracle: the option in the message; the active subnet and what was
+    followed before."""
+    net = AdaptiveClassifier(bank)
+    net.follow(latency_ms=1e6)
+    net._active = net._running['smallest']
+    before = net._following
+    with pytest.raises(InputError, match=words):
+        net.follow(latency_ms=1e6, **options)
+    assert net._following is before is not None
+    assert net.active.name == 'smallest'
+
+
 def test_the_table(net):
     """Oracle: one line a subnet, with its name, costs and accuracies."""
     lines = repr(net.subnets).splitlines()

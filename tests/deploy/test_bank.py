@@ -11,6 +11,7 @@ from pss.apis import AdaptiveClassifier
 from pss.deploy import bank as bank_module
 from pss.deploy import read_bank, write_bank
 from pss.errors import InputError
+from pss.structures import level_name
 
 from ..conftest import random_bank
 
@@ -327,3 +328,19 @@ def test_what_is_no_bank_is_not_replaced(tmp_path):
         read_bank(tmp_path / 'nowhere')
     with pytest.raises(InputError, match='bank.json is missing'):
         read_bank(tmp_path)
+
+
+def test_levels_that_six_digits_do_not_tell_apart(tmp_path):
+    """Oracle: each subnet of the bank by its own name: what `switch` reports
+    is what runs."""
+    _, contents = random_bank(num=2)
+    kept = list(contents.kept)
+    for i, level in ((1, 100.00001), (2, 100.00002)):
+        kept[i] = dataclasses.replace(
+            kept[i], level=level, name=level_name('flops', level))
+    write_bank(dataclasses.replace(contents, kept=tuple(kept)), tmp_path / 'b')
+    net = AdaptiveClassifier(tmp_path / 'b')
+    for entry in kept[1:3]:
+        assert net.switch(entry.name).subnet == entry.subnet
+        assert net._active.kept.subnet == entry.subnet
+    assert len({entry.name for entry in net.subnets}) == 4

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from pss.deploy.following import LatencyFollower
+from pss.errors import InputError
 
 TYPICAL = [10., 12., 14., 16., 18., 20.]
 ACCURACIES = [80., 82., 84., 86., 88., 90.]
@@ -69,3 +70,23 @@ def test_patience_grows_after_moves_that_were_too_early():
     moves = np.flatnonzero(np.diff(positions))
     half = len(load) // 2
     assert (moves < half).sum() > (moves >= half).sum()
+
+
+@pytest.mark.parametrize('options, words', [
+    (dict(share=2), 'share=2: expected .* above 0 and at most 1'),
+    (dict(share=0), 'share=0'), (dict(share=float('nan')), 'share=nan'),
+    (dict(patience=0), 'patience=0: expected an integer of at least 1'),
+    (dict(patience=2.5), 'patience=2.5'), (dict(margin=1), 'margin=1'),
+    (dict(margin=-0.1), 'margin=-0.1'), (dict(margin='0.1'), "margin='0.1'"),
+    (dict(target_ms=0), 'target_ms=0'),
+    (dict(target_ms=float('inf')), 'target_ms=inf'),
+    (dict(typical_ms=[1., 0.]), r'typical_ms\[1\]=0.0'),
+    (dict(accuracies=[1., float('nan')]), r'accuracies\[1\]=nan'),
+    (dict(accuracies=[1.]), r'accuracies=\(1.0,\).*\(2\)'),
+    (dict(typical_ms=[], accuracies=[]), r'accuracies=\(\).*at least one'),
+])
+def test_bad_arguments(options, words):
+    """Oracle: field and value stand in the message."""
+    given = dict(target_ms=5., typical_ms=[1., 2.], accuracies=[80., 90.])
+    with pytest.raises(InputError, match=words):
+        LatencyFollower(**{**given, **options})

@@ -1,10 +1,16 @@
 import copy
 
+import pytest
 import torch
 from torch.nn import BatchNorm2d
 
+from pss.errors import InputError
 from pss.models import calibrate
+from pss.registry import MODELS
 from pss.structures import Subnet
+
+from ..conftest import SMALL_RESNET, classifier_config
+from ..distributed import run_ranks
 
 
 def test_equals_one_subnet_at_a_time(supernet):
@@ -72,3 +78,66 @@ def test_evaluation_with_statistics(supernet):
         expected = supernet(x)
     scale = expected.std()
     assert (calibrated - expected).abs().mean() < 0.1 * scale
+
+
+def test_without_batches_it_is_an_error(supernet):
+    """Oracle: the field in the message; the model as it was."""
+    supernet.train()
+    with pytest.raises(InputError, match='calibration_dataloader: .*no batch'):
+        calibrate(supernet, [supernet.search_space.smallest], [])
+    assert supernet.training
+    assert all(m.momentum == 0.1 for m in supernet.norms.values())
+
+
+def of_shares(rank, shares, sync):
+    """Statistics of two subnets, from a process's share of some batches."""
+    torch.manual_seed(0)
+    config = classifier_config(**SMALL_RESNET)
+    config['head']['in_channels'] = 32
+    model = MODELS.build(config).double()
+    for norm in model.norms.values():
+        norm.sync = sync
+    batches = [torch.randn(2 + i, 3, 24, 24, dtype=torch.double)
+               for i in range(sum(shares))]
+    first = sum(shares[:rank])
+    space = model.search_space
+    try:
+        found = calibrate(model, [space.largest, space.smallest],
+                          batches[first:first + shares[rank]])
+    except InputError as error:
+        return str(error)
+    return [list(map(list, values.values())) for values in found.values()]
+
+
+@pytest.mark.parametrize('shares', [(2, 0), (3, 1), (0, 1, 2), (2, 2)])
+def test_uneven_shares_of_processes(tmp_path, shares):
+    """Oracle: one process with all batches: each counts as much as any other,
+    whoever has it, and a process without any counts nothing."""
+    one = of_shares(0, (sum(shares), ), False)
+    for found in run_ranks(len(shares), tmp_path, of_shares, shares, False):
+        torch.testing.assert_close(found, one, atol=1e-12, rtol=1e-12)
+
+
+def test_uneven_shares_of_synchronised_norms(tmp_path):
+    """Oracle: one process whose batches are what both have at a time; in the
+    last rounds only one has any. Nobody waits for ever."""
+    ranks = run_ranks(2, tmp_path, of_shares, (3, 1), True)
+    torch.manual_seed(0)
+    config = classifier_config(**SMALL_RESNET)
+    config['head']['in_channels'] = 32
+    model = MODELS.build(config).double()
+    batches = [torch.randn(2 + i, 3, 24, 24, dtype=torch.double)
+               for i in range(4)]
+    space = model.search_space
+    one = calibrate(model, [space.largest, space.smallest], [
+        torch.cat([batches[0], batches[3]]), *batches[1:3]])
+    one = [list(map(list, values.values())) for values in one.values()]
+    for found in ranks:
+        torch.testing.assert_close(found, one, atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize('sync', [False, True])
+def test_no_process_has_a_batch(tmp_path, sync):
+    """Oracle: the same message in both; neither waits."""
+    one, two = run_ranks(2, tmp_path, of_shares, (0, 0), sync)
+    assert one == two and 'no batch' in one

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from pss.errors import InputError
 from pss.sampling import rank_correlation
 
 
@@ -23,3 +24,13 @@ def test_rank_correlation():
 def test_where_it_is_not_defined(one, two):
     """Oracle: the definition: a side without variance."""
     assert rank_correlation(one, two) is None
+
+
+@pytest.mark.parametrize('one, two, words', [
+    ([1., float('nan'), 3.], [1., 2., 3.], 'nan'),
+    ([1., 2., 3.], [1., 2., float('inf')], 'inf'),
+    ([1., 2., 3.], [1., 2.], '3 and 2 values')])
+def test_values_without_an_order(one, two, words):
+    """Oracle: the values stand in the message."""
+    with pytest.raises(InputError, match=words):
+        rank_correlation(one, two)

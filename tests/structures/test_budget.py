@@ -1,7 +1,7 @@
 import pytest
 
 from pss.errors import InputError
-from pss.structures import budgets_of, spread_budgets
+from pss.structures import Budget, budgets_of, level_name, spread_budgets
 
 
 def test_published_levels():
@@ -36,6 +36,11 @@ def test_each_cost_has_one_level():
     (float('nan'), 290, 10, 'start=nan'),
     (80, float('inf'), 10, 'stop=inf'),
     ('80', 290, 10, "start='80'"),
+    (True, 290, 10, 'start=True'),
+    (10 ** 400, 290, 10, 'start='),
+    (0, 1, 1e-300, 'at most 10000'),
+    (-1e308, 1e308, 1, 'at most 10000'),
+    (0, 1e-9, 1e-10, 'nine decimals'),
 ])
 def test_bad_ranges(start, stop, step, word):
     """Oracle: the wrong value stands in the message."""
@@ -71,3 +76,27 @@ def test_too_many_for_the_range():
     """Oracle: the field stands in the message."""
     with pytest.raises(InputError, match='budgets.x.pools=3'):
         spread_budgets('x', 5., 5., 3)
+
+
+def test_levels_below_nine_decimals():
+    """Oracle: the field stands in the message; rounded they would be one."""
+    with pytest.raises(InputError, match='budgets.x.pools=3.*nine decimals'):
+        spread_budgets('x', 1e-10, 3e-10, 3)
+
+
+@pytest.mark.parametrize('level, name', [
+    (80, 'x 80'), (80., 'x 80'), (9.5, 'x 9.5'), (0.3, 'x 0.3'),
+    (28000., 'x 28000'), (1234567, 'x 1234567'), (1234567., 'x 1234567'),
+    (100.00001, 'x 100.00001'), (100.00002, 'x 100.00002'),
+    (1e-5, 'x 1e-05'), (1e22, 'x 1e+22')])
+def test_names_give_the_level_back(level, name):
+    """Oracle: the names by hand, and the number that is read from them. The
+    third to the last share their first six digits with others."""
+    assert level_name('x', level) == str(Budget('x', level, 1.)) == name
+    assert float(name.split()[1]) == level
+
+
+def test_no_two_levels_share_a_name():
+    """Oracle: as many names as levels, where six digits are not enough."""
+    budgets = budgets_of('latency', 123456.1, 123456.9, 0.1)
+    assert len(set(map(str, budgets))) == len(budgets) == 9

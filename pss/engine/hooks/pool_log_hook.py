@@ -4,7 +4,7 @@ from typing import Any, Dict, List, Optional
 
 from mmengine.hooks import Hook
 
-from ...errors import InputError
+from ...checks import check_integer
 from ...registry import HOOKS
 from ...sampling import SubnetPool
 from ...structures import Budget
@@ -39,11 +39,7 @@ class PoolLogHook(Hook):
     priority = 'BELOW_NORMAL'
 
     def __init__(self, interval: int = 500) -> None:
-        if isinstance(interval, bool) or not isinstance(interval, int) or \
-                interval < 1:
-            raise InputError(f'interval={interval!r} must be an integer of at '
-                             'least 1')
-        self.interval = interval
+        self.interval = check_integer('pool_log.interval', interval, 1)
 
     def after_train_iter(self,
                          runner,
@@ -94,4 +90,4 @@ def pool_scalars(pools: List[SubnetPool], t: float) -> Dict[str, float]:
 
 def scalar_name(budget: Budget) -> str:
     """A pool's name in scalars; TensorBoard wants no spaces in it."""
-    return f'{budget.resource}_{budget.level:g}'
+    return str(budget).replace(' ', '_')

@@ -1,6 +1,5 @@
 """Decides what each iteration trains."""
 
-import math
 from inspect import signature
 from typing import Any, Dict, List, Optional, Tuple, Union
 
@@ -8,6 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop
 
+from ...checks import check_choice, check_integer, check_number, shown
 from ...errors import InputError
 from ...registry import HOOKS, check_keys
 from ...resources import build_resources, cost_tables
@@ -25,6 +25,7 @@ from ...structures import (
     budgets_of,
     spread_budgets,
 )
+from ...structures.budget import MOST_LEVELS
 from ..randomness import shared_seed
 
 STATE_KEY = 'pss_pools'  # in the checkpoint
@@ -84,18 +85,17 @@ class PSSSamplerHook(Hook):
                  method: str = 'pss') -> None:
         self.resources = build_resources(resources)
         self.budgets = check_budgets(budgets, list(self.resources))
-        if isinstance(pool_size, bool) or not isinstance(pool_size, int) \
-                or pool_size < 1:
-            raise InputError(f'pool_size={pool_size!r} must be an integer of '
-                             'at least 1')
-        if not 0 <= score_momentum < 1:
-            raise InputError(f'score_momentum={score_momentum!r} must be at '
-                             'least 0 and below 1')
-        self.pool_size = pool_size
-        self.score_momentum = score_momentum
+        self.pool_size = check_integer('pool_size', pool_size, 1)
+        self.score_momentum = check_number('score_momentum', score_momentum,
+                                           least=0, below=1)
         self.p = _decay('p', p)
+        for name, value in (('start', self.p[0]),
+                            ('start * p.ratio', self.p[0] * self.p[1])):
+            check_number(f'p.{name}', value, above=0, most=1)
         self.t = _decay('t', t)
-        self.method = method
+        # scores are divided by it
+        check_number('t.start * t.ratio', self.t[0] * self.t[1], least=1e-100)
+        self.method = check_choice('method', method, METHODS)
         self._check_method()
         self.sampler: Optional[Sampler] = None
         self.costs: Dict[str, CostTable] = {}
@@ -105,9 +105,6 @@ class PSSSamplerHook(Hook):
         self._pool: Optional[SubnetPool] = None
 
     def _check_method(self) -> None:
-        if self.method not in METHODS:
-            raise InputError(f'method={self.method!r} must be one of '
-                             f'{", ".join(map(repr, METHODS))}')
         defaults = signature(PSSSamplerHook).parameters
         given = [name for name, value in (
             ('pool_size', self.pool_size),
@@ -207,24 +204,21 @@ def check_budgets(cfg: Any, resources: List[str]) -> Dict[str, dict]:
         InputError: it names the resource and the key.
     """
     if not isinstance(cfg, dict) or not cfg:
-        raise InputError(f'budgets={cfg!r} must name at least one resource')
+        raise InputError(f'budgets={shown(cfg)}: expected at least one '
+                         'resource and its levels')
     check_keys(cfg, resources, 'budgets')
     keys = ('start', 'stop', 'step')
     for resource, levels in cfg.items():
         where = f'budgets.{resource}'
         if not isinstance(levels, dict):
-            raise InputError(f'{where}={levels!r} must have start, stop and '
-                             'step, or pools')
+            raise InputError(f'{where}={shown(levels)}: expected start, stop '
+                             'and step, or pools')
         check_keys(levels, (*keys, 'pools'), where)
         if 'pools' in levels:
-            pools = levels['pools']
             if len(levels) > 1:
                 raise InputError(f'{where}: it has pools, so it takes no '
                                  f'{", ".join(k for k in keys if k in levels)}')
-            if isinstance(pools, bool) or not isinstance(pools, int) or \
-                    pools < 1:
-                raise InputError(f'{where}.pools={pools!r} must be an integer '
-                                 'of at least 1')
+            check_integer(f'{where}.pools', levels['pools'], 1, MOST_LEVELS)
             continue
         for key in keys:
             if key not in levels:
@@ -262,11 +256,9 @@ def training_progress(runner) -> float:
 
 def _decay(name: str, cfg: Dict[str, float]) -> Tuple[float, float]:
     if not isinstance(cfg, dict):
-        raise InputError(f'{name}={cfg!r} must have start, ratio or both')
+        raise InputError(f'{name}={shown(cfg)}: expected start, ratio or both')
     check_keys(cfg, ('start', 'ratio'), name)
     start, ratio = cfg.get('start', 1.), cfg.get('ratio', 0.01)
     for key, value in (('start', start), ('ratio', ratio)):
-        if isinstance(value, bool) or not isinstance(value, (int, float)) \
-                or not 0 < value < math.inf:
-            raise InputError(f'{name}.{key}={value!r} must be a number above 0')
+        check_number(f'{name}.{key}', value, above=0)
     return start, ratio

@@ -29,7 +29,7 @@ def synchronised_batch_norm(x: Tensor, running_mean: Optional[Tensor],
     the variance of all processes' ``x``.
 
     All processes call it with the same number of channels; batches may differ
-    in size.
+    in size. One that is empty contributes nothing.
     """
     if x.device.type != 'cpu':
         return _OnGPU.apply(x, weight, bias, running_mean, running_var, eps,
@@ -60,6 +60,8 @@ class _OnCPU(Function):
             mean, var = mean.to(weight.dtype), var.to(weight.dtype)
         ctx.save_for_backward(x, weight, mean, var, total)
         ctx.eps = eps
+        if not x.numel():  # torch's kernel would divide by the size
+            return torch.empty_like(x)
         return F.batch_norm(x, mean, var, weight, bias, False, 0., eps)
 
     @staticmethod
@@ -74,7 +76,9 @@ class _OnCPU(Function):
         backward = torch.ops.aten.native_batch_norm_backward
         constant, for_weight, for_bias = backward(
             gradient, x, weight, mean, var, None, None, False, ctx.eps,
-            [True, True, True])
+            [True, True, True]) if x.numel() else (
+                torch.zeros_like(x), torch.zeros_like(weight),
+                torch.zeros_like(weight))
         sums = torch.cat([for_bias, for_weight]).to(total.dtype)
         distributed.all_reduce(sums)
         on_bias, on_weight = (_channels(part, x) for part in sums.chunk(2))
@@ -95,7 +99,10 @@ def _statistics(x: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
     under way: the same bits everywhere.
     """
     exact = torch.promote_types(x.dtype, torch.float32)
-    var, mean = torch.var_mean(x.to(exact), (0, 2, 3), correction=0)
+    if x.numel():
+        var, mean = torch.var_mean(x.to(exact), (0, 2, 3), correction=0)
+    else:
+        var = mean = x.new_zeros(x.shape[1], dtype=exact)
     count = mean.new_tensor([x.numel() / x.shape[1]])
     mine = torch.cat([count, mean, var])
     parts = [torch.empty_like(mine)

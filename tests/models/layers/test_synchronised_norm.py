@@ -6,8 +6,8 @@ from pss.models import SlimmableBatchNorm2d
 
 from ...distributed import run_ranks
 
-# uneven shares of ten images: one process has none but one
-SHARES = {2: (0, 4, 10), 4: (0, 1, 4, 8, 10)}
+# uneven shares of ten images: one process has none but one, another none
+SHARES = {2: (0, 4, 10), 3: (0, 0, 10, 10), 4: (0, 1, 4, 4, 10)}
 
 
 def forward_backward(rank, processes, channels, dtype, kwargs):
@@ -32,10 +32,11 @@ def forward_backward(rank, processes, channels, dtype, kwargs):
                 buffers=dict(norm.named_buffers()))
 
 
-@pytest.mark.parametrize('processes', [2, 4])
+@pytest.mark.parametrize('processes', [2, 3, 4])
 def test_equals_one_process_with_all_images(tmp_path, processes):
     """Oracle: torch's batch norm on all images, in one process; at full and at
-    narrow width, with and without parameters and running statistics."""
+    narrow width, with and without parameters and running statistics. Empty
+    shares give empty outputs and gradients."""
     for number, (dtype, tolerance) in enumerate(
             [(torch.float64, 1e-12), (torch.float32, 1e-4)]):
         cases = [(processes, channels, dtype, kwargs)
