@@ -27,7 +27,9 @@ def build_detector(detector: str, parts: Dict[str, Any]) -> nn.Module:
     if find_spec('mmdet') is None:
         raise InputError(f'detector={detector!r} needs MMDetection, which is '
                          'not installed; see docs/detection.md')
-    find_detector(detector)
+    if 'train_cfg' in parameters(find_detector(detector)):
+        # two-stage detectors insist on it, though None will do: banks lack it
+        parts = dict(dict(train_cfg=None), **parts)
     with DefaultScope.overwrite_default_scope('mmdet'):
         built = MODELS.build(ConfigDict(type=detector, **parts))
     for name in ('backbone', 'extract_feat', 'loss', 'predict'):
