@@ -8,7 +8,7 @@ import difflib
 import inspect
 import threading
 from contextlib import contextmanager
-from typing import Any, Iterable, Iterator, Sequence, Set, Tuple
+from typing import Any, Iterable, Iterator, Set
 
 from mmengine.config import ConfigDict
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
@@ -137,63 +137,6 @@ def importing_nothing() -> Iterator[None]:
             yield
         finally:
             _lookup.get_object_from_string = former
-
-
-def check_registered(cfg: Any, registry: Registry, modules: Sequence[str],
-                     where: str,
-                     others: Sequence[Tuple[Registry, Sequence[str]]] = (),
-                     names: Sequence[str] = ()) -> None:
-    """Checks that every type in a config is one of a registry's own.
-
-    For configs that come from elsewhere: MMEngine imports a type that no
-    registry knows.
-
-    Args:
-        cfg: a config, or any part of one.
-        registry: that types without a scope are of: mmpretrain's, for
-            example, and then MMEngine's.
-        modules: where the types must be defined.
-        where: the path of that part, for the message.
-        others: more registries, each with its modules.
-        names: legal types that are in none.
-
-    Raises:
-        InputError: for another type, a key that is not a name, and keys that
-            name files to load weights from.
-    """
-    if isinstance(cfg, (list, tuple)):
-        for i, item in enumerate(cfg):
-            check_registered(item, registry, modules, f'{where}[{i}]', others,
-                             names)
-    elif isinstance(cfg, dict):
-        for key, value in cfg.items():
-            if not isinstance(key, str) or not key.isidentifier() or \
-                    key in ('_scope_', 'init_cfg', 'pretrained'):
-                raise InputError(f'{where}: key {key!r} is not legal here')
-            pairs = ((registry, modules), *others)
-            if key == 'type' and value not in names and not any(
-                    _is_registered(value, *pair) for pair in pairs):
-                legal = ', '.join(m for _, ms in pairs for m in ms)
-                raise InputError(f'{where}: type={value!r} is not one of the '
-                                 f'types that {legal} register')
-            check_registered(value, registry, modules, f'{where}.{key}',
-                             others, names)
-
-
-def _is_registered(kind: Any, registry: Registry,
-                   modules: Sequence[str]) -> bool:
-    """Whether a type is a registry's and is defined in one of the modules."""
-    scope, _, name = str(kind).rpartition('.')
-    root = registry.root
-    # in the order that MMEngine looks in
-    known = {registry.scope: registry, 'mmengine': root}
-    searched = known.values() if not scope else filter(
-        None, [{**known, **root.children}.get(scope)])
-    target = next((found.module_dict[name] for found in searched
-                   if name in found.module_dict), None)
-    return target is not None and any(
-        f'{target.__module__}.'.startswith(f'{module}.')
-        for module in modules)
 
 
 def parameters(target) -> Set[str]:

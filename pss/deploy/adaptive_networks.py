@@ -16,7 +16,7 @@ from ..models.sharing import kept_network
 from ..registry import MODELS, importing_nothing
 from ..structures import Subnet
 from .bank import Bank, KeptSubnet
-from .detector_types import is_detector
+from .detector_vocabulary import is_detector
 
 
 def build_supernet(bank: Bank,

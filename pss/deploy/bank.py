@@ -42,7 +42,11 @@ from ..models.classifiers.supernet_classifier import Statistics
 from ..structures import Subnet, level_name
 from ..structures.subnet_file import json_text, read_json
 from .classifier_vocabulary import check_classifier, check_pipeline
-from .detector_types import is_detector
+from .detector_vocabulary import (
+    check_detector,
+    check_detector_pipeline,
+    is_detector,
+)
 from .testing_vocabulary import check_testing
 from .vocabulary import Trust, check_trust
 
@@ -132,7 +136,6 @@ def check_types(model: Any, pipeline: Any, where: str,
         InputError: it names the field, its value and what was expected.
     """
     if is_detector(model):
-        from .detector_vocabulary import check_detector, check_detector_pipeline
         check_detector(model, where, trust)
         check_detector_pipeline(pipeline, where, trust)
     else:

@@ -29,7 +29,7 @@ from .bank import (
     write_bank,
 )
 from .classifier_vocabulary import inference_steps
-from .detector_types import is_detector
+from .detector_vocabulary import detector_steps, is_detector
 from .extraction import model_config
 from .testing_vocabulary import check_testing, testing_of
 from .vocabulary import Trust, check_trust
@@ -231,7 +231,6 @@ def _pipeline(config: Any) -> List[Dict[str, Any]]:
         dataset = dataset['dataset']
     _strip(dataset)
     if is_detector(config.model):
-        from .detector_vocabulary import detector_steps
         return detector_steps(dataset['pipeline'])
     return inference_steps(dataset['pipeline'])
 
