@@ -1,6 +1,7 @@
 """Finding the checkpoint that an interrupted run goes on from."""
 
 import logging
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import List, Optional
@@ -9,9 +10,12 @@ from mmengine.logging import print_log
 
 from ..engine.saved_state import check_resumable
 from ..errors import InputError
-from .checkpoint import FilePath, read_checkpoint
+from ..files import FilePath, read_text
+from .checkpoint import read_checkpoint
 
 POINTER = 'last_checkpoint'  # MMEngine's name of the file with the newest's
+MOST_OF_POINTER = 10_000  # bytes
+_STATE = {'optimizer', 'message_hub'}  # one of them is in a run's checkpoint
 
 
 def find_checkpoint(work_dir: FilePath, since: float = 0.) -> Optional[Path]:
@@ -35,12 +39,10 @@ def find_checkpoint(work_dir: FilePath, since: float = 0.) -> Optional[Path]:
         InputError: if there are checkpoints, and none of them will do.
     """
     refused: List[str] = []
-    for path in _candidates(Path(work_dir)):
-        if path.stat().st_mtime < since:
-            continue
+    for path in _candidates(Path(work_dir), since):
         try:
             checkpoint = read_checkpoint(path)
-            if 'meta' not in checkpoint:
+            if 'meta' not in checkpoint or not _STATE & checkpoint.keys():
                 continue  # only weights, such as an extracted subnet's
             check_resumable(checkpoint)
         except InputError as error:
@@ -56,16 +58,21 @@ def find_checkpoint(work_dir: FilePath, since: float = 0.) -> Optional[Path]:
     return None
 
 
-def _candidates(work_dir: Path) -> List[Path]:
+def _candidates(work_dir: Path, since: float) -> List[Path]:
     """Files that may be checkpoints of the run, the newest first."""
     newest = None
-    folders = {work_dir.resolve()}
-    with suppress(OSError, ValueError):
-        text = (work_dir / POINTER).read_text(encoding='utf-8').strip()
+    folders = {work_dir}
+    # the pointer may name anything, or be anything itself
+    with suppress(OSError, ValueError, RuntimeError):
+        folders = {work_dir.resolve()}
+        text = read_text(work_dir / POINTER, MOST_OF_POINTER).strip()
         newest = Path(text).resolve()
         folders.add(newest.parent)
-    found = [path for folder in folders for path in folder.glob('*.pth')
-             if path.is_file() and not path.name.startswith('best_')]
-    return sorted(found, key=lambda path: (path == newest,
-                                           path.stat().st_mtime_ns),
-                  reverse=True)
+    found = []
+    for path in {path for folder in folders for path in folder.glob('*.pth')}:
+        with suppress(OSError):
+            status = path.stat()
+            if stat.S_ISREG(status.st_mode) and status.st_mtime >= since and \
+                    not path.name.startswith('best_'):
+                found.append((path == newest, status.st_mtime_ns, path))
+    return [path for *_, path in sorted(found, reverse=True)]

@@ -1,15 +1,20 @@
 """Building a device's latency table, in as many sittings as it takes."""
 
 import json
+import os
 import random
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional, Union
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Union
 
 import numpy as np
 
+from ..checks import shown
 from ..engine.runner.progress import logged
 from ..errors import InputError
+from ..files import parse_json, read_text
+from ..locks import locked
 from ..resources import BlockKey, LatencyTable, Timing, reachable_blocks
 from ..resources.interpolation import choose_blocks, interpolate
 from ..resources.latency import CONDITIONS, VERSION, as_row, parse_row
@@ -35,9 +40,16 @@ def build_table(profiler: Profiler, path: Union[str, Path],
 
     Raises:
         InputError: if there is a table or a journal that was measured under
-            other conditions. It stays as it is.
+            other conditions, which stays as it is, or another process builds
+            this table.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))  # one table, whatever it is called
+    with locked(path.with_name(f'.{path.name}'), f'latency table {path}'):
+        return _build(profiler, path, max_blocks, rounds)
+
+
+def _build(profiler: Profiler, path: Path, max_blocks: Optional[int],
+           rounds: int) -> LatencyTable:
     conditions = profiler.conditions
     where = reachable_blocks(profiler.model)
     chosen = list(where) if max_blocks is None \
@@ -157,11 +169,10 @@ class Journal:
 
     def __enter__(self) -> 'Journal':
         try:
-            lines = self.path.read_text(encoding='utf-8').splitlines() \
-                if self.path.exists() else []
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f'{self.path}: cannot be read ({error}); remove '
-                             'it to measure anew') from None
+            lines = read_text(self.path).splitlines() \
+                if os.path.lexists(self.path) else []
+        except InputError as error:
+            raise InputError(f'{error}; remove it to measure anew') from None
         rows = [_parse(line) for line in lines]
         if rows and rows[-1] is None:
             rows.pop()  # it was stopped in the middle of a line
@@ -181,25 +192,40 @@ class Journal:
             as_row(key, timing) for key, timings in self.rounds.items()
             for timing in timings)]
         write_text(''.join(json.dumps(row) + '\n' for row in lines), self.path)
-        self._file = self.path.open('a', encoding='utf-8')
+        with self._writing():
+            self._file = self.path.open('a', encoding='utf-8')
         return self
 
     def __exit__(self, *error) -> None:
-        self._file.close()
+        with suppress(OSError):  # all was flushed, or that is the error
+            self._file.close()
         if not self.is_needed or not self.rounds:
             self.path.unlink(missing_ok=True)
 
     def add(self, key: BlockKey, timing: Timing) -> None:
-        """Writes a measurement."""
+        """Writes a measurement.
+
+        Raises:
+            InputError: if it cannot be written.
+        """
         self.rounds.setdefault(key, []).append(timing)
-        self._file.write(json.dumps(as_row(key, timing)) + '\n')
-        self._file.flush()
+        with self._writing():
+            self._file.write(json.dumps(as_row(key, timing)) + '\n')
+            self._file.flush()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InputError(f'{self.path}: cannot be written '
+                             f'({error.strerror or error})') from None
 
 
 def _parse(line: str) -> Any:
     try:
-        return json.loads(line)
-    except json.JSONDecodeError:
+        return parse_json(line)
+    except InputError:
         return None
 
 
@@ -208,5 +234,5 @@ def _check_conditions(found: Dict[str, Any], wanted: Dict[str, Any],
     for name in CONDITIONS:
         if found.get(name) != wanted[name]:
             raise InputError(
-                f'{path} was measured with {name}={found.get(name)!r}, now it '
-                f'is {wanted[name]!r}; choose another --out')
+                f'{path} was measured with {name}={shown(found.get(name))}, '
+                f'now it is {wanted[name]!r}; choose another --out')

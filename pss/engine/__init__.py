@@ -2,6 +2,7 @@
 
 from .hooks import (
     AtomicCheckpointHook,
+    CheckedLoadHook,
     PoolLogHook,
     PSSSamplerHook,
     ResumeHook,
@@ -12,7 +13,7 @@ from .optimizers import SandwichOptimWrapper
 from .runner import SubnetTestLoop, SubnetValLoop, SupernetTrainLoop
 
 __all__ = [
-    'AtomicCheckpointHook', 'PSSSamplerHook', 'PoolLogHook', 'ResumeHook',
-    'SandwichOptimWrapper', 'SubnetTestLoop', 'SubnetValLoop',
-    'SupernetTrainLoop', 'Terminated', 'TerminationHook'
+    'AtomicCheckpointHook', 'CheckedLoadHook', 'PSSSamplerHook',
+    'PoolLogHook', 'ResumeHook', 'SandwichOptimWrapper', 'SubnetTestLoop',
+    'SubnetValLoop', 'SupernetTrainLoop', 'Terminated', 'TerminationHook'
 ]

@@ -9,7 +9,9 @@ from typing import Any, Dict
 from mmengine.optim import OptimWrapper
 from torch import Tensor
 
+from ..checks import shown
 from ..errors import InputError
+from .weights import check_dense
 
 LARGEST = 3e38  # torch refuses larger ones where it meets them
 
@@ -32,7 +34,7 @@ def check_saved_state(checkpoint: Dict[str, Any], runner) -> None:
             _typed(progress, key, int, 'pss_progress')
         if not 0 <= progress['done'] <= progress['length']:
             raise _wrong('pss_progress.done', progress['done'],
-                         f'0 to {progress["length"]}')
+                         f'0 to {shown(progress["length"])}')
     _check_log(checkpoint['message_hub'])
     _check_optimizer(checkpoint['optimizer'], runner.optim_wrapper)
     schedulers = runner.param_schedulers or []
@@ -82,6 +84,8 @@ def _check_optimizer(saved: Dict[str, Any], wrapper: OptimWrapper) -> None:
         if not isinstance(entry, dict):
             raise _wrong(where, entry, 'a dict')
         for name, value in entry.items():
+            if isinstance(value, Tensor):
+                check_dense(value, f"resume: the checkpoint's {where}.{name}")
             if isinstance(value, Tensor) and value.dim() and \
                     value.shape != parameters[key].shape:
                 raise _wrong(f'{where}.{name}', tuple(value.shape),
@@ -162,6 +166,7 @@ def _typed(entries: Dict[str, Any], key: str, kind: type,
 
 def _wrong(name: str, value: Any, legal: Any) -> InputError:
     text = f'a tensor {tuple(value.shape)}' if isinstance(value, Tensor) \
-        else value if isinstance(value, str) else repr(value)
-    return InputError(f"resume: the checkpoint's {name} is {text[:80]}; it "
-                      f'must be {legal}')
+        else value[:80] if isinstance(value, str) and value.isprintable() \
+        else shown(value)
+    return InputError(f"resume: the checkpoint's {name} is {text}; it must be "
+                      f'{legal if isinstance(legal, str) else shown(legal)}')

@@ -4,12 +4,12 @@ The log is MMEngine's ``vis_data/scalars.json``, one JSON object a line;
 :class:`pss.engine.PoolLogHook` writes the scalars that are read here.
 """
 
-import json
-import math
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Sequence, Tuple, Union
 
+from ..checks import is_number, shown
 from ..errors import InputError
+from ..files import parse_json, read_text
 
 FilePath = Union[str, Path]
 
@@ -55,9 +55,10 @@ def read_pool_log(paths: Sequence[FilePath]) -> PoolLog:
             for name, value in line.items():
                 if not name.startswith(PREFIXES):
                     continue
-                if not _is_number(value) or not _is_number(step):
-                    raise InputError(f'{path}, line {number}: {name}={value!r} '
-                                     f'at step={step!r} must be numbers')
+                if not is_number(value) or not is_number(step):
+                    raise InputError(
+                        f'{path}, line {number}: {name}={shown(value)} at '
+                        f'step={shown(step)} must be numbers')
                 series.setdefault(name, {})[int(step)] = float(value)
     if not series:
         raise InputError(f'{", ".join(map(str, paths))}: nothing of pools; '
@@ -70,11 +71,6 @@ def read_pool_log(paths: Sequence[FilePath]) -> PoolLog:
         log[panel].append(Curve(resource, level, steps,
                                 [values[step] for step in steps]))
     return {panel: sorted(curves) for panel, curves in log.items()}
-
-
-def _is_number(value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) \
-        and math.isfinite(value)
 
 
 def _pool(name: str, pool: str) -> Tuple[str, float]:
@@ -103,17 +99,12 @@ def _files(paths: Sequence[FilePath]) -> List[Path]:
 def _lines(path: Path) -> List[Tuple[int, dict]]:
     """A log's lines and their numbers. The last may be cut off, where a run
     was killed; it is left out then."""
-    try:
-        lines = path.read_text(encoding='utf-8').splitlines()
-    except OSError as error:
-        raise InputError(f'{path}: {error.strerror or error}') from None
-    except UnicodeDecodeError as error:
-        raise InputError(f'{path}: not a log ({error})') from None
+    lines = read_text(path).splitlines()
     read = []
     for number, line in enumerate(lines, start=1):
         try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            entry = parse_json(line)
+        except InputError as error:
             if number == len(lines):
                 break
             raise InputError(f'{path}, line {number}: not JSON '

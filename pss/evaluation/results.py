@@ -14,6 +14,7 @@ from typing import Any, Dict, List, Sequence, Union
 
 from tabulate import tabulate
 
+from ..checks import shown
 from ..errors import InputError
 from ..files import whole_file
 from ..resources import cost_field
@@ -130,20 +131,22 @@ def read_results(path: FilePath, subnets: bool = True) -> Results:
         if key not in results:
             raise InputError(f'{path}: field {key!r} is missing')
     if not isinstance(results['pools'], list):
-        raise InputError(f'{path}: pools={results["pools"]!r} is not a list')
+        raise InputError(f'{path}: pools={shown(results["pools"])} is not a '
+                         'list')
     entries = {'largest': results['largest'], 'smallest': results['smallest']}
     entries.update({f'pools[{i}]': row
                     for i, row in enumerate(results['pools'])})
     units = results.get('resources', {})
     if not isinstance(units, dict) or not all(
             isinstance(unit, str) for unit in units.values()):
-        raise InputError(f'{path}: resources={units!r} must have the unit of '
-                         'each resource')
+        raise InputError(f'{path}: resources={shown(units)} must have the unit '
+                         'of each resource')
     for key, is_legal, kind in (
             ('method', is_name, 'a name'),
             ('train_seconds', _is_number, 'a number')):
         if key in results and not is_legal(results[key]):
-            raise InputError(f'{path}: {key}={results[key]!r} must be {kind}')
+            raise InputError(f'{path}: {key}={shown(results[key])} must be '
+                             f'{kind}')
     for where, row in entries.items():
         fields = {'mflops': _is_number, 'top1': _is_number,
                   **{cost_field(name): _is_number for name in units}}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Iterable, List, Union
 
 from ..errors import InputError
-from ..files import whole_file
+from ..files import parse_json, read_text, whole_file
 from .search_space import SearchSpace
 from .subnet import Subnet
 
@@ -50,13 +50,13 @@ def read_json(path: Union[str, Path]) -> Any:
     """Reads a JSON file.
 
     Raises:
-        InputError: if there is none, or it is not JSON.
+        InputError: if there is none, it is not a regular file or too large,
+            or it is not JSON; see :func:`pss.files.parse_json` for its limits.
     """
+    text = read_text(path)
     try:
-        return json.loads(Path(path).read_text(encoding='utf-8'))
-    except OSError as error:
-        raise InputError(f'{path}: {error.strerror or error}') from None
-    except (ValueError, RecursionError) as error:  # text or numbers are bad
+        return parse_json(text)
+    except InputError as error:
         raise InputError(f'{path}: not a JSON file ({error})') from None
 
 

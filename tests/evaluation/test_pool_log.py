@@ -48,7 +48,7 @@ def test_bad_logs(lines, words, tmp_path):
 
 def test_no_log(tmp_path):
     """Oracle: the path in the message."""
-    with pytest.raises(InputError, match='none.json: No such file'):
+    with pytest.raises(InputError, match='none.json: no such file'):
         read_pool_log([tmp_path / 'none.json'])
     with pytest.raises(InputError, match='has no scalars.json'):
         read_pool_log([tmp_path])

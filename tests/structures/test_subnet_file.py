@@ -36,7 +36,7 @@ def test_bad_files(tmp_path, text, words):
 
 def test_missing_file(tmp_path):
     """Oracle: the operating system's reason."""
-    with pytest.raises(InputError, match='No such file'):
+    with pytest.raises(InputError, match='no such file'):
         read_subnets(tmp_path / 'none.json', SPACE)
 
 

@@ -2,6 +2,7 @@
 
 import collections
 import json
+import os
 import pickle
 import runpy
 import sys
@@ -307,6 +308,8 @@ def test_nothing_of_a_table_is_executed(call, tmp_path, place):  # noqa: F811
     b'', b'garbage', b'\x80\x04', pickle.dumps([1, 2, 3])[:-3],
     b'c__main__\nBlockCfg\n(tR.', b'cos\nsystem\n(S"true"\ntR.',
     b'c__main__\nother\n.', b'cbuiltins\neval\n.',
+    b'}r\xff\xff\xff\x7f.',  # would take 16 GB
+    b'c__main__\nBlockCfg\nN}S"_fields"\nNs\x86b.',  # changes the class
 ])
 def test_damaged_published_tables(call, tmp_path, text):  # noqa: F811
     """Oracle: one line that names the file, no output."""
@@ -315,3 +318,19 @@ def test_damaged_published_tables(call, tmp_path, text):  # noqa: F811
     assert code == 2 and 'lut.pkl' in out, out
     assert len(out.strip().splitlines()) == 1
     assert not (tmp_path / 'out.json').exists()
+
+
+def test_a_batch_size_that_is_none(call, pickled, tmp_path):  # noqa: F811
+    """Oracle: option, value and range in one line; nothing written."""
+    code, out = call(LUT, pickled(published_table()), '--batch-size', '-5',
+                     '--out', tmp_path / 'out.json')
+    assert code == 2 and '--batch-size=-5: expected an integer of at least 1' \
+        in out
+    assert not (tmp_path / 'out.json').exists()
+
+
+def test_a_published_table_that_is_a_pipe(call, tmp_path):  # noqa: F811
+    """Oracle: what it is, in one line, at once."""
+    os.mkfifo(tmp_path / 'lut.pkl')
+    code, out = call(LUT, tmp_path / 'lut.pkl', '--out', tmp_path / 'out.json')
+    assert code == 2 and 'lut.pkl: is a named pipe' in out

@@ -11,7 +11,9 @@ import re
 from typing import Any, Dict, List
 
 from pss.apis import read_checkpoint_data, run, save_checkpoint
+from pss.checks import is_number, shown
 from pss.engine.hooks.pss_sampler_hook import STATE_KEY
+from pss.engine.weights import check_dense
 from pss.errors import InputError
 from pss.models import SlimmableMobileNetV1, SlimmableMobileNetV2
 from pss.structures import Subnet, budgets_of, make_divisible
@@ -20,6 +22,7 @@ BACKBONES = {'mobilenet_v1': SlimmableMobileNetV1,
              'mobilenet_v2': SlimmableMobileNetV2}
 # the levels that the published program has FLOPs pools for
 LEVELS = {'mobilenet_v1': (120, 560, 10), 'mobilenet_v2': (80, 290, 10)}
+LONGEST_KEY = 2_000  # of a pool; they have about 300 characters
 # channels that multipliers in a pool's key refer to
 BASES = {
     'mobilenet_v1': [32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024],
@@ -74,8 +77,8 @@ def convert_weights(weights: Any, arch: str, backbone, where: str
         if not name or (name not in wanted
                         and not name.startswith('head.fc.')):
             unknown.append(str(key))
-        elif not hasattr(value, 'shape') or tuple(
-                value.shape) != wanted.get(name, tuple(value.shape)):
+        elif tuple(check_dense(value, f'{where}: {shown(key)}').shape) != \
+                wanted.get(name, tuple(value.shape)):
             shapes.append(str(key))
         else:
             state[name] = value
@@ -86,7 +89,12 @@ def convert_weights(weights: Any, arch: str, backbone, where: str
                        ('missing keys (by our names)', missing)):
         if keys:
             raise InputError(f'{where}: not a {arch} in the published layout; '
-                             f'{len(keys)} {what}: {", ".join(keys[:3])}')
+                             f'{len(keys)} {what}: '
+                             f'{", ".join(shown(k)[1:-1] for k in keys[:3])}')
+    for name, value in state.items():
+        if not bool(value.isfinite().all()):
+            raise InputError(f'{where}: {name} is not finite; expected finite '
+                             'numbers')
     return state
 
 
@@ -97,6 +105,9 @@ def parse_subnet(key: Any, arch: str, where: str) -> Subnet:
         InputError: it names the key.
     """
     try:
+        if not isinstance(key, str) or len(key) > LONGEST_KEY:
+            raise ValueError(f'expected a text of at most {LONGEST_KEY} '
+                             'characters')
         fields = ast.literal_eval(key)
         resolution, mults = fields['resolution'], fields['stage_cout_mults']
         bases = BASES[arch]
@@ -111,9 +122,7 @@ def parse_subnet(key: Any, arch: str, where: str) -> Subnet:
             widths=[make_divisible(b * m) for b, m in zip(bases, mults)]))
     except (ValueError, SyntaxError, KeyError, TypeError, AttributeError,
             RecursionError, MemoryError) as error:
-        text = repr(key)
-        text = text if len(text) < 120 else text[:117] + '...'
-        raise InputError(f'{where}: key {text} is not a subnet '
+        raise InputError(f'{where}: key {shown(key, 120)} is not a subnet '
                          f'({error})') from None
 
 
@@ -131,9 +140,8 @@ def convert_pools(published: Any, arch: str, space, where: str
         raise InputError(f'{where}: field "arch_pools" has no pools') from None
     found: Dict[float, List[Dict[str, Any]]] = {}
     for level, entries in pools.items():
-        place = f'{where}, pool flops {level}'
-        if not isinstance(entries, dict) or not isinstance(level, (int,
-                                                                   float)):
+        place = f'{where}, pool flops {shown(level)}'
+        if not isinstance(entries, dict) or not is_number(level):
             raise InputError(f'{place}: not a pool')
         for key, score in entries.items():
             subnet = parse_subnet(key, arch, place)
@@ -142,7 +150,7 @@ def convert_pools(published: Any, arch: str, space, where: str
                 score = float(score)
             except InputError as error:
                 raise InputError(f'{place}: {error}') from None
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, RuntimeError, OverflowError):
                 score = math.nan
             if not math.isfinite(score):
                 raise InputError(f'{place}: the score of {subnet} is not a '

@@ -5,15 +5,24 @@ that is resolved is ``__main__.BlockCfg``, a tuple of eight numbers and strings.
 """
 
 import argparse
-import math
+import io
 import pickle
+import pickletools
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional
 
 from pss.apis import run
+from pss.checks import (
+    check_choice,
+    check_integer,
+    is_integer,
+    is_number,
+    shown,
+)
 from pss.errors import InputError
+from pss.files import read_regular
 from pss.resources import BlockKey, LatencyTable, Timing
 from pss.resources.latency import VERSION
 
@@ -52,11 +61,10 @@ def read_pickle(path: str) -> Dict[Any, Any]:
         InputError: if there is none, it is damaged, or it refers to anything
             but ``__main__.BlockCfg``.
     """
+    content = read_regular(path)
     try:
-        with open(path, 'rb') as file:
-            table = TableUnpickler(file).load()
-    except OSError as error:
-        raise InputError(f'{path}: {error.strerror}') from None
+        _check_operations(content)
+        table = TableUnpickler(io.BytesIO(content)).load()
     except pickle.UnpicklingError as error:
         raise InputError(f'{path}: not a published latency table ({error}); '
                          'nothing of it was executed') from None
@@ -69,6 +77,22 @@ def read_pickle(path: str) -> Dict[Any, Any]:
     return table
 
 
+def _check_operations(content: bytes) -> None:
+    """Refuses what tables do not have: operations that change what the name
+    stands for, and places in the unpickler's memory, which is as long as the
+    last place, beyond all that the file could fill.
+
+    Raises:
+        UnpicklingError: for those.
+    """
+    for operation, argument, _ in pickletools.genops(content):
+        if operation.name == 'BUILD':
+            raise pickle.UnpicklingError('it changes objects')
+        if 'PUT' in operation.name and argument > len(content):
+            raise pickle.UnpicklingError(f'it puts something into place '
+                                         f'{shown(argument)}')
+
+
 def our_key(theirs: Any) -> BlockKey:
     """The key of a block in our tables.
 
@@ -76,17 +100,15 @@ def our_key(theirs: Any) -> BlockKey:
         InputError: it names the field that is wrong.
     """
     if not isinstance(theirs, BlockCfg):
-        raise InputError(f'key {theirs!r} is not a BlockCfg')
-    if theirs.block_type not in BLOCK_TYPES:
-        raise InputError(f'block_type={theirs.block_type!r} is none of '
-                         f'{", ".join(BLOCK_TYPES)}')
+        raise InputError(f'key {shown(theirs)} is not a BlockCfg')
+    check_choice('block_type', theirs.block_type, BLOCK_TYPES)
     for name, value in theirs._asdict().items():
         optional = name not in ('block_type', 'in_size', 'cin', 'cout')
-        legal = isinstance(value, int) and not isinstance(value, bool)
+        legal = is_integer(value)
         if name != 'block_type' and not legal and not (
                 value is None and optional):
-            raise InputError(f'{name}={value!r} of {theirs.block_type} is not '
-                             'an integer')
+            raise InputError(f'{name}={shown(value)} of {theirs.block_type} is '
+                             'not an integer')
     # MobileNetV2 has a shortcut where nothing changes on the way
     shortcut = 'identity' if theirs.block_type == 'MBV2Block' and \
         theirs.stride == 1 and theirs.cin == theirs.cout else None
@@ -104,10 +126,9 @@ def convert(table: Dict[Any, Any], where: str, device: Optional[str],
     timings: Dict[BlockKey, Timing] = {}
     for theirs, time in table.items():
         key = our_key_of(theirs, where)
-        if isinstance(time, bool) or not isinstance(time, (int, float)) or \
-                not math.isfinite(time) or time <= 0:
-            raise InputError(f'{where}: block {key}: {time!r} is not a finite '
-                             'number of microseconds above 0')
+        if not is_number(time) or time <= 0:
+            raise InputError(f'{where}: block {shown(key)}: {shown(time)} is '
+                             'not a finite number of microseconds above 0')
         timings[key] = Timing(float(time))
     kinds = Counter(key.block_type for key in timings)
     networks = [NETWORKS[kind] for kind in kinds if kind in NETWORKS]
@@ -143,6 +164,8 @@ def main():
         '--batch-size', type=int, default=None,
         help='images at a time; the file does not say')
     args = parser.parse_args()
+    if args.batch_size is not None:
+        check_integer('--batch-size', args.batch_size, least=1)
     table = convert(read_pickle(args.src), args.src, args.device,
                     args.batch_size)
     table.write(args.out)

@@ -1,12 +1,13 @@
 """Hooks of MMEngine's Runner."""
 
 from .atomic_checkpoint_hook import AtomicCheckpointHook
+from .checked_load_hook import CheckedLoadHook
 from .pool_log_hook import PoolLogHook
 from .pss_sampler_hook import PSSSamplerHook
 from .resume_hook import ResumeHook
 from .termination_hook import Terminated, TerminationHook
 
 __all__ = [
-    'AtomicCheckpointHook', 'PSSSamplerHook', 'PoolLogHook', 'ResumeHook',
-    'Terminated', 'TerminationHook'
+    'AtomicCheckpointHook', 'CheckedLoadHook', 'PSSSamplerHook',
+    'PoolLogHook', 'ResumeHook', 'Terminated', 'TerminationHook'
 ]

@@ -1,5 +1,6 @@
 """Writes checkpoints that are whole, or not there."""
 
+import re
 from pathlib import Path
 from typing import Any, Dict, Union
 
@@ -14,6 +15,7 @@ from ...registry import HOOKS
 
 # written when training is told to stop, until the next regular checkpoint
 INTERRUPTED = 'interrupted.pth'
+_TEMPORARY = re.compile(r'\.pth\.[0-9a-f]+\.tmp$')  # whole_file's names
 
 
 class AtomicBackend(LocalBackend):
@@ -56,7 +58,8 @@ class AtomicCheckpointHook(CheckpointHook):
         super().before_train(runner)
         if is_main_process() and Path(self.out_dir).is_dir():
             for path in Path(self.out_dir).glob('*.pth.*.tmp'):
-                path.unlink(missing_ok=True)
+                if _TEMPORARY.search(path.name) and path.is_file():
+                    path.unlink(missing_ok=True)
 
     def save_interrupted(self, runner, iterations: int) -> str:
         """Writes the state at a moment that is not a regular one.

@@ -12,6 +12,7 @@ from ...errors import InputError
 from ...registry import HOOKS
 from ..randomness import mixed, seed_everything
 from ..saved_state import check_saved_state
+from ..weights import clean
 
 PROGRESS_KEY = 'pss_progress'  # in the checkpoint
 
@@ -89,8 +90,7 @@ class ResumeHook(Hook):
         Raises:
             InputError: if the run is to go on from it and it is not.
         """
-        # MMEngine would run this entry, which it does not write, as a program
-        checkpoint.get('meta', {}).pop('config', None)
+        clean(checkpoint, 'the checkpoint')
         if not runner.cfg.get('resume'):
             return
         check_saved_state(checkpoint, runner)

@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import pytest
@@ -6,6 +5,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from pss import files
 from pss.apis import find_checkpoint, read_checkpoint
 from pss.errors import DivergedError, InputError
 
@@ -43,14 +43,19 @@ def test_the_newest_are_kept(tiny_config):
     assert read_checkpoint(folder / 'epoch_3.pth')['meta']['iter'] == 18
 
 
-def test_a_full_disk(tiny_config):
+def test_a_full_disk(tiny_config, monkeypatch):
     """Oracle: Linux's device that is always full: the error names file and
     reason, and the only checkpoint, which was outdated by then, is there."""
     folder = Path(tiny_config.work_dir)
     tiny_config.default_hooks.checkpoint.max_keep_ckpts = 1
 
+    def full(target):
+        path = target.with_name(f'{target.name}.f.tmp')
+        path.symlink_to('/dev/full')
+        return path
+
     def fill(runner):
-        (folder / f'epoch_2.pth.{os.getpid()}.tmp').symlink_to('/dev/full')
+        monkeypatch.setattr(files, '_unused', full)
 
     with pytest.raises(InputError, match=r'epoch_2.pth.*No space left'):
         train_with(tiny_config, At(8, fill))

@@ -1,0 +1,48 @@
+"""Keeps a run from starting with weights that are not its model's."""
+
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.runner import BaseLoop
+
+from ...registry import HOOKS
+from ..saved_state import check_resumable
+from ..weights import check_same, check_start, clean
+
+
+@HOOKS.register_module()
+class CheckedLoadHook(Hook):
+    """Checks what MMEngine has loaded, before any of it is used.
+
+    MMEngine loads the weights that fit and leaves the others as they were
+    initialised, which may be all of them. With this hook a run that resumes or
+    tests needs every weight of its model. One that starts training from
+    ``load_from`` needs those of the whole backbone: its neck and head may be
+    others, which the log then says in one warning.
+
+    Wherever the checkpoint came from, an entry ``meta.config``, which MMEngine
+    would run as a program, is removed.
+    """
+
+    # before the hooks that read what is in the checkpoint
+    priority = 'HIGHEST'
+
+    def after_load_checkpoint(self, runner, checkpoint: Any) -> None:
+        """Checks a checkpoint.
+
+        Raises:
+            InputError: it names the keys that are wrong.
+        """
+        where = f'checkpoint {runner._load_from}' if runner._load_from \
+            else 'the checkpoint'
+        clean(checkpoint, where)
+        if runner._resume:
+            check_resumable(checkpoint)
+        state = checkpoint['state_dict']
+        # Runner.train() builds its loop before it loads, Runner.test() does not
+        if runner._resume or not isinstance(runner._train_loop, BaseLoop):
+            check_same(state, runner.model, where, strict=False)
+            return
+        message = check_start(state, runner.model, where)
+        if message:
+            runner.logger.warning(message)

@@ -1,0 +1,273 @@
+import copy
+import logging
+import uuid
+from collections import Counter, OrderedDict
+
+import pytest
+import torch
+from mmengine.runner import Runner
+
+from pss.engine import CheckedLoadHook
+from pss.engine.weights import check_same, check_start, clean
+from pss.errors import InputError
+from pss.registry import MODELS
+
+from ...conftest import SMALL_RESNET, classifier_config
+from ...stress.corrupt import small_config
+
+
+def build(config, resume=False, load_from=None, **changes):
+    """A runner with the hook, as the tools build it."""
+    config = copy.deepcopy(config)
+    config.merge_from_dict(changes)
+    config.resume, config.load_from = resume, load_from and str(load_from)
+    config.experiment_name = uuid.uuid4().hex
+    runner = Runner.from_cfg(config)
+    runner.register_hook(CheckedLoadHook())
+    return runner
+
+
+@pytest.fixture(scope='module')
+def small(tiny_fashion_mnist, tmp_path_factory):
+    """A config of a small ResNet that trains two iterations, and a checkpoint
+    of it."""
+    folder = tmp_path_factory.mktemp('small')
+    config = small_config(folder, tiny_fashion_mnist, log_level='WARNING')
+    config.train_cfg.max_epochs = 1
+    build(config).train()
+    return config, folder / 'epoch_1.pth'
+
+
+def load(runner):
+    """What Runner.train() does before it trains."""
+    runner._train_loop = runner.build_train_loop(runner._train_loop)
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    runner.param_schedulers = runner.build_param_scheduler(
+        runner.param_schedulers)
+    runner.call_hook('before_run')
+    runner.load_or_resume()
+
+
+def changed(small, folder, change):
+    """A copy of the checkpoint, and its path."""
+    checkpoint = torch.load(small[1], weights_only=True)
+    checkpoint = change(checkpoint) or checkpoint
+    torch.save(checkpoint, folder / 'changed.pth')
+    return folder / 'changed.pth'
+
+
+class NoTraining(CheckedLoadHook):
+    """Fails if an iteration begins."""
+
+    priority = 'LOWEST'
+
+    def before_train_iter(self, *args, **kwargs):
+        raise AssertionError('trains')
+
+
+def state_of(features, **backbone):
+    config = classifier_config(**backbone)
+    config['head']['in_channels'] = features
+    torch.manual_seed(1)
+    return MODELS.build(config).state_dict()
+
+
+def without_prefix(checkpoint):
+    checkpoint['state_dict'] = {
+        key[len('backbone.'):]: value for key, value in
+        checkpoint['state_dict'].items() if key.startswith('backbone.')}
+
+
+KEY = 'backbone.layer1.0.conv1.weight'
+
+
+def put(key, value):
+    return lambda c: c['state_dict'].update({key: value})
+
+
+@pytest.mark.parametrize('change, words', [
+    (lambda c: c.update(state_dict=state_of(1280)),
+     r'SupernetClassifier.* keys of the backbone are missing: backbone'),
+    (lambda c: c.update(state_dict=state_of(64, **{
+        **SMALL_RESNET, 'base_channels': 64})), 'have another shape: backbone'),
+    (lambda c: c.update(state_dict={'a': 'text'}), 'a is a str; expected a de'),
+    (lambda c: c.update(state_dict='text'), 'has no state_dict'),
+    (lambda c: [1], 'has no state_dict'),
+    (lambda c: c['state_dict'], 'has no state_dict'),
+    (lambda c: c.update(state_dict={}), 'keys of the backbone are missing'),
+    (without_prefix, r'a backbone alone, with keys such as (\S+); expected '
+     r'backbone.\1'),
+    (lambda c: c['state_dict'].pop(KEY) is None,
+     f'1 keys of the backbone are missing: {KEY}$'),
+    (lambda c: c.update(meta='text'), "meta is 'text'; expected a dict"),
+    (put(KEY, torch.full((32, 32, 3, 3), float('nan'))), f'{KEY} is not fin'),
+    (put(KEY, torch.full((32, 32, 3, 3), 1e300, dtype=float)), 'not finite'),
+    (put(KEY, torch.zeros(32, 32, 3, 3).int()), 'another kind of number'),
+    (put(KEY, torch.zeros(32, 32, 3, 3).to_sparse()), 'layout torch.sparse'),
+    (put(KEY, torch.zeros(32, 32, 3, 3, device='meta')), 'without values'),
+    (put('head.fc.bias', torch.full((10, ), float('inf'))), 'head.fc.bias is'),
+    (put(3, torch.zeros(3)), 'has the key 3; expected names'),
+    (put(f'module.{KEY}', torch.zeros(32, 32, 3, 3)), 'has both'),
+])
+def test_weights_that_nothing_starts_from(small, tmp_path, change, words):
+    """Oracle: an error that names file and key, and no iteration."""
+    path = changed(small, tmp_path, change)
+    runner = build(small[0], load_from=path)
+    runner.register_hook(NoTraining())
+    with pytest.raises(InputError, match=words) as error:
+        runner.train()
+    assert str(path) in str(error.value) and '\n' not in str(error.value)
+
+
+def warnings_of(runner, action, caplog):
+    runner.logger.addHandler(caplog.handler)
+    with caplog.at_level(logging.WARNING):
+        action()
+    return [record.getMessage() for record in caplog.records
+            if 'checkpoint' in record.getMessage()]
+
+
+def test_another_head_starts_anew(small, tmp_path, caplog):
+    """Oracle: the backbone's values; one warning, with the keys of the head
+    and one that is not in the model."""
+
+    def other_classes(checkpoint):
+        checkpoint['state_dict'].update({
+            'head.fc.weight': torch.zeros(7, 32), 'extra': torch.zeros(3)})
+        del checkpoint['state_dict']['head.fc.bias']
+
+    path = changed(small, tmp_path, other_classes)
+    runner = build(small[0], load_from=path)
+    found = warnings_of(runner, lambda: load(runner), caplog)
+    assert found == [
+        f'checkpoint {path}: starts from its initialisation (2): '
+        'head.fc.weight, head.fc.bias; is not in the model (1): extra']
+    state = torch.load(path, weights_only=True)['state_dict']
+    assert torch.equal(runner.model.state_dict()[KEY], state[KEY])
+
+
+@pytest.mark.parametrize('change', [
+    lambda c: None,
+    lambda c: c.pop('meta') is None,
+    lambda c: c.update(state_dict=OrderedDict(
+        (f'module.{k}', v) for k, v in c['state_dict'].items())),
+    lambda c: c.update(state_dict={
+        k: v for k, v in c['state_dict'].items() if 'num_batches' not in k})])
+def test_what_fits_is_loaded(small, tmp_path, caplog, change):
+    """Oracle: the checkpoint's values; no warning. Counters of batch norms,
+    and the prefix of a distributed wrapper, do not matter."""
+    path = changed(small, tmp_path, lambda c: change(c) and None)
+    runner = build(small[0], load_from=path)
+    assert warnings_of(runner, lambda: load(runner), caplog) == []
+    state = torch.load(small[1], weights_only=True)['state_dict']
+    for key, value in runner.model.state_dict().items():
+        if 'num_batches' not in key:
+            assert torch.equal(value, state[key])
+
+
+@pytest.mark.parametrize('resume', [True, False])
+@pytest.mark.parametrize('change, words', [
+    (put('head.fc.weight', torch.zeros(7, 32)), 'have another shape: head'),
+    (lambda c: c['state_dict'].pop('head.fc.bias') is None, 'are missing: hea'),
+    (put('extra', torch.zeros(3)), 'unknown: extra')])
+def test_resuming_and_testing_need_all(small, tmp_path, resume, change, words):
+    """Oracle: the same changes that training may start from."""
+    path = changed(small, tmp_path, lambda c: change(c) and None)
+    runner = build(small[0], resume, path)
+    with pytest.raises(InputError, match=words):
+        runner.train() if resume else runner.test()
+
+
+class Fake(OrderedDict):
+    """Stands in for a class that a pickle makes of an OrderedDict whose own
+    methods are exchanged."""
+
+    def __reduce__(self):
+        return OrderedDict, (), self.attributes, None, iter(self.items())
+
+
+@pytest.mark.parametrize('methods', [{}, {'pop': Counter}])
+def test_a_config_in_a_checkpoint_is_not_run(small, tmp_path, methods):
+    """Oracle: a file that the program in the entry would make. MMEngine's
+    Runner reads meta.config as a Python file; the config of this run has no
+    pss.ResumeHook, and the second file exchanges methods of meta."""
+    proof = tmp_path / 'proof'
+
+    def plant(checkpoint):
+        checkpoint['message_hub']['log_scalars'] = {}
+        meta = Fake(checkpoint['meta'],
+                    config=f'open({str(proof)!r}, "w").close()')
+        meta.attributes = methods
+        checkpoint['meta'] = meta if methods else dict(meta)
+
+    path = changed(small, tmp_path, plant)
+    config = copy.deepcopy(small[0])
+    for name, hook in list(config.default_hooks.items()):
+        if hook.get('type') == 'pss.ResumeHook':
+            config.default_hooks.pop(name)
+    config.work_dir = str(tmp_path / 'work')
+    load(build(config, True, path))
+    assert not proof.exists()
+    bare = build(config, True, path)
+    bare._hooks = [hook for hook in bare._hooks
+                   if not isinstance(hook, CheckedLoadHook)]
+    load(bare)
+    assert proof.exists()  # otherwise the test would say nothing
+
+
+def test_one_subnet_takes_its_part(small, bank, tmp_path, caplog):
+    """Oracle: the first channels of the wide tensors. Of a bank's, also for a
+    test; of a supernet's checkpoint, whose statistics are another subnet's,
+    only for a start; narrower ones never."""
+    from pss.deploy import read_bank
+    from pss.deploy.bank_checkpoint import bank_checkpoint
+    held = read_bank(bank)
+    subnet = held.kept[1].subnet
+    config = held.model
+    config['backbone']['subnet'] = dict(resolution=subnet.resolution,
+                                        widths=list(subnet.widths))
+    config['type'] = 'mmpretrain.ImageClassifier'
+    plain = MODELS.build(copy.deepcopy(config))
+    found = bank_checkpoint(bank)
+    clean(found, 'bank')
+    state = found['state_dict']
+    head = plain.head.fc.in_features
+    state['head.fc.weight'] = state['head.fc.weight'][:, :head]
+    assert check_start(state, plain, 'bank') is None
+    check_same(state, plain, 'bank', strict=False)
+    wide = {k: v for k, v in state.items() if 'kept_statistics' not in k}
+    assert check_start(wide, plain, 'wide') is None
+    with pytest.raises(InputError, match='another shape: backbone'):
+        check_same(wide, plain, 'wide', strict=False)
+    wide[KEY] = wide[KEY][:3]
+    with pytest.raises(InputError, match=r'1 have another shape: backb'):
+        check_start(wide, plain, 'wide')
+
+
+@pytest.mark.parametrize('kind, plain', [
+    ('pss.SlimmableMobileNetV2', 'mmpretrain.MobileNetV2'),
+    ('pss.SlimmableResNet', 'mmpretrain.ResNet')])
+def test_checkpoints_of_mmpretrain(kind, plain):
+    """Oracle: mmpretrain's own classes, with 1,000 classes; all of the
+    backbone is used."""
+    config = classifier_config(kind, **({'depth': 50} if 'Res' in kind else {}))
+    config['head']['in_channels'] = 2048 if 'Res' in kind else 1280
+    ours = MODELS.build(copy.deepcopy(config))
+    config['type'] = 'mmpretrain.ImageClassifier'
+    config['backbone'] = {**config['backbone'], 'type': plain}
+    config['head']['num_classes'] = 1000
+    theirs = MODELS.build(config)
+    assert check_start(theirs.state_dict(), ours, 'file') == (
+        'file: starts from its initialisation (2): head.fc.weight, '
+        'head.fc.bias')
+
+
+def test_a_model_without_a_backbone():
+    """Oracle: one key that fits is enough, none or another shape is not."""
+    model = torch.nn.Linear(2, 3)
+    assert 'bias' in check_start({'weight': torch.zeros(3, 2)}, model, 'file')
+    with pytest.raises(InputError, match='another shape'):
+        check_start({'weight': torch.zeros(2, 2), 'bias': torch.zeros(3)},
+                    model, 'file')
+    with pytest.raises(InputError, match='none of its keys'):
+        check_start({'other': torch.zeros(3, 2)}, model, 'file')
