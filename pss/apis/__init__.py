@@ -25,9 +25,13 @@ from .detection import (
 )
 from .export import (
     Exporter,
+    check_export,
+    check_targets,
+    checkpoint_bytes,
     config_text,
     largest_difference,
     parse_budget,
+    write_config,
     write_model_index,
 )
 from .model import (
@@ -43,10 +47,11 @@ from .resuming import find_checkpoint
 __all__ = [
     'AdaptiveClassifier', 'AdaptiveDetector', 'Exporter', 'add_arguments',
     'add_options', 'ask_first', 'calibration_images', 'check_checkpoint',
-    'check_detector', 'config_resources', 'config_text', 'feature_channels',
-    'find_checkpoint', 'init_model', 'join_processes', 'keep_testing',
-    'largest_difference', 'launched_at', 'load_config', 'merge_arguments',
-    'merge_options', 'mix_precision', 'model_config', 'parse_budget',
-    'raw_outputs', 'read_checkpoint', 'read_checkpoint_data', 'restarts',
-    'run', 'save_checkpoint', 'verify_config', 'write_model_index'
+    'check_detector', 'check_export', 'check_targets', 'checkpoint_bytes',
+    'config_resources', 'config_text', 'feature_channels', 'find_checkpoint',
+    'init_model', 'join_processes', 'keep_testing', 'largest_difference',
+    'launched_at', 'load_config', 'merge_arguments', 'merge_options',
+    'mix_precision', 'model_config', 'parse_budget', 'raw_outputs',
+    'read_checkpoint', 'read_checkpoint_data', 'restarts', 'run',
+    'save_checkpoint', 'verify_config', 'write_config', 'write_model_index'
 ]

@@ -3,27 +3,51 @@
 import contextlib
 import inspect
 import io
+import re
 import warnings
-from typing import Any, BinaryIO, Union
+from typing import Any, BinaryIO, Dict, Tuple, Union
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
 
+# the oldest versions that work
+OLDEST = dict(onnx='1.14', onnxruntime='1.16')
+
 
 def check_onnx(what: str) -> None:
-    """Refuses ``what`` where the packages for it are missing.
+    """Refuses ``what`` where the packages for it are missing or do not work.
 
     Raises:
         InputError: it names the package.
     """
     try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-    except ImportError as error:
+        import onnx
+        import onnxruntime
+    except ModuleNotFoundError as error:
         raise InputError(f'{what} needs {error.name}: pip install onnx '
                          'onnxruntime') from None
+    except Exception as error:  # built for another Python or NumPy
+        raise InputError(f'{what} needs onnx and onnxruntime, which cannot be '
+                         f'imported ({first_line(error)})') from None
+    for package in (onnx, onnxruntime):
+        name = package.__name__
+        version = str(getattr(package, '__version__', None))
+        numbers = _numbers(version)
+        if numbers < _numbers(OLDEST[name]):
+            raise InputError(f'{what}: {name}=={version}: expected '
+                             f'{OLDEST[name]} or newer: pip install -U {name}')
+
+
+def _numbers(version: str) -> Tuple[int, ...]:
+    """A version to compare; that of no version is the least."""
+    return tuple(map(int, re.findall(r'\d+', version)[:2]))
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in one line; its type if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def export_onnx(network: nn.Module, images: Tensor, out: Union[str, BinaryIO],
@@ -43,3 +67,46 @@ def export_onnx(network: nn.Module, images: Tensor, out: Union[str, BinaryIO],
         warnings.simplefilter('ignore')  # shapes that are constants here
         torch.onnx.export(network, (images, ), out, input_names=['images'],
                           output_names=['logits'], opset_version=17, **options)
+
+
+def onnx_bytes(network: nn.Module, images: Tensor, properties: Dict[str, str],
+               **options: Any) -> bytes:
+    """The ONNX file of a network, checked.
+
+    Args:
+        network, images, **options: see :func:`export_onnx`.
+        properties: texts that the file holds besides.
+
+    Raises:
+        InputError: if the installed versions cannot make it.
+    """
+    import onnx
+    buffer = io.BytesIO()
+    try:
+        export_onnx(network, images, buffer, **options)
+        model = onnx.load_model_from_string(buffer.getvalue())
+        onnx.helper.set_model_props(model, properties)
+        onnx.checker.check_model(model)
+        return model.SerializeToString()
+    except Exception as error:  # each package has its own
+        raise InputError(f'torch {torch.__version__} and onnx '
+                         f'{onnx.__version__} cannot write the network as ONNX '
+                         f'({first_line(error)})') from error
+
+
+def onnx_session(content: bytes) -> Any:
+    """An ONNX file in ONNX Runtime, on the CPU.
+
+    Raises:
+        InputError: if the installed version cannot run it.
+    """
+    import onnx
+    import onnxruntime
+    try:
+        return onnxruntime.InferenceSession(
+            content, providers=['CPUExecutionProvider'])
+    except Exception as error:  # it has its own
+        raise InputError(f'onnxruntime {onnxruntime.__version__} cannot run '
+                         f'what torch {torch.__version__} and onnx '
+                         f'{onnx.__version__} write ({first_line(error)}); '
+                         'expected versions that fit each other') from error

@@ -13,21 +13,21 @@ import torch
 
 from pss.apis import (
     calibration_images,
-    config_text,
+    check_targets,
+    checkpoint_bytes,
     init_model,
     largest_difference,
     load_config,
     model_config,
     raw_outputs,
     run,
-    save_checkpoint,
+    write_config,
 )
 from pss.deploy import extract, extracted_config
 from pss.errors import InputError
 from pss.models import SupernetDetector, calibrate
 from pss.resources import image_size
 from pss.structures import read_subnets
-from pss.structures.subnet_file import write_text
 
 
 def main():
@@ -46,6 +46,8 @@ def main():
     out = Path(args.out)
     if out.suffix != '.pth':
         raise InputError(f'--out={out}: the name must end in .pth')
+    check_targets([out, out.with_suffix('.py')],
+                  [args.config, args.checkpoint, args.subnet])
 
     config = load_config(args.config)
     model = init_model(config, args.checkpoint)
@@ -72,9 +74,9 @@ def main():
     difference = largest_difference(
         one, other, torch.randn(4, model.input_channels, *size))
     print(f'largest difference of {what} on random images: {difference:.3g}')
-    save_checkpoint(dict(meta=dict(subnet=subnet.as_dict()),
-                         state_dict=plain.state_dict()), out)
-    write_text(config_text(plain_config), out.with_suffix('.py'))
+    write_config(plain_config, out.with_suffix('.py'), others={
+        out: checkpoint_bytes(dict(meta=dict(subnet=subnet.as_dict()),
+                                   state_dict=plain.state_dict()))})
     print(f'{out} and {out.with_suffix(".py").name}: '
           f'{plain_config.type} on {plain_config.backbone.type}')
 
