@@ -15,7 +15,8 @@ from typing import Any, Dict, List, Tuple
 import cv2
 import numpy as np
 
-from pss.apis import run
+from pss.apis import check_integers, check_out_folder, check_seed, run
+from pss.checks import check_integer
 from pss.errors import InputError
 from pss.structures import write_json
 
@@ -136,12 +137,11 @@ def main():
                         help='garments in an image, at most (default: 3)')
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
-    for key, least in (('size', 48), ('most', 1), ('seed', 0)):
-        if getattr(args, key) < least:
-            raise InputError(f'--{key}={getattr(args, key)} must be at least '
-                             f'{least}')
-    if min(args.num) < 1:
-        raise InputError(f'--num={args.num}: each must be at least 1')
+    check_integers(args, size=(48, 16_384), most=(1, 10_000))
+    check_seed(args)
+    for num in args.num:
+        check_integer('--num', num, 1, 10_000_000)
+    check_out_folder(args.out)
 
     images, labels = read_garments(args.source, 'train')
     test = read_garments(args.source, 't10k')

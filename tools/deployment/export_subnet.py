@@ -9,7 +9,13 @@ import argparse
 
 import torch
 
-from pss.apis import Exporter, parse_budget, run, write_model_index
+from pss.apis import (
+    Exporter,
+    check_out_folder,
+    parse_budget,
+    run,
+    write_model_index,
+)
 from pss.apis.export import FORMATS
 from pss.deploy import read_bank
 from pss.deploy.selection import check_limits, most_accurate
@@ -39,6 +45,7 @@ def main():
     args = parse_args()
     # for few images at a time, more only wait for each other
     torch.set_num_threads(1)
+    check_out_folder(args.out)
     bank = read_bank(args.bank)
     if args.all:
         chosen = bank.kept

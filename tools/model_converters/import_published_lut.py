@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional
 
-from pss.apis import run
+from pss.apis import check_integers, check_out, run
 from pss.errors import InputError
 from pss.resources import BlockKey, LatencyTable, Timing
 from pss.resources.latency import VERSION
@@ -143,6 +143,8 @@ def main():
         '--batch-size', type=int, default=None,
         help='images at a time; the file does not say')
     args = parser.parse_args()
+    check_integers(args, batch_size=1)
+    check_out(args.out, [args.src])
     table = convert(read_pickle(args.src), args.src, args.device,
                     args.batch_size)
     table.write(args.out)
