@@ -105,19 +105,21 @@ def check_out_folder(out: FilePath, option: str = '--out') -> Path:
     Raises:
         InputError: if they cannot; it says why.
     """
-    path = Path(out)
-    _check_new(path, f'{option}={out}', 'folder')
-    return path
+    _check_new(Path(os.path.abspath(out)), f'{option}={out}', 'folder')
+    return Path(out)
 
 
 def _check_new(path: Path, where: str, kind: str) -> None:
+    if not path.name and kind == 'file':
+        raise InputError(f'{where}: expected a file')
     try:
         # the longest name that is written on the way
         with suppress(FileNotFoundError, NotADirectoryError):
             os.lstat(path.with_name(f'{path.name}.4194304.tmp'))
         is_kind = path.is_file() if kind == 'file' else path.is_dir()
-        if not path.name or path.exists() and not is_kind:
-            raise InputError(f'{where}: expected a {kind}, and is none')
+        if os.path.lexists(path) and not is_kind:
+            raise InputError(f'{where}: expected a {kind}, found something '
+                             'else')
         folder = path if kind == 'folder' else path.parent
         while not os.path.lexists(folder) and folder != folder.parent:
             folder = folder.parent

@@ -12,12 +12,13 @@ from typing import Any, Callable, Dict, List, Optional, TextIO
 import torch
 from mmengine.config import Config, DictAction
 
-from ..checks import shown
+from ..checks import check_integer, shown
 from ..engine import Terminated
 from ..engine.precision import default_amp
 from ..errors import DivergedError, InputError, printable
 from ..registry import check_config
 from .config_checks import (
+    LARGEST,
     check_data,
     check_sections,
     check_values,
@@ -168,6 +169,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
     """Merges those arguments into a config, ``--cfg-options`` first."""
+    check_integer('--local-rank', args.local_rank, 0, LARGEST)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     merge_options(cfg, args.cfg_options)
     cfg.launcher = args.launcher
@@ -260,7 +262,7 @@ def verify_config(cfg: Config) -> None:
 
 def _verify(cfg: Config) -> None:
     check_sections(cfg)
-    need_fields(cfg, ['model'], 'a network')
+    need_fields(cfg, ['model'])
     import_modules(cfg)
     check_config(cfg)
     check_values(cfg)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
 
 from mmengine.config import Config
+from mmengine.registry import OPTIMIZERS
 from mmengine.utils import import_modules_from_strings
 
 from ..checks import (
@@ -48,21 +49,22 @@ _LISTS_OR_NONE = ('val_evaluator', 'test_evaluator', 'param_scheduler',
                   'custom_hooks')
 
 
-def need_fields(cfg: Config, fields: Sequence[str], what: str) -> None:
+def need_fields(cfg: Config, fields: Sequence[str], what: str = ''
+                ) -> None:
     """Checks that fields are there.
 
     Args:
         cfg: the config.
         fields: their names.
-        what: needs them, for the message.
+        what: needs them, for the message; everything if not told.
 
     Raises:
         InputError: for the first that is missing or ``None``.
     """
     for field in fields:
         if cfg.get(field) is None:
-            raise InputError(f'{name_of(cfg)}: {field} is missing; {what} '
-                             'needs it')
+            hint = f'; {what} needs it' if what else ''
+            raise InputError(f'{name_of(cfg)}: {field} is missing{hint}')
 
 
 def name_of(cfg: Config) -> str:
@@ -141,9 +143,21 @@ def check_values(cfg: Config) -> None:
         given = [field for field in fields if cfg.get(field) is not None]
         if given and len(given) < len(fields):
             need_fields(cfg, fields, f'{given[0]} is there, which')
+    model = cfg.get('model') or {}
+    for field in ('backbone', 'data_preprocessor', 'head', 'neck'):
+        value = model.get(field)
+        if field in model and not isinstance(value, (list, tuple)) and not (
+                value is None and field != 'backbone'):
+            _check_dict(f'model.{field}', value)
     _check_run(cfg)
     _check_loops(cfg)
     _check_optimizer(cfg.get('optim_wrapper') or {})
+    schedulers = cfg.get('param_scheduler') or []
+    if isinstance(schedulers, (list, tuple)):
+        for i, scheduler in enumerate(schedulers):
+            _check_scheduler(scheduler, f'param_scheduler[{i}]')
+    else:
+        _check_scheduler(schedulers, 'param_scheduler')
     for where, loader in _loaders(cfg):
         _check_loader(loader, where)
     _check_classes(cfg)
@@ -195,11 +209,25 @@ def _check_optimizer(wrapper: Dict[str, Any]) -> None:
                 field == 'optimizer' in wrapper:
             _check_dict(f'optim_wrapper.{field}', wrapper[field])
     optimizer = wrapper.get('optimizer') or {}
+    kind = optimizer.get('type')
+    if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
+        raise InputError(f'optim_wrapper.optimizer.type={kind!r}: expected an '
+                         'optimizer of torch or one that is registered')
     for field in ('lr', 'momentum', 'dampening', 'weight_decay', 'eps'):
         if field in optimizer:
             check_number(f'optim_wrapper.optimizer.{field}', optimizer[field],
                          0)
     _check_booleans(optimizer, 'optim_wrapper.optimizer', 'nesterov')
+
+
+def _check_scheduler(scheduler: Dict[str, Any], where: str) -> None:
+    given = {key: value for key, value in scheduler.items()
+             if value is not None}
+    _check_integers(given, where, begin=0, end=1, T_max=1)
+    for field in ('eta_min', 'start_factor', 'end_factor', 'gamma', 'power'):
+        if field in given:
+            check_number(f'{where}.{field}', given[field])
+    _check_booleans(given, where, 'by_epoch', 'convert_to_iter_based')
 
 
 def _loaders(cfg: Config) -> Iterator[Tuple[str, Any]]:

@@ -12,7 +12,7 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, Optional
 
 import torch
 from mmengine.config import Config
@@ -28,8 +28,19 @@ BUILT = ('model', 'data_preprocessor', 'model_wrapper_cfg', 'train_dataloader',
          'test_cfg', 'val_evaluator', 'test_evaluator', 'optim_wrapper',
          'param_scheduler', 'default_hooks', 'custom_hooks', 'visualizer',
          'log_processor')
-# What MMEngine's Runner does before it trains or tests.
-_BEFORE = ('from_cfg', '__init__', 'scale_lr', 'load_or_resume')
+# What MMEngine's Runner does before it trains or tests, and the field that it
+# does it with.
+_STEPS = {
+    'from_cfg': '', '__init__': '', 'setup_env': 'env_cfg',
+    'set_randomness': 'randomness', 'build_logger': 'log_level',
+    'build_log_processor': 'log_processor', 'build_visualizer': 'visualizer',
+    'build_model': 'model', 'wrap_model': 'model_wrapper_cfg',
+    'register_default_hooks': 'default_hooks',
+    'register_custom_hooks': 'custom_hooks', 'build_train_loop': 'train_cfg',
+    'build_val_loop': 'val_cfg', 'build_test_loop': 'test_cfg',
+    'build_dataloader': '', 'build_evaluator': '',
+    'build_optim_wrapper': 'optim_wrapper', 'scale_lr': 'auto_scale_lr',
+    'build_param_scheduler': 'param_scheduler', 'dump_config': ''}
 
 
 def said(error: BaseException) -> str:
@@ -90,37 +101,38 @@ def built_part(error: BaseException) -> Optional[str]:
         ``model.backbone`` for instance; an empty text where it cannot be told;
         ``None`` if the exception is not one of building.
     """
-    parts: List[Any] = []
+    config = config_of(error)
+    whole = {} if config is None else {
+        key: config[key] for key in BUILT if key in config}
+    found, here = None, whole
     for frame in _frames(error):
         module, name = frame.f_globals.get('__name__'), frame.f_code.co_name
-        if module == 'mmengine.registry.build_functions':
-            parts.append(frame.f_locals.get('cfg'))
-        elif module == 'mmengine.runner.runner' and (
-                name in _BEFORE or name.startswith(('build_', 'register_'))):
-            parts.append(frame.f_locals.get('dataloader'))
-    if not parts:
-        return None
-    found, config = '', config_of(error)
-    here: Any = {} if config is None else {
-        key: config[key] for key in BUILT if key in config}
-    for part in parts:
-        place = next(_places(part, here), None) \
-            if isinstance(part, dict) and part else None
-        if place is not None:
-            found = f'{found}.{place[0]}'.strip('.')
-            here = place[1]
+        part = None
+        if module == 'mmengine.runner.runner' and name in _STEPS:
+            found = _STEPS[name] or found or ''
+            here = whole.get(found, here)
+            part = frame.f_locals.get('dataloader')
+        elif module == 'mmengine.registry.build_functions':
+            found = found or ''
+            part = frame.f_locals.get('cfg')
+        if not isinstance(part, dict) or not part:
+            continue
+        for start, where in ((here, found), (whole, '')):
+            place = next(_places(part, start, where), None)
+            if place is not None:
+                found, here = place
+                break
     return found
 
 
 def _places(part: Dict[str, Any], config: Any, where: str = '') -> Iterator:
     """The places in a config that a part was taken from, and what is there."""
+    if isinstance(config, dict) and _is_from(part, config) and where:
+        yield where, config
     items = enumerate(config) if isinstance(config, (list, tuple)) else \
         config.items() if isinstance(config, dict) else ()
     for key, value in items:
-        path = f'{where}.{key}'.strip('.')
-        if isinstance(value, dict) and _is_from(part, value):
-            yield path, value
-        yield from _places(part, value, path)
+        yield from _places(part, value, f'{where}.{key}'.strip('.'))
 
 
 def _is_from(part: Dict[str, Any], original: Dict[str, Any]) -> bool:

@@ -1,11 +1,12 @@
 """From a config to a model."""
 
-import errno
+import ast
 import logging
-from contextlib import contextmanager
+import re
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional, Union
+from typing import Any, Dict, Iterator, Optional, Tuple, Union
 
 import torch
 from mmengine.config import Config
@@ -45,6 +46,7 @@ def load_config(config: FilePath) -> Config:
         if not Path(config).is_file():
             reason = 'not a file' if Path(config).exists() else 'no such file'
             raise InputError(f'{where}: {reason}')
+        _check_bases(Path(config), ())
         read = Config.fromfile(config, import_custom_modules=False)
     except InputError:
         raise
@@ -52,10 +54,9 @@ def load_config(config: FilePath) -> Config:
         raise InputError(f'{where}: expected text in UTF-8 ({said(error)})'
                          ) from None
     except RecursionError:
-        raise InputError(f'{where}: nested too deeply, or its _base_ files '
-                         'are each other\'s') from None
+        raise InputError(f'{where}: nested too deeply') from None
     except (Exception, SystemExit) as error:
-        raise InputError(f'{where}: {_reason(error)}') from None
+        raise InputError(f'{where}: {_reason(error, config)}') from None
     if not len(read):
         raise InputError(f'{where}: expected fields such as model, found none')
     try:
@@ -66,14 +67,42 @@ def load_config(config: FilePath) -> Config:
     return read
 
 
-def _reason(error: BaseException) -> str:
+def _check_bases(path: Path, above: Tuple[Path, ...]) -> None:
+    """Refuses a config that is among its own ``_base_`` files, which MMEngine
+    would read again and again.
+
+    Args:
+        path: of a config; nothing is done if it cannot be read.
+        above: those that it is a base of.
+    """
+    path = path.resolve()
+    if path in above:
+        raise InputError(f'config {above[0]}: {path} is one of its own _base_ '
+                         'files')
+    with suppress(OSError, ValueError, SyntaxError):
+        for node in ast.parse(path.read_text(encoding='utf-8')).body:
+            if isinstance(node, ast.Assign) and any(
+                    isinstance(target, ast.Name) and target.id == '_base_'
+                    for target in node.targets):
+                bases = ast.literal_eval(node.value)
+                for base in [bases] if isinstance(bases, str) else bases:
+                    if '::' not in base:  # another package's
+                        _check_bases(path.parent / base, (*above, path))
+
+
+def _reason(error: BaseException, config: FilePath) -> str:
     """Why a config cannot be read."""
-    if isinstance(error, OSError) and error.errno == errno.EMFILE:
-        return 'too many _base_ files, or some are each other\'s'
-    if isinstance(error, AttributeError) and "has no attribute 'items'" in str(
-            error):  # of JSON and YAML
+    if isinstance(error, AttributeError) and Path(config).suffix != '.py':
         return 'expected a dict of fields, such as model'
-    return said(error)
+    if isinstance(error, SyntaxError):
+        text = re.sub('^There are syntax errors in config file .*?: ', '',
+                      str(error))
+        hint = '; is a {{...}} left that nothing stands for?' \
+            if '{{' in Path(config).read_text(encoding='utf-8') else ''
+        return f'SyntaxError: {text}{hint}'
+    mark = getattr(error, 'problem_mark', None)  # YAML's
+    return said(error) if mark is None else \
+        f'{said(error)}, line {mark.line + 1}'
 
 
 def config_resources(config: Config) -> Dict[str, Any]:
@@ -162,7 +191,7 @@ def init_model(config: Union[FilePath, Config],
     """
     if not isinstance(config, Config):
         config = load_config(config)
-    need_fields(config, ['model'], 'a network')
+    need_fields(config, ['model'])
     with _building(config, 'model'):
         check_config(config)
         scope = config.get('default_scope', 'mmpretrain')

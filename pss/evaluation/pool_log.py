@@ -5,10 +5,10 @@ The log is MMEngine's ``vis_data/scalars.json``, one JSON object a line;
 """
 
 import json
-import math
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Sequence, Tuple, Union
 
+from ..checks import is_number
 from ..errors import InputError
 
 FilePath = Union[str, Path]
@@ -55,7 +55,7 @@ def read_pool_log(paths: Sequence[FilePath]) -> PoolLog:
             for name, value in line.items():
                 if not name.startswith(PREFIXES):
                     continue
-                if not _is_number(value) or not _is_number(step):
+                if not is_number(value) or not is_number(step):
                     raise InputError(f'{path}, line {number}: {name}={value!r} '
                                      f'at step={step!r} must be numbers')
                 series.setdefault(name, {})[int(step)] = float(value)
@@ -70,11 +70,6 @@ def read_pool_log(paths: Sequence[FilePath]) -> PoolLog:
         log[panel].append(Curve(resource, level, steps,
                                 [values[step] for step in steps]))
     return {panel: sorted(curves) for panel, curves in log.items()}
-
-
-def _is_number(value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) \
-        and math.isfinite(value)
 
 
 def _pool(name: str, pool: str) -> Tuple[str, float]:

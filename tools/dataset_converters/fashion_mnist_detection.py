@@ -40,7 +40,10 @@ def read_garments(folder: Path, split: str) -> Tuple[np.ndarray, np.ndarray]:
     labels = np.frombuffer(paths[1].read_bytes()[8:], np.uint8)
     if len(images) != 784 * len(labels):
         raise InputError(f'{paths[0]}: {len(images)} pixels for {len(labels)} '
-                         'labels; legal are 784 each')
+                         'labels; expected 784 each')
+    if not len(labels) or labels.max() >= len(CLASSES):
+        raise InputError(f'{paths[1]}: expected labels from 0 to '
+                         f'{len(CLASSES) - 1}, at least one')
     return images.reshape(-1, 28, 28), labels
 
 
@@ -151,7 +154,8 @@ def main():
         'held_out': (images[-held_out:], labels[-held_out:]),
         'test': test,
     }
-    temporary = args.out.with_name(f'{args.out.name}.{os.getpid()}.tmp')
+    folder = Path(os.path.abspath(args.out))
+    temporary = folder.with_name(f'{folder.name}.{os.getpid()}.tmp')
     if args.out.exists() and not (args.out / 'annotations').is_dir():
         raise InputError(f'--out={args.out}: holds something else; legal is a '
                          'new folder, or one that this tool wrote')
