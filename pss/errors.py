@@ -1,12 +1,35 @@
 """The errors that the command-line tools print as one line."""
 
+# how torch begins what it raises again from a process that loads data
+_OF_A_WORKER = '\nOriginal Traceback (most recent call last):'
+
+
+def printable(text: str) -> str:
+    """A text as one line that a terminal shows as it is: line ends, control
+    characters and others that cannot be printed become their escapes."""
+    return ''.join(c if c.isprintable() else
+                   c.encode('unicode_escape').decode() for c in text)
+
+
+def without_traceback(text: str) -> str:
+    """What an error says, without the traceback that torch puts into it when
+    a process that loads data has failed: that one's last line."""
+    if _OF_A_WORKER not in text:
+        return text
+    return text.strip().splitlines()[-1].strip()
+
 
 class InputError(ValueError):
     """Bad input: a config, a file or an argument.
 
-    The message names the field, its value and what would be legal. The
+    The message names the field, its value and what was expected. The
     command-line tools print it as one line and exit with status 2.
     """
+
+    def __str__(self) -> str:
+        text = without_traceback(super().__str__())
+        return printable(text.removeprefix(
+            f'{__name__}.{InputError.__name__}: '))
 
 
 class DivergedError(FloatingPointError):

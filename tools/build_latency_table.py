@@ -11,7 +11,17 @@ import sys
 
 import torch
 
-from pss.apis import add_options, init_model, load_config, merge_options, run
+from pss.apis import (
+    add_options,
+    check_integers,
+    check_numbers,
+    check_out,
+    check_seed,
+    init_model,
+    load_config,
+    merge_options,
+    run,
+)
 from pss.deploy.latency_building import build_table, verify_table
 from pss.deploy.profiling import DTYPES, Profiler
 from pss.errors import InputError
@@ -57,18 +67,14 @@ def parse_args():
         help='of the subnets to verify with (default: %(default)s)')
     add_options(parser)
     args = parser.parse_args()
-    for name, least in (('batch_size', 1), ('threads', 1), ('seed', 0),
-                        ('max_blocks', 1), ('rounds', 1)):
-        value = getattr(args, name)
-        if value is not None and value < least:
-            raise InputError(f'--{name.replace("_", "-")}={value} must be at '
-                             f'least {least}')
-    if args.verify and args.verify < 3:
+    check_integers(args, batch_size=1, threads=(1, 1024), max_blocks=1,
+                   rounds=(1, 1000), verify=(0, 1_000_000))
+    if args.verify in (1, 2):
         raise InputError(f'--verify={args.verify} must be at least 3: fewer '
                          'subnets have no order')
-    if not 0 < args.min_run_time < 3600:
-        raise InputError(f'--min-run-time={args.min_run_time} must be above 0 '
-                         'seconds, and below an hour')
+    check_numbers(args, min_run_time=(0, 3600))
+    check_seed(args)
+    check_out(args.out, [args.config])
     return args
 
 

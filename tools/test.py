@@ -9,20 +9,24 @@ import argparse
 import json
 from pathlib import Path
 
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
-
 from pss.apis import (
+    TESTING,
     add_arguments,
+    build_runner,
     check_checkpoint,
+    check_integers,
+    check_out_folder,
+    check_report,
     join_processes,
     keep_testing,
     load_config,
     merge_arguments,
+    need_fields,
     run,
     verify_config,
 )
 from pss.engine import SubnetTestLoop
+from pss.errors import InputError
 from pss.evaluation import report_results
 from pss.structures import write_json
 
@@ -45,16 +49,23 @@ def parse_args():
         default=1,
         help='visualize per interval samples.')
     add_arguments(parser)
-    return parser.parse_args()
+    args = parser.parse_args()
+    check_integers(args, interval=1)
+    return args
 
 
 def merge_args(cfg, args):
     """Merges the command line's arguments into the config."""
     merge_arguments(cfg, args)
+    need_fields(cfg, TESTING, 'testing')
     keep_testing(cfg, args.checkpoint)
     if args.amp:
         cfg.test_cfg.fp16 = True
     if args.show_dir is not None:
+        check_out_folder(args.show_dir, '--show-dir')
+        if not (cfg.get('default_hooks') or {}).get('visualization'):
+            raise InputError(f'--show-dir={args.show_dir}: the config has no '
+                             'default_hooks.visualization, which draws')
         cfg.default_hooks.visualization.update(
             enable=True, out_dir=args.show_dir, interval=args.interval)
 
@@ -63,14 +74,16 @@ def main():
     args = parse_args()
     cfg = load_config(args.config)
     merge_args(cfg, args)
+    if args.out is not None:
+        check_report(args.out, [args.config, args.checkpoint])
     verify_config(cfg)
+    out = check_report(args.out or Path(cfg.work_dir, 'results.json'),
+                       [args.config, args.checkpoint])
     join_processes(cfg)
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg \
-        else Runner.from_cfg(cfg)
+    runner = build_runner(cfg)
     pools = isinstance(runner.test_loop, SubnetTestLoop)
     check_checkpoint(args.checkpoint, runner.model, pools=pools)
     metrics = runner.test()
-    out = Path(args.out or Path(cfg.work_dir, 'results.json'))
     if runner.rank != 0:
         return
     if pools:

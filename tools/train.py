@@ -5,26 +5,30 @@ does, and writes them as a bank (``default_hooks.bank``).
 """
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
-
 from pss.apis import (
+    TRAINING,
     add_arguments,
     ask_first,
+    build_runner,
     check_checkpoint,
+    check_report,
     find_checkpoint,
     join_processes,
     launched_at,
     load_config,
     merge_arguments,
     mix_precision,
+    need_fields,
     restarts,
     run,
     verify_config,
 )
+from pss.errors import InputError
 from pss.evaluation import report_results
+from pss.locks import locked
 
 
 def parse_args():
@@ -59,15 +63,19 @@ def parse_args():
 def merge_args(cfg, args):
     """Merges the command line's arguments into the config."""
     merge_arguments(cfg, args)
+    need_fields(cfg, TRAINING, 'training')
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
         mix_precision(cfg)
     if args.auto_scale_lr:
+        need_fields(cfg, ['auto_scale_lr'], '--auto-scale-lr')
         cfg.auto_scale_lr.enable = True
     cfg.setdefault('resume', False)
     cfg.setdefault('load_from', None)
     if args.resume not in (None, 'auto'):
+        if not Path(args.resume).is_file():
+            raise InputError(f'--resume {args.resume}: no such file')
         cfg.resume, cfg.load_from = True, args.resume
     if args.no_persistent_workers:
         cfg.train_dataloader.persistent_workers = False
@@ -101,11 +109,23 @@ def main():
     cfg = load_config(args.config)
     merge_args(cfg, args)
     verify_config(cfg)
+    check_report(Path(cfg.work_dir, 'results.json'), [args.config])
     join_processes(cfg)
-    choose_checkpoint(cfg, args.resume)
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg \
-        else Runner.from_cfg(cfg)
-    if cfg.resume:
+    with ExitStack() as held:
+
+        def hold_work_dir():
+            held.enter_context(locked(Path(cfg.work_dir, '.train'),
+                                      f'work_dir={cfg.work_dir!r}'))
+
+        ask_first(hold_work_dir)  # if the first cannot, all end
+        train(cfg, args.resume)
+
+
+def train(cfg, resume):
+    """Trains, and reports what was chosen and tested at the end."""
+    choose_checkpoint(cfg, resume)
+    runner = build_runner(cfg)
+    if cfg.resume and cfg.load_from is not None:
         check_checkpoint(cfg.load_from, runner.model)
     runner.train()
     # pss.BankHook runs the test loop at the end

@@ -1,6 +1,14 @@
 """What a script or a notebook imports."""
 
 from .adaptive import AdaptiveClassifier
+from .arguments import (
+    check_integers,
+    check_numbers,
+    check_out,
+    check_out_folder,
+    check_report,
+    check_seed,
+)
 from .checkpoint import (
     check_checkpoint,
     read_checkpoint,
@@ -17,6 +25,7 @@ from .cli import (
     run,
     verify_config,
 )
+from .config_checks import TESTING, TRAINING, need_fields
 from .detection import (
     AdaptiveDetector,
     check_detector,
@@ -43,15 +52,19 @@ from .model import (
 )
 from .processes import ask_first, join_processes, launched_at, restarts
 from .resuming import find_checkpoint
+from .runner import build_runner
 
 __all__ = [
-    'AdaptiveClassifier', 'AdaptiveDetector', 'Exporter', 'add_arguments',
-    'add_options', 'ask_first', 'calibration_images', 'check_checkpoint',
-    'check_detector', 'check_export', 'check_targets', 'checkpoint_bytes',
-    'config_resources', 'config_text', 'feature_channels', 'find_checkpoint',
-    'init_model', 'join_processes', 'keep_testing', 'largest_difference',
-    'launched_at', 'load_config', 'merge_arguments', 'merge_options',
-    'mix_precision', 'model_config', 'parse_budget', 'raw_outputs',
-    'read_checkpoint', 'read_checkpoint_data', 'restarts', 'run',
-    'save_checkpoint', 'verify_config', 'write_config', 'write_model_index'
+    'AdaptiveClassifier', 'AdaptiveDetector', 'Exporter', 'TESTING',
+    'TRAINING', 'add_arguments', 'add_options', 'ask_first', 'build_runner',
+    'calibration_images', 'check_checkpoint', 'check_detector',
+    'check_export', 'check_integers', 'check_numbers', 'check_out',
+    'check_out_folder', 'check_report', 'check_seed', 'check_targets',
+    'checkpoint_bytes', 'config_resources', 'config_text',
+    'feature_channels', 'find_checkpoint', 'init_model', 'join_processes',
+    'keep_testing', 'largest_difference', 'launched_at', 'load_config',
+    'merge_arguments', 'merge_options', 'mix_precision', 'model_config',
+    'need_fields', 'parse_budget', 'raw_outputs', 'read_checkpoint',
+    'read_checkpoint_data', 'restarts', 'run', 'save_checkpoint',
+    'verify_config', 'write_config', 'write_model_index'
 ]

@@ -1,51 +1,111 @@
 """Running a command-line tool."""
 
 import argparse
+import logging
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional, TextIO
 
 import torch
 from mmengine.config import Config, DictAction
 
+from ..checks import check_integer, shown
 from ..engine import Terminated
 from ..engine.precision import default_amp
-from ..errors import DivergedError, InputError
+from ..errors import DivergedError, InputError, printable
 from ..registry import check_config
+from .config_checks import (
+    LARGEST,
+    check_data,
+    check_sections,
+    check_values,
+    import_modules,
+    name_of,
+    need_fields,
+)
 from .detection import check_detector
+from .failures import built_part, is_out_of_memory, said, write_log
 from .processes import NAMES, leave_processes
 
 
 def run(main: Callable[[], None]) -> None:
     """Runs a tool and says in one line what ended it.
 
-    The status is 2 for bad input, 3 for losses or weights that are not finite,
-    143 after SIGTERM.
+    The status is 2 for bad input, a config whose parts cannot be built and a
+    disk or folder that cannot be written to; 3 for losses or weights that are
+    not finite; 130 after Ctrl-C; 141 where nobody reads the output any more;
+    143 after SIGTERM; and 1 for anything else. Tracebacks are written into a
+    file, see :func:`.write_log`.
 
     Loading stays ``weights_only=True`` in all of it, also where MMEngine calls
     ``torch.load`` with an older torch, whose default is another.
     """
     os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+    # a log on a full disk would print a traceback for every line
+    logging.raiseExceptions = False
+    with suppress(AttributeError):  # names of files may not be UTF-8
+        sys.stdout.reconfigure(errors='backslashreplace')
     try:
         main()
         leave_processes()
-    except (InputError, FileNotFoundError) as error:
-        _say(f'error: {error}')
-        sys.exit(2)
-    except DivergedError as error:
-        _say(f'error: {error}')
-        sys.exit(3)
+        sys.stdout.flush()
     except Terminated as end:
         _say(end.message)
         raise
+    except KeyboardInterrupt:
+        _say('interrupted')
+        sys.exit(130)
+    except Exception as error:
+        sys.exit(_report(error))
+
+
+def _report(error: Exception) -> int:
+    """Says what ended a tool; gives its status."""
+    if isinstance(error, BrokenPipeError) and _is_closed(sys.stdout):
+        return 141  # the shell's for a process that SIGPIPE ended
+    if isinstance(error, DivergedError):
+        _say(f'error: {error}')
+        return 3
+    if isinstance(error, OSError) or \
+            isinstance(error, InputError) and error.__cause__ is None:
+        _say(f'error: {said(error)}')
+        return 2
+    if is_out_of_memory(error):
+        _say(f'error: out of memory ({said(error)})')
+        return 1
+    part = None if isinstance(error, InputError) else built_part(error)
+    status = 2 if part is not None or isinstance(error, InputError) else 1
+    where = '' if part is None else f'config: {part}: ' if part else 'config: '
+    log = write_log(error, next(filter(None, _ranks()), ''))
+    hint = '' if log is None else f' (the traceback is in {log})'
+    _say(f'error: {where}{said(error)}{hint}')
+    return status
+
+
+def _is_closed(stream: TextIO) -> bool:
+    """Whether nobody reads a stream any more. It then leads nowhere, so that
+    Python does not complain when it ends."""
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return True
+    return False
+
+
+def _ranks() -> List[str]:
+    """This process's rank on its node, by each launcher, where it is not 0."""
+    found = [os.environ.get(name, '0') for _, _, name in NAMES.values()]
+    return [rank for rank in found if rank != '0']
 
 
 def _say(message: str) -> None:
     """Prints a line, in the process that speaks for all of its node."""
-    if all(os.environ.get(name, '0') == '0' for _, _, name in NAMES.values()):
-        print(message, file=sys.stderr)
+    if not _ranks():
+        print(printable(message), file=sys.stderr)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,12 +133,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
+class _Options(DictAction):
+    """MMEngine's action for ``KEY=VALUE``, which says what it cannot read."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        """Reads the words after the option."""
+        for word in values:
+            name, _, value = word.partition('=')
+            if not value or not all(name.split('.')) or \
+                    set(name) & set('[](){} '):
+                raise argparse.ArgumentError(
+                    self, f'{shown(word)}: expected KEY=VALUE, such as '
+                    "train_cfg.max_epochs=3, param_scheduler.0.end=50 or "
+                    "default_scope=None")
+            try:
+                super().__call__(parser, namespace, [word], option_string)
+            except Exception as error:
+                raise argparse.ArgumentError(
+                    self, f'{shown(word)}: {said(error)}') from None
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds ``--cfg-options``."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=_Options,
         help='override some settings in the used config, the key-value pair '
         'in xxx=yyy format will be merged into config file. If the value to '
         'be overwritten is a list, it should be like key="[a,b]" or key=a,b '
@@ -89,6 +169,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
     """Merges those arguments into a config, ``--cfg-options`` first."""
+    check_integer('--local-rank', args.local_rank, 0, LARGEST)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     merge_options(cfg, args.cfg_options)
     cfg.launcher = args.launcher
@@ -118,10 +199,38 @@ def merge_options(cfg: Config, options: Optional[Dict[str, Any]]) -> None:
     Raises:
         InputError: if an option does not fit.
     """
+    options = options or {}
+    replaced = tuple(name[:-len('_delete_')] for name in options
+                     if name.endswith('._delete_'))
+    for name in options:
+        if not name.startswith(replaced or ('._delete_', )):
+            _check_place(cfg, name)
     try:
-        cfg.merge_from_dict(options or {})
-    except (TypeError, KeyError, IndexError) as error:
-        raise InputError(f'--cfg-options: {error}') from None
+        cfg.merge_from_dict(options)
+    except Exception as error:
+        raise InputError(f'--cfg-options: {said(error)}') from None
+    check_sections(cfg)
+
+
+def _check_place(cfg: Config, name: str) -> None:
+    """Checks that a config has a place for an option; keys may be new."""
+    value: Any = cfg
+    keys = name.split('.')
+    for i, key in enumerate(keys):
+        where = f'--cfg-options {name}: {".".join(keys[:i]) or "the config"}'
+        if isinstance(value, (list, tuple)):
+            if not (key.isascii() and key.isdigit()
+                    and int(key) < len(value)):
+                raise InputError(f'{where} has {len(value)} entries; expected '
+                                 f'the number of one, from 0, not {key!r}')
+            value = value[int(key)]
+        elif isinstance(value, (dict, Config)):
+            if key not in value:
+                return
+            value = value[key]
+        else:
+            raise InputError(f'{where} is {shown(value)}, which has no '
+                             f'{key!r}')
 
 
 def keep_testing(cfg: Config, checkpoint: str) -> None:
@@ -138,12 +247,25 @@ def verify_config(cfg: Config) -> None:
     """Checks what can be checked before anything is built.
 
     Raises:
-        InputError: if the config has a key that nobody reads, names a folder
-            of data that is not there, or a work directory that cannot be
-            written to, or compiles a supernet; or a detector's neck does not
-            fit its backbone.
+        InputError: if the config has a key that nobody reads or a value that
+            its field cannot have, names modules or data that are not there, or
+            a work directory that cannot be written to, or compiles a supernet;
+            or a detector's neck does not fit its backbone.
     """
+    try:
+        _verify(cfg)
+    except (InputError, OSError):
+        raise
+    except Exception as error:
+        raise InputError(f'{name_of(cfg)}: {said(error)}') from error
+
+
+def _verify(cfg: Config) -> None:
+    check_sections(cfg)
+    need_fields(cfg, ['model'])
+    import_modules(cfg)
     check_config(cfg)
+    check_values(cfg)
     check_detector(cfg)
     if cfg.get('compile') and 'pss.Supernet' in str(cfg.model.get('type')):
         raise InputError(
@@ -158,7 +280,7 @@ def verify_config(cfg: Config) -> None:
     _check_folder(cfg.work_dir)
     for field in ('train_dataloader', 'val_dataloader', 'test_dataloader',
                   'val_cfg', 'test_cfg'):
-        _check_data(cfg.get(field), field)
+        check_data(cfg.get(field), field)
 
 
 def _check_folder(work_dir: str) -> None:
@@ -170,18 +292,3 @@ def _check_folder(work_dir: str) -> None:
     except OSError as error:
         raise InputError(f'work_dir={work_dir!r}: cannot be written to '
                          f'({error.strerror or error})') from None
-
-
-def _check_data(cfg: Any, where: str) -> None:
-    """Checks that the folders of all datasets in a part of a config exist."""
-    if isinstance(cfg, (list, tuple)):
-        for i, item in enumerate(cfg):
-            _check_data(item, f'{where}[{i}]')
-    elif isinstance(cfg, dict):
-        root = cfg.get('data_root')
-        if root and '://' not in root and not Path(root).is_dir():
-            raise InputError(
-                f'{where}.data_root={root!r}: no such folder; see README, '
-                f'"Data", for what {cfg.get("type", "the dataset")} needs')
-        for key, value in cfg.items():
-            _check_data(value, f'{where}.{key}')

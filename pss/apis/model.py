@@ -1,10 +1,12 @@
 """From a config to a model."""
 
+import ast
 import logging
-from contextlib import contextmanager
+import re
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional, Union
+from typing import Any, Dict, Iterator, Optional, Tuple, Union
 
 import torch
 from mmengine.config import Config
@@ -14,34 +16,105 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from .. import registry
+from ..checks import check_integer
 from ..deploy.extraction import model_config
 from ..errors import InputError
 from ..registry import check_config
 from ..resources import build_resources
 from .checkpoint import check_checkpoint
+from .config_checks import (
+    check_sections,
+    import_modules,
+    name_of,
+    need_fields,
+)
+from .failures import built_part, is_out_of_memory, said
 
 FilePath = Union[str, Path]
 
 
 def load_config(config: FilePath) -> Config:
-    """Reads a config.
+    """Reads a config, and imports the modules that it names.
+
+    A config is a program: what it raises is part of the message.
 
     Raises:
         InputError: if there is no such file, or it is not a config.
     """
-    if not Path(config).is_file():
-        raise InputError(f'config {config}: no such file')
+    where = f'config {config}'
     try:
-        return Config.fromfile(config)
-    except (SyntaxError, OSError, KeyError, TypeError, ImportError, NameError,
-            ValueError) as error:
-        raise InputError(f'config {config}: {error}') from None
+        if not Path(config).is_file():
+            reason = 'not a file' if Path(config).exists() else 'no such file'
+            raise InputError(f'{where}: {reason}')
+        _check_bases(Path(config), ())
+        read = Config.fromfile(config, import_custom_modules=False)
+    except InputError:
+        raise
+    except UnicodeDecodeError as error:
+        raise InputError(f'{where}: expected text in UTF-8 ({said(error)})'
+                         ) from None
+    except RecursionError:
+        raise InputError(f'{where}: nested too deeply') from None
+    except (Exception, SystemExit) as error:
+        raise InputError(f'{where}: {_reason(error, config)}') from None
+    if not len(read):
+        raise InputError(f'{where}: expected fields such as model, found none')
+    try:
+        import_modules(read)
+    except InputError as error:
+        raise InputError(f'{where}: {error}') from error.__cause__
+    check_sections(read)
+    return read
+
+
+def _check_bases(path: Path, above: Tuple[Path, ...]) -> None:
+    """Refuses a config that is among its own ``_base_`` files, which MMEngine
+    would read again and again.
+
+    Args:
+        path: of a config; nothing is done if it cannot be read.
+        above: those that it is a base of.
+    """
+    path = path.resolve()
+    if path in above:
+        raise InputError(f'config {above[0]}: {path} is one of its own _base_ '
+                         'files')
+    with suppress(OSError, ValueError, SyntaxError):
+        for node in ast.parse(path.read_text(encoding='utf-8')).body:
+            if isinstance(node, ast.Assign) and any(
+                    isinstance(target, ast.Name) and target.id == '_base_'
+                    for target in node.targets):
+                bases = ast.literal_eval(node.value)
+                for base in [bases] if isinstance(bases, str) else bases:
+                    if '::' not in base:  # another package's
+                        _check_bases(path.parent / base, (*above, path))
+
+
+def _reason(error: BaseException, config: FilePath) -> str:
+    """Why a config cannot be read."""
+    if isinstance(error, AttributeError) and Path(config).suffix != '.py':
+        return 'expected a dict of fields, such as model'
+    if isinstance(error, SyntaxError):
+        text = re.sub('^There are syntax errors in config file .*?: ', '',
+                      str(error))
+        hint = '; is a {{...}} left that nothing stands for?' \
+            if '{{' in Path(config).read_text(encoding='utf-8') else ''
+        return f'SyntaxError: {text}{hint}'
+    mark = getattr(error, 'problem_mark', None)  # YAML's
+    return said(error) if mark is None else \
+        f'{said(error)}, line {mark.line + 1}'
 
 
 def config_resources(config: Config) -> Dict[str, Any]:
-    """The resources that a config names, FLOPs first."""
+    """The resources that a config names, FLOPs first.
+
+    Raises:
+        InputError: if one cannot be built.
+    """
     hooks = config.get('default_hooks') or {}
-    return build_resources((hooks.get('pss_sampler') or {}).get('resources'))
+    with _building(config, 'default_hooks.pss_sampler.resources'):
+        return build_resources(
+            (hooks.get('pss_sampler') or {}).get('resources'))
 
 
 def calibration_images(config: Config, model: nn.Module) -> Iterator[Tensor]:
@@ -53,13 +126,38 @@ def calibration_images(config: Config, model: nn.Module) -> Iterator[Tensor]:
 
     Returns:
         Batches ``(N, C, H, W)``, ``test_cfg.calibration_batches`` of them.
+
+    Raises:
+        InputError: if the config has no such loader, or it cannot be built.
     """
-    loop = config.test_cfg
-    with DefaultScope.overwrite_default_scope(
-            config.get('default_scope', 'mmpretrain')):
+    loop = config.get('test_cfg') or {}
+    for field in ('calibration_dataloader', 'calibration_batches'):
+        if loop.get(field) is None:
+            raise InputError(f'{name_of(config)}: test_cfg.{field} is missing; '
+                             'calibration needs it')
+    num = check_integer('test_cfg.calibration_batches',
+                        loop.calibration_batches, 1)
+    with _building(config, 'test_cfg.calibration_dataloader'), \
+            DefaultScope.overwrite_default_scope(
+                config.get('default_scope', 'mmpretrain')):
         loader = Runner.build_dataloader(loop.calibration_dataloader, seed=0)
-    for batch in islice(loader, loop.calibration_batches):
+    for batch in islice(loader, num):
         yield model.data_preprocessor(batch, False)['inputs']
+
+
+@contextmanager
+def _building(config: Config, part: str) -> Iterator[None]:
+    """Says which part of a config it is that cannot be built."""
+    try:
+        yield
+    except (InputError, OSError):
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        part = built_part(error) or part
+        raise InputError(f'{name_of(config)}: {part}: {said(error)}'
+                         ) from error
 
 
 @contextmanager
@@ -93,14 +191,16 @@ def init_model(config: Union[FilePath, Config],
     """
     if not isinstance(config, Config):
         config = load_config(config)
-    check_config(config)
-    scope = config.get('default_scope', 'mmpretrain')
-    with DefaultScope.overwrite_default_scope(scope):
-        model = registry.MODELS.build(model_config(config))
-    if checkpoint is None:
-        with _quiet():
-            model.init_weights()
-    else:
+    need_fields(config, ['model'])
+    with _building(config, 'model'):
+        check_config(config)
+        scope = config.get('default_scope', 'mmpretrain')
+        with DefaultScope.overwrite_default_scope(scope):
+            model = registry.MODELS.build(model_config(config))
+        if checkpoint is None:
+            with _quiet():
+                model.init_weights()
+    if checkpoint is not None:
         state = check_checkpoint(checkpoint, model)['state_dict']
         model.load_state_dict({k[len('module.'):] if k.startswith('module.')
                                else k: v for k, v in state.items()})

@@ -9,7 +9,7 @@ figures that the papers report for ImageNet.
 import argparse
 from pathlib import Path
 
-from pss.apis import run
+from pss.apis import check_out, run
 from pss.errors import InputError
 from pss.evaluation import (
     caption_of,
@@ -47,7 +47,10 @@ def parse_args():
 
 
 def check_files(paths, out):
-    """Refuses files that are given twice, or that would be overwritten."""
+    """Refuses files that are given twice, that would be overwritten, or that
+    cannot be written."""
+    for file in report_files(out):
+        check_out(file)
     inputs = [Path(path).resolve() for path in paths]
     for path, resolved in zip(paths, inputs):
         if inputs.count(resolved) > 1:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from pss.apis import run
+from pss.apis import check_out, run
 from pss.evaluation import plot_pools, read_pool_log
 
 
@@ -15,6 +15,7 @@ def main():
         '--out', default='pools.png',
         help='figure to write (default: %(default)s)')
     args = parser.parse_args()
+    check_out(args.out, args.log)
     plot_pools(read_pool_log(args.log), args.out)
     print(args.out)
 

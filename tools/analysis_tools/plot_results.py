@@ -2,7 +2,7 @@
 
 import argparse
 
-from pss.apis import run
+from pss.apis import check_out, run
 from pss.errors import InputError
 from pss.evaluation import names_of, plot_results, read_results
 
@@ -20,6 +20,7 @@ def main():
         '--names', nargs='+',
         help='names for the legend; default to the folders of the files')
     args = parser.parse_args()
+    check_out(args.out, args.results)
     names = args.names or names_of(args.results)
     if len(names) != len(args.results):
         raise InputError(f'--names has {len(names)} names for '

@@ -6,16 +6,20 @@
 import argparse
 
 import numpy as np
-from mmengine.runner import Runner
 from tabulate import tabulate
 from torch.utils.data import DataLoader, Subset
 
 from pss.apis import (
+    TESTING,
     add_arguments,
+    build_runner,
     check_checkpoint,
+    check_integers,
+    check_out,
     keep_testing,
     load_config,
     merge_arguments,
+    need_fields,
     run,
     verify_config,
 )
@@ -36,7 +40,10 @@ def parse_args():
         help='so many subnets of each level are drawn from the space as well, '
         "to see whether the pools' are better (default: %(default)s)")
     add_arguments(parser)
-    return parser.parse_args()
+    args = parser.parse_args()
+    check_integers(args, draws=(0, 100_000))
+    check_out(args.out, [args.config, args.checkpoint])
+    return args
 
 
 def halves_of(loader):
@@ -89,17 +96,16 @@ def fresh(sampler, pool, num):
 
 def main():
     args = parse_args()
-    if args.draws < 0:
-        raise InputError(f'--draws={args.draws} must be at least 0')
     cfg = load_config(args.config)
     merge_arguments(cfg, args)
     if cfg.get('launcher', 'none') != 'none':
         raise InputError(f'--launcher={cfg.launcher}: one process does this')
+    need_fields(cfg, TESTING, 'ranking')
     keep_testing(cfg, args.checkpoint)
     if args.amp:
         cfg.test_cfg.fp16 = True
     verify_config(cfg)
-    runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg)
     loop = runner.test_loop
     if not isinstance(loop, SubnetTestLoop):
         raise InputError('test_cfg: ranking needs pss.SubnetTestLoop')

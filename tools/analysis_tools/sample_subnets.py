@@ -7,6 +7,10 @@ import numpy as np
 
 from pss.apis import (
     add_options,
+    check_integers,
+    check_numbers,
+    check_out,
+    check_seed,
     config_resources,
     init_model,
     load_config,
@@ -42,10 +46,10 @@ def main():
     parser.add_argument('--out', required=True, help='JSON file to write')
     add_options(parser)
     args = parser.parse_args()
-    if args.num < 1:
-        raise InputError(f'--num={args.num} must be at least 1')
-    if args.seed < 0:
-        raise InputError(f'--seed={args.seed} must be at least 0')
+    check_integers(args, num=(1, 10_000_000))
+    check_numbers(args, level=(0, None), step=(0, None))
+    check_seed(args)
+    check_out(args.out, [args.config, args.latency_table])
 
     config = load_config(args.config)
     merge_options(config, args.cfg_options)
@@ -82,16 +86,16 @@ def step_of(step, config, name, cost):
     """The distance between levels: as given, or as in the config.
 
     Raises:
-        InputError: if there is none, or it is not above 0.
+        InputError: if there is none.
     """
     if step is None:
-        levels = config.default_hooks.pss_sampler.budgets.get(name)
+        hooks = config.get('default_hooks') or {}
+        levels = ((hooks.get('pss_sampler') or {}).get('budgets') or {}
+                  ).get(name)
         if levels is None:
             raise InputError('--step is missing: the config has no levels of '
                              f'{name}')
         step = parse_budgets(name, levels, cost)[0].step
-    if not step > 0:
-        raise InputError(f'--step={step} must be above 0')
     return step
 
 

@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 
 from pss.apis import (
     add_options,
+    check_out,
     config_resources,
     init_model,
     load_config,
@@ -40,6 +41,8 @@ def main():
     add_options(parser)
     args = parser.parse_args()
 
+    # a list of subnets may be written back to where it was
+    check_out(args.out, [args.config, args.latency_table])
     config = load_config(args.config)
     merge_options(config, args.cfg_options)
     resources = config_resources(config)

@@ -12,7 +12,7 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
-from pss.apis import run
+from pss.apis import check_out_folder, run
 from pss.errors import InputError
 
 DEBIAN = Path('/usr/share/datasets/fashion-mnist')
@@ -80,6 +80,9 @@ def main():
         '--source', type=Path, default=None,
         help='folder that has them already, packed or not')
     args = parser.parse_args()
+    check_out_folder(args.out)
+    if args.source is not None and not args.source.is_dir():
+        raise InputError(f'--source={args.source}: no such folder')
 
     missing = [f[0] for f in FILES if not is_good(f[0], read(args.out / f[0]))]
     if not missing:

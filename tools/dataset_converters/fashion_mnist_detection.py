@@ -15,7 +15,8 @@ from typing import Any, Dict, List, Tuple
 import cv2
 import numpy as np
 
-from pss.apis import run
+from pss.apis import check_integers, check_out_folder, check_seed, run
+from pss.checks import check_integer
 from pss.errors import InputError
 from pss.structures import write_json
 
@@ -39,7 +40,10 @@ def read_garments(folder: Path, split: str) -> Tuple[np.ndarray, np.ndarray]:
     labels = np.frombuffer(paths[1].read_bytes()[8:], np.uint8)
     if len(images) != 784 * len(labels):
         raise InputError(f'{paths[0]}: {len(images)} pixels for {len(labels)} '
-                         'labels; legal are 784 each')
+                         'labels; expected 784 each')
+    if not len(labels) or labels.max() >= len(CLASSES):
+        raise InputError(f'{paths[1]}: expected labels from 0 to '
+                         f'{len(CLASSES) - 1}, at least one')
     return images.reshape(-1, 28, 28), labels
 
 
@@ -136,12 +140,11 @@ def main():
                         help='garments in an image, at most (default: 3)')
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
-    for key, least in (('size', 48), ('most', 1), ('seed', 0)):
-        if getattr(args, key) < least:
-            raise InputError(f'--{key}={getattr(args, key)} must be at least '
-                             f'{least}')
-    if min(args.num) < 1:
-        raise InputError(f'--num={args.num}: each must be at least 1')
+    check_integers(args, size=(48, 16_384), most=(1, 10_000))
+    check_seed(args)
+    for num in args.num:
+        check_integer('--num', num, 1, 10_000_000)
+    check_out_folder(args.out)
 
     images, labels = read_garments(args.source, 'train')
     test = read_garments(args.source, 't10k')
@@ -151,7 +154,8 @@ def main():
         'held_out': (images[-held_out:], labels[-held_out:]),
         'test': test,
     }
-    temporary = args.out.with_name(f'{args.out.name}.{os.getpid()}.tmp')
+    folder = Path(os.path.abspath(args.out))
+    temporary = folder.with_name(f'{folder.name}.{os.getpid()}.tmp')
     if args.out.exists() and not (args.out / 'annotations').is_dir():
         raise InputError(f'--out={args.out}: holds something else; legal is a '
                          'new folder, or one that this tool wrote')

@@ -6,15 +6,17 @@ images and tested.
 
 import argparse
 
-from mmengine.runner import Runner
-
 from pss.apis import (
+    TESTING,
     add_arguments,
+    build_runner,
     check_checkpoint,
+    check_out_folder,
     join_processes,
     keep_testing,
     load_config,
     merge_arguments,
+    need_fields,
     run,
     verify_config,
 )
@@ -38,14 +40,18 @@ def main():
     args = parse_args()
     cfg = load_config(args.config)
     merge_arguments(cfg, args)
+    need_fields(cfg, TESTING, 'choosing subnets')
+    check_out_folder(args.out)
     keep_testing(cfg, args.checkpoint)
     if args.amp:
         cfg.test_cfg.fp16 = True
-    hook = dict(cfg.default_hooks.get('bank') or dict(type='pss.BankHook'))
-    cfg.default_hooks.bank = dict(hook, out=args.out, strict=True)
+    hooks = dict(cfg.get('default_hooks') or {})
+    hook = dict(hooks.get('bank') or dict(type='pss.BankHook'))
+    cfg.default_hooks = dict(
+        hooks, bank=dict(hook, out=args.out, strict=True))
     verify_config(cfg)
     join_processes(cfg)
-    runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg)
     if not isinstance(runner.test_loop, SubnetTestLoop):
         raise InputError('test_cfg: a bank needs pss.SubnetTestLoop, which '
                          'chooses its subnets')

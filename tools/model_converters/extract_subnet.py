@@ -7,13 +7,12 @@ adaptive detector it is one of mmdet's.
 
 import argparse
 from functools import partial
-from pathlib import Path
 
 import torch
 
 from pss.apis import (
     calibration_images,
-    check_targets,
+    check_out,
     checkpoint_bytes,
     init_model,
     largest_difference,
@@ -43,11 +42,9 @@ def main():
         help='compute its batch-norm statistics on training images; the '
         "running statistics are the largest subnet's")
     args = parser.parse_args()
-    out = Path(args.out)
-    if out.suffix != '.pth':
-        raise InputError(f'--out={out}: the name must end in .pth')
-    check_targets([out, out.with_suffix('.py')],
-                  [args.config, args.checkpoint, args.subnet])
+    inputs = [args.config, args.checkpoint, args.subnet]
+    out = check_out(args.out, inputs, '.pth')
+    check_out(out.with_suffix('.py'), inputs)
 
     config = load_config(args.config)
     model = init_model(config, args.checkpoint)

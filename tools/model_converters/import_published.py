@@ -10,7 +10,7 @@ import math
 import re
 from typing import Any, Dict, List
 
-from pss.apis import read_checkpoint_data, run, save_checkpoint
+from pss.apis import check_out, read_checkpoint_data, run, save_checkpoint
 from pss.checks import is_number, shown
 from pss.engine.hooks.pss_sampler_hook import STATE_KEY
 from pss.engine.weights import check_dense
@@ -173,6 +173,7 @@ def main():
     parser.add_argument('--arch', required=True, choices=sorted(BACKBONES))
     parser.add_argument('--out', required=True, help='checkpoint to write')
     args = parser.parse_args()
+    check_out(args.out, [args.source])
     source = read_checkpoint_data(args.source)
     backbone = BACKBONES[args.arch]()
     where = f'checkpoint {args.source}'

@@ -13,10 +13,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional
 
-from pss.apis import run
+from pss.apis import check_integers, check_out, run
 from pss.checks import (
     check_choice,
-    check_integer,
     is_integer,
     is_number,
     shown,
@@ -164,8 +163,8 @@ def main():
         '--batch-size', type=int, default=None,
         help='images at a time; the file does not say')
     args = parser.parse_args()
-    if args.batch_size is not None:
-        check_integer('--batch-size', args.batch_size, least=1)
+    check_integers(args, batch_size=1)
+    check_out(args.out, [args.src])
     table = convert(read_pickle(args.src), args.src, args.device,
                     args.batch_size)
     table.write(args.out)
