@@ -132,7 +132,7 @@ def _is_deep(value: Any) -> bool:
     """Whether containers lie more than :data:`DEEPEST` deep; level by level,
     since a recursion would have a limit of its own."""
     level: List[Any] = [value]
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         level = [inner for outer in level if isinstance(outer, (dict, list))
                  for inner in (outer.values() if isinstance(outer, dict)
                                else outer) if isinstance(inner, (dict, list))]

@@ -96,3 +96,42 @@ def test_what_a_run_needs(tmp_path, changes, words):
     save(tmp_path / 'epoch_1.pth', 3, **changes)
     with pytest.raises(InputError, match=words):
         find_checkpoint(tmp_path)
+
+
+def test_what_else_is_in_the_folder(tmp_path):
+    """Oracle: the one checkpoint; everything else is newer than it."""
+    path = save(tmp_path / 'epoch_1.pth', 5)
+    os.utime(path, (1, 1))
+    os.mkfifo(tmp_path / 'pipe.pth')
+    (tmp_path / 'folder.pth').mkdir()
+    (tmp_path / 'zero.pth').symlink_to('/dev/zero')
+    (tmp_path / 'nowhere.pth').symlink_to('nothing')
+    (tmp_path / 'circle.pth').symlink_to('circle.pth')
+    (tmp_path / 'text.pth').write_text('mine')
+    torch.save([1], tmp_path / 'list.pth')
+    # other people's weights, with what they were trained on
+    torch.save(dict(meta=dict(epoch=300), state_dict={}),
+               tmp_path / 'mobilenet.pth')
+    assert find_checkpoint(tmp_path) == path
+    for pointer in ('pipe', 'link', 'circle', 'folder', 'large'):
+        (tmp_path / 'last_checkpoint').unlink(missing_ok=True)
+        if pointer == 'pipe':
+            os.mkfifo(tmp_path / 'last_checkpoint')
+        elif pointer == 'folder':
+            (tmp_path / 'last_checkpoint').mkdir()
+            assert find_checkpoint(tmp_path) == path
+            (tmp_path / 'last_checkpoint').rmdir()
+        elif pointer == 'large':
+            (tmp_path / 'last_checkpoint').write_text('a' * 100_000)
+        else:
+            (tmp_path / 'last_checkpoint').symlink_to(
+                '/dev/zero' if pointer == 'link' else 'last_checkpoint')
+        assert find_checkpoint(tmp_path) == path
+
+
+def test_only_the_weights_of_others(tmp_path):
+    """Oracle: there is nothing to go on from, which is no error."""
+    torch.save(dict(meta=dict(epoch=300), state_dict={}),
+               tmp_path / 'mobilenet.pth')
+    os.mkfifo(tmp_path / 'pipe.pth')
+    assert find_checkpoint(tmp_path) is None
