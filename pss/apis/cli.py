@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import select
 import sys
 import tempfile
 from contextlib import suppress
@@ -88,12 +89,13 @@ def _report(error: Exception) -> int:
 def _is_closed(stream: TextIO) -> bool:
     """Whether nobody reads a stream any more. It then leads nowhere, so that
     Python does not complain when it ends."""
-    try:
-        stream.flush()
-    except BrokenPipeError:
+    poll = select.poll()
+    poll.register(stream, select.POLLOUT)
+    closed = any(event & (select.POLLERR | select.POLLHUP)
+                 for _, event in poll.poll(0))
+    if closed:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        return True
-    return False
+    return closed
 
 
 def _ranks() -> List[str]:

@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
 
 from mmengine.config import Config
 from mmengine.registry import OPTIMIZERS
+from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
 from ..checks import (
@@ -22,7 +23,7 @@ from ..checks import (
 )
 from ..engine.precision import AMP_TYPES
 from ..errors import InputError
-from ..registry import check_keys
+from ..registry import check_keys, parameters
 from .failures import said
 from .processes import NAMES
 
@@ -146,9 +147,10 @@ def check_values(cfg: Config) -> None:
     model = cfg.get('model') or {}
     for field in ('backbone', 'data_preprocessor', 'head', 'neck'):
         value = model.get(field)
-        if field in model and not isinstance(value, (list, tuple)) and not (
-                value is None and field != 'backbone'):
-            _check_dict(f'model.{field}', value)
+        if field not in model or value is None and field != 'backbone' or \
+                isinstance(value, (list, tuple)) and field in ('head', 'neck'):
+            continue
+        _check_dict(f'model.{field}', value)
     _check_run(cfg)
     _check_loops(cfg)
     _check_optimizer(cfg.get('optim_wrapper') or {})
@@ -178,6 +180,7 @@ def _check_run(cfg: Config) -> None:
     if not is_integer(level) or not 0 <= level <= 100:
         check_choice('log_level', level, LOG_LEVELS)
     randomness = cfg.get('randomness', {})
+    check_keys(randomness, parameters(Runner.set_randomness), 'randomness')
     if randomness.get('seed') is not None:
         check_integer('randomness.seed', randomness.seed, 0, LARGEST_SEED)
     _check_booleans(randomness, 'randomness', 'deterministic',

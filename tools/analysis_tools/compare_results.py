@@ -49,6 +49,7 @@ def parse_args():
 def check_files(paths, out):
     """Refuses files that are given twice, that would be overwritten, or that
     cannot be written."""
+    check_out(out, suffix='.json')
     for file in report_files(out):
         check_out(file)
     inputs = [Path(path).resolve() for path in paths]

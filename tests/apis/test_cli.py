@@ -1,0 +1,227 @@
+"""What the tools say and exit with, whatever ends them."""
+
+import argparse
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from torch.utils.data import DataLoader, Dataset
+
+from pss.apis import add_options, build_runner, load_config, merge_options, run
+from pss.engine import Terminated
+from pss.errors import DivergedError, InputError
+
+from ..conftest import ROOT
+
+
+@pytest.fixture
+def end(capsys, monkeypatch, tmp_path):
+    """Runs a function as a tool; gives its status and what it said."""
+    monkeypatch.setattr('tempfile.tempdir', str(tmp_path))
+    monkeypatch.setattr(logging, 'raiseExceptions', True)
+
+    def end(main):
+        with pytest.raises(SystemExit) as info:
+            run(main)
+        captured = capsys.readouterr()
+        assert 'Traceback' not in captured.err + captured.out
+        return info.value.code, captured.err
+
+    return end
+
+
+def fail(error):
+    def main():
+        raise error
+    return main
+
+
+@pytest.mark.parametrize('error, status, message', [
+    (InputError('a=1: expected 2'), 2, 'error: a=1: expected 2'),
+    (InputError('a=\x1b[31m\n'), 2, 'error: a=\\x1b[31m\\n'),
+    (FileNotFoundError(2, 'No such file or directory', 'a.py'), 2,
+     'error: a.py: No such file or directory'),
+    (OSError(28, 'No space left on device'), 2,
+     'error: [Errno 28] No space left on device'),
+    (FileNotFoundError('a told by MMEngine'), 2,
+     'error: a told by MMEngine'),
+    (DivergedError('iteration 2: nan'), 3, 'error: iteration 2: nan'),
+    (Terminated('stopped'), 143, 'stopped'),
+    (KeyboardInterrupt(), 130, 'interrupted'),
+    (MemoryError(), 1, 'error: out of memory (MemoryError)'),
+    (torch.cuda.OutOfMemoryError('CUDA out of memory. Tried 2 GiB\nMore'), 1,
+     'error: out of memory (OutOfMemoryError: CUDA out of memory. Tried '
+     '2 GiB)')])
+def test_what_is_understood(end, tmp_path, error, status, message):
+    """Oracle: status and line, by hand; no log."""
+    code, said = end(fail(error))
+    assert (code, said) == (status, f'{message}\n')
+    assert not list(tmp_path.iterdir())
+
+
+class Wordless(Exception):
+    """Whose message cannot be had."""
+
+    def __str__(self):
+        raise ValueError
+
+
+@pytest.mark.parametrize('error, message', [
+    (RuntimeError('first\nsecond'), 'RuntimeError: first'),
+    (KeyError('a'), "KeyError: 'a'"),
+    (KeyError('a sentence of many words'),
+     'KeyError: a sentence of many words'),
+    (TypeError('class `A` in pss/a.py: b is missing'), 'b is missing'),
+    (ValueError('\x1b[31m'), 'ValueError: \\x1b[31m'),
+    (AssertionError(), 'AssertionError'), (Wordless(), 'Wordless'),
+    (ValueError('x' * 10_000), f'ValueError: {"x" * 500}...')])
+def test_what_is_not_understood(end, tmp_path, error, message):
+    """Oracle: status 1, the type and the first line; the traceback in a file
+    that the line names, with the line of this file that raised."""
+    code, said = end(fail(error))
+    log, = tmp_path.iterdir()
+    assert code == 1
+    assert said == f'error: {message} (the traceback is in {log})\n'
+    assert 'Traceback' in log.read_text() and 'in main' in log.read_text()
+
+
+def test_the_log_is_in_the_work_dir(end, tmp_path):
+    """Oracle: a file beside what else the run left."""
+    def main():
+        cfg = Config(dict(work_dir=str(tmp_path / 'work')))
+        Path(cfg.work_dir).mkdir()
+        raise RuntimeError('lost')
+
+    code, said = end(main)
+    log, = (tmp_path / 'work').iterdir()
+    assert code == 1 and log.name.startswith('error_') and str(log) in said
+
+
+def test_without_a_place_for_the_log(end, monkeypatch):
+    """Oracle: one line all the same."""
+    monkeypatch.setattr('tempfile.mkstemp', fail(OSError(28, 'full')))
+    assert end(fail(RuntimeError('lost'))) == (1, 'error: RuntimeError: lost\n')
+
+
+class Damaged(Dataset):
+    """Images that cannot be loaded."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        raise self.error
+
+
+@pytest.mark.parametrize('error, status, message', [
+    (InputError('a.png: damaged'), 2, 'a.png: damaged'),
+    (ValueError('one\ntwo'), 1, 'two'),
+    (KeyError('img'), 1, "KeyError: 'img'")])
+def test_failures_in_processes_that_load_data(end, error, status, message):
+    """Oracle: the last line of the traceback that torch makes of it."""
+    code, said = end(lambda: next(iter(DataLoader(Damaged(error),
+                                                  num_workers=1))))
+    assert code == status and said.startswith(f'error: {message}')
+    assert said.count('\n') == 1
+
+
+def test_only_the_first_process_speaks(end, monkeypatch, tmp_path):
+    """Oracle: nothing said, the same status, and a log with the rank."""
+    monkeypatch.setenv('LOCAL_RANK', '1')
+    assert end(fail(InputError('a'))) == (2, '')
+    assert end(fail(RuntimeError('a'))) == (1, '')
+    log, = tmp_path.iterdir()
+    assert '_1_' in log.name
+
+
+def test_parts_that_cannot_be_built_while_training(end, tiny_config):
+    """Oracle: status 2 and the part, which the runner builds late."""
+    tiny_config.train_cfg.type = 'NoSuchLoop'
+
+    def main():
+        build_runner(tiny_config).train()
+
+    code, said = end(main)
+    last = said.splitlines()[-1]
+    assert code == 2 and last.startswith(
+        'error: config: train_cfg: KeyError: NoSuchLoop is not in the ')
+    assert str(Path(tiny_config.work_dir, 'error_')) in last
+
+
+def test_logging_does_not_complain(end):
+    """Oracle: logging's own switch; what it prints on a full disk."""
+    end(fail(InputError('a')))
+    assert logging.raiseExceptions is False
+
+
+SCRIPT = '''
+import logging, sys
+from pss.apis import run
+def main():
+    for _ in range(100_000):
+        print('a line')
+run(main)
+'''
+
+
+def test_nobody_reads_the_output():
+    """Oracle: the shell's status for it, and silence."""
+    tool = subprocess.Popen(
+        [sys.executable, '-c', SCRIPT], cwd=ROOT, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, env=dict(
+            os.environ, PYTHONPATH=str(ROOT), PYTHONWARNINGS='ignore'))
+    tool.stdout.readline()
+    tool.stdout.close()
+    said = tool.stderr.read().decode()
+    assert (tool.wait(timeout=60), said) == (141, '')
+
+
+def parse(*words):
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    return parser.parse_args(['--cfg-options', *words]).cfg_options
+
+
+@pytest.mark.parametrize('word', [
+    'word', '=', 'a=', '=1', 'a[0]=1', 'a..b=1', 'a.=1', 'a=[1,(2'])
+def test_options_that_are_none(word, capsys):
+    """Oracle: argparse's status; the word in its line."""
+    with pytest.raises(SystemExit) as info:
+        parse(word)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert info.value.code == 2 and repr(word) in last
+
+
+@pytest.mark.parametrize('words, message', [
+    (['load_from.a.b=1'], "load_from is None, which has no 'a'"),
+    (['log_level.a=1'], "log_level is 'INFO', which has no 'a'"),
+    (['param_scheduler.9.end=1'], "param_scheduler has 2 entries.*not '9'"),
+    (['param_scheduler.-1.end=1'], "not '-1'"),
+    (['param_scheduler.end=1'], "not 'end'"),
+    (['new=1', 'new.a=1'], '--cfg-options: TypeError'),
+    (['default_hooks=3'], 'default_hooks=3: expected a dict'),
+    (['custom_hooks=[3]'], r'custom_hooks\[0\]=3: expected a dict')])
+def test_options_that_do_not_fit(words, message):
+    """Oracle: the option, and what is there instead."""
+    cfg = load_config(ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py')
+    with pytest.raises(InputError, match=message):
+        merge_options(cfg, parse(*words))
+
+
+def test_options_that_fit():
+    """Oracle: MMEngine's reading of them."""
+    cfg = load_config(ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py')
+    merge_options(cfg, parse(
+        'param_scheduler.1.T_max=7', 'new.key=(1,2)', "load_from=a=b",
+        'optim_wrapper._delete_=True', 'optim_wrapper.optimizer.type=SGD'))
+    assert cfg.param_scheduler[1].T_max == 7 and cfg.new.key == (1, 2)
+    assert cfg.load_from == 'a=b'
+    assert cfg.optim_wrapper == dict(optimizer=dict(type='SGD'))
