@@ -94,7 +94,9 @@ def test_predictions_equal_mmpretrains(bank, net, tmp_path):
     kept = net.switch(flops=net.subnets[3].costs['flops'])
     contents = read_bank(bank)
     contents = dataclasses.replace(contents, testing=dict(
-        dataloader=dict(dataset=dict(pipeline=contents.pipeline)),
+        dataloader=dict(
+            batch_size=1, sampler=dict(type='DefaultSampler'), dataset=dict(
+                type='CustomDataset', pipeline=contents.pipeline)),
         evaluator=dict(type='Accuracy')))
     record = Exporter(contents).export(kept, 'torch', tmp_path)
     inferencer = ImageClassificationInferencer(

@@ -104,7 +104,7 @@ def test_a_plain_subnet_in_our_tester_and_mmpretrains_inferencer(
     (['--budget', 'flops=1e-3'], 'no subnet fits flops=0.001; the nearest'),
     (['--budget', 'flop=60'], 'unknown resource (did you mean'),
     (['--budget', 'flops=60', 'flops=70'], 'contradict'),
-    (['--budget', 'flops=nan'], 'flops=nan must be a number above 0'),
+    (['--budget', 'flops=nan'], 'expected NAME=NUMBER, the number finite'),
     (['--all', '--images', 'nowhere.png'], 'nowhere.png: no such file'),
 ])
 def test_bad_exports_end_in_one_line(call, bank, tmp_path,  # noqa: F811
@@ -115,6 +115,16 @@ def test_bad_exports_end_in_one_line(call, bank, tmp_path,  # noqa: F811
     line = out.strip().splitlines()[-1]
     assert code == 2 and line.startswith('error: ') and words in line
     assert not list(tmp_path.iterdir())
+
+
+def test_banks_are_not_written_over(call, bank):  # noqa: F811
+    """Oracle: status 2, one line, the bank as it was."""
+    before = {path: path.read_bytes() for path in bank.iterdir()}
+    code, out = call(EXPORT, bank, '--all', '--format', 'torchscript', '--out',
+                     bank)
+    assert code == 2 and 'expected another name' in \
+        out.strip().splitlines()[-1]
+    assert {path: path.read_bytes() for path in bank.iterdir()} == before
 
 
 def test_bad_banks_end_in_one_line(call, work, tiny_fashion_mnist,  # noqa: F811

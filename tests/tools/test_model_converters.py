@@ -186,6 +186,15 @@ def test_extract_subnet(call, tmp_path):  # noqa: F811
                      tmp_path / 'a.pth', '--subnet', tmp_path / 's.json',
                      '--out', tmp_path / 'small.txt')
     assert code == 2 and 'must end in .pth' in out
+    before = {path: path.read_bytes() for path in tmp_path.glob('*.p*')}
+    for name, source in (('a.pth', config),
+                         ('small.pth', tmp_path / 'small.py')):
+        code, out = call('model_converters/extract_subnet.py', source,
+                         tmp_path / 'a.pth', '--subnet', tmp_path / 's.json',
+                         '--out', tmp_path / name)
+        assert code == 2 and 'is read by the same command' in out
+    assert {path: path.read_bytes()
+            for path in tmp_path.glob('*.p*')} == before
 
 
 def published_table(**changes):
