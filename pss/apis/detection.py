@@ -2,7 +2,7 @@
 
 import threading
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, Callable, Dict, List, Sequence, Union
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from ..deploy.selection import check_limits, fits, most_accurate
 from ..errors import InputError
 from ..models import SupernetDetector
 from ..models.detectors.scaling import scale_images
-from ..registry import MODELS
+from ..registry import MODELS, importing_nothing
 from ..resources.fvcore_counter import evaluating
 from ..resources.layers import blank
 from ..structures import Subnet
@@ -93,6 +93,8 @@ class AdaptiveDetector:
     Args:
         bank: the folder that training an adaptive detector ends with.
         device: where it goes.
+        trust: packages whose registered classes the bank may name, besides
+            those that every bank may. They are imported.
 
     Attributes:
         subnets (SubnetTable): the kept subnets, smallest first.
@@ -105,8 +107,9 @@ class AdaptiveDetector:
     """
 
     def __init__(self, bank: Union[str, Path],
-                 device: Union[str, torch.device] = 'cpu') -> None:
-        contents = read_bank(bank)
+                 device: Union[str, torch.device] = 'cpu',
+                 trust: Sequence[str] = ()) -> None:
+        contents = read_bank(bank, trust=trust)
         self.subnets = SubnetTable.of(contents)
         self.resources = contents.resources
         self.classes = contents.classes
@@ -116,7 +119,7 @@ class AdaptiveDetector:
             subnet: {name: (mean.to(device), var.to(device))
                      for name, (mean, var) in statistics.items()}
             for subnet, statistics in contents.statistics.items()}
-        self._pipeline = _pipeline(contents.pipeline)
+        self._steps = _steps(contents.pipeline)
         # the model is one subnet at a time
         self._using = threading.Lock()
         self.switch()
@@ -177,50 +180,116 @@ class AdaptiveDetector:
         """Boxes, one of mmdet's data samples an image.
 
         Args:
-            images: one or a list of: a path; an array ``(H, W, C)``, channels
-                BGR.
+            images: one or a list of: a path; an array ``(H, W, C)`` or, grey,
+                ``(H, W)``, channels BGR, values 0 to 255.
 
         Returns:
             Data samples with ``pred_instances``: ``bboxes`` (in pixels of the
             image: left, top, right, bottom), ``scores``, ``labels``.
+
+        Raises:
+            InputError: for a file that is no image, and an image of another
+                shape or type.
         """
         from mmengine.dataset import pseudo_collate
         several = isinstance(images, (list, tuple))
-        loaded = [self._load(image, i) for i, image in
-                  enumerate(images if several else [images])]
+        loaded = [self._load(image, i, f'images[{i}]' if several else 'images')
+                  for i, image in enumerate(images if several else [images])]
         if not loaded:
             return []
         with self._using:
             data = self.model.data_preprocessor(pseudo_collate(loaded), False)
             return self.model(**data, mode='predict')
 
-    def _load(self, image: Any, number: int) -> Dict[str, Any]:
-        if isinstance(image, np.ndarray):
-            return self._pipeline['array'](dict(img=image, img_id=number))
-        if not Path(image).is_file():
-            raise InputError(f'{image}: no such file')
-        return self._pipeline['file'](dict(img_path=str(image),
-                                           img_id=number))
+    def _load(self, image: Any, number: int, where: str) -> Dict[str, Any]:
+        """An image as the pipeline gives it."""
+        if isinstance(image, (str, Path)):
+            where = str(image)
+            if not Path(image).is_file():
+                raise InputError(f'{where}: no such file')
+            results = _attempt(self._steps['file'], dict(img_path=where),
+                               f'{where}: cannot be read as an image')
+        elif isinstance(image, np.ndarray):
+            results = self._steps['array'](dict(img=self._pixels(image,
+                                                                 where)))
+        else:
+            raise InputError(f'{where}: {type(image).__name__} is not an '
+                             'image; expected a path or an array')
+        shape = results['img'].shape
+        packed = _attempt(self._steps['rest'], dict(results, img_id=number),
+                          f'{where}: shape {shape} (height, width, channels) '
+                          'cannot be preprocessed')
+        channels = packed['inputs'].shape[0]
+        if channels != self.model.input_channels:
+            raise InputError(f'{where}: {channels} channels after '
+                             f'preprocessing: expected '
+                             f'{self.model.input_channels}')
+        return packed
+
+    def _pixels(self, image: np.ndarray, where: str) -> np.ndarray:
+        """An array as image files give it, as many channels as the model's."""
+        channels = image.shape[2] if image.ndim == 3 else 1
+        wanted = self.model.input_channels
+        if image.ndim not in (2, 3) or 0 in image.shape or \
+                channels not in (1, wanted):
+            raise InputError(f'{where}: an array of shape {image.shape}: '
+                             f'expected (H, W, {wanted}), or (H, W) for grey')
+        if image.dtype.kind not in 'uif':
+            raise InputError(f'{where}: an array of type {image.dtype}: '
+                             'expected numbers from 0 to 255')
+        if not (image.min() >= 0 and image.max() <= 255):
+            raise InputError(f'{where}: values from {image.min():g} to '
+                             f'{image.max():g}: expected 0 to 255, as in '
+                             'image files')
+        if image.dtype != np.uint8:
+            image = image.astype(np.float32)
+        if image.ndim == 2 or channels != wanted:
+            image = np.repeat(image.reshape(*image.shape[:2], 1), wanted, 2)
+        return np.ascontiguousarray(image)
 
 
-def _pipeline(steps: Optional[List[Dict[str, Any]]]) -> Dict[str, Any]:
-    """A bank's transforms, for files and for arrays; none for annotations."""
+def _attempt(steps: Callable[[Dict[str, Any]], Any], results: Dict[str, Any],
+             message: str) -> Dict[str, Any]:
+    """What steps give, and one error for whatever they and the libraries that
+    they call raise."""
+    try:
+        found = steps(results)
+    except Exception as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f'{message} ({first})') from None
+    if found is None:  # as steps say that an image is left out
+        raise InputError(message)
+    return found
+
+
+def _steps(pipeline: List[Dict[str, Any]]) -> Dict[str, Any]:
+    """A bank's transforms: for files, for arrays, and what follows on both;
+    none for annotations."""
+    from mmdet.registry import TRANSFORMS
     from mmengine.dataset import Compose
-    kept = [step for step in steps
-            if step['type'].rpartition('.')[2] != 'LoadAnnotations']
-    with DefaultScope.overwrite_default_scope('mmdet'):
-        from mmdet.registry import TRANSFORMS
-        pipelines = {}
-        for name, first in (('file', kept[0]),
-                            ('array', dict(type='LoadImageFromNDArray'))):
-            pipelines[name] = Compose([TRANSFORMS.build(_step(step))
-                                       for step in [first, *kept[1:]]])
-    return pipelines
+    first, *rest = (step for step in pipeline
+                    if step['type'].rpartition('.')[2] != 'LoadAnnotations')
+    configs = {'file': [first], 'array': [dict(type='LoadImageFromNDArray')],
+               'rest': rest}
+    try:
+        with DefaultScope.overwrite_default_scope('mmdet'), \
+                importing_nothing():
+            return {name: Compose([TRANSFORMS.build(_tuples(step))
+                                   for step in steps])
+                    for name, steps in configs.items()}
+    except Exception as error:  # whatever a wrong config makes a type raise
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError('bank: preprocessing.pipeline cannot be built '
+                         f'({first})') from None
 
 
-def _step(step: Dict[str, Any]) -> Dict[str, Any]:
+def _tuples(value: Any) -> Any:
     """A transform's config with tuples, which some insist on, for lists that
     a bank made of them."""
-    return {key: tuple(value) if isinstance(value, list) and not any(
-                isinstance(item, dict) for item in value) else value
-            for key, value in step.items()}
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    if isinstance(value, list):
+        items = [_tuples(item) for item in value]
+        return items if any(isinstance(item, dict) for item in items) \
+            else tuple(items)
+    return value

@@ -84,9 +84,12 @@ _RATIOS = list_of(_SIZE, 1, 32)
 # --- layers, losses --------------------------------------------------------
 
 # classifiers' lists, in MMDetection's registry
-_BACKBONES, _CONVOLUTIONS, _NORMS, _ACTIVATIONS = (
+_BACKBONES, _CONVOLUTIONS, _NORMS = (
     _Listed('MODELS', family.entries)
-    for family in (BACKBONES, CONVOLUTIONS, NORMS, ACTIVATIONS))
+    for family in (BACKBONES, CONVOLUTIONS, NORMS))
+_ACTIVATIONS = _Listed('MODELS', {
+    name: entry for name, entry in ACTIVATIONS.entries.items()
+    if name not in ('Mish', 'Hardswish')})  # mmpretrain's own
 _LAYERS: Dict[str, Check] = dict(
     conv_cfg=optional(_CONVOLUTIONS), norm_cfg=optional(_NORMS))
 _ACTIVATION: Dict[str, Check] = dict(act_cfg=optional(_ACTIVATIONS))

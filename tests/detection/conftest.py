@@ -60,6 +60,30 @@ def adaptive():
     return build(adaptive_config().model)
 
 
+def detector_bank(config):
+    """The bank of a detector's config with random weights: the ends of its
+    space, statistics of random images."""
+    from pss.deploy import Bank, KeptSubnet
+    from pss.deploy.bank_hook import kept_config, weights_of
+    from pss.models import calibrate
+    model = build(config.model)
+    space, size = model.search_space, model.input_size
+    ends = dict(smallest=space.smallest, largest=space.largest)
+    return model, Bank(
+        model=kept_config(config), classes=None,
+        pipeline=[dict(type='LoadImageFromFile'),
+                  dict(type='Resize', scale=list(size[::-1]), keep_ratio=True),
+                  dict(type='PackDetInputs')],
+        input_shape=(3, *size), resources=dict(flops='MFLOPs'),
+        metric='bbox_mAP', kept=tuple(
+            KeptSubnet(name, subnet, dict(flops=float(i)), float(i))
+            for i, (name, subnet) in enumerate(ends.items(), 1)),
+        weights=weights_of(model),
+        statistics=calibrate(model, list(ends.values()),
+                             [torch.randn(4, 3, *size)]),
+        samples=torch.zeros((0, 0, 0, 0), dtype=torch.uint8))
+
+
 def samples(num=2, size=96, classes=10, seed=0):
     """Images and annotations as a detector's preprocessing gives them."""
     from mmdet.structures import DetDataSample
