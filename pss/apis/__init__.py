@@ -35,7 +35,6 @@ from .detection import (
 from .export import (
     Exporter,
     check_export,
-    check_targets,
     checkpoint_bytes,
     config_text,
     largest_difference,
@@ -59,7 +58,7 @@ __all__ = [
     'TRAINING', 'add_arguments', 'add_options', 'ask_first', 'build_runner',
     'calibration_images', 'check_checkpoint', 'check_detector',
     'check_export', 'check_integers', 'check_numbers', 'check_out',
-    'check_out_folder', 'check_report', 'check_seed', 'check_targets',
+    'check_out_folder', 'check_report', 'check_seed',
     'checkpoint_bytes', 'config_resources', 'config_text',
     'feature_channels', 'find_checkpoint', 'init_model', 'join_processes',
     'keep_testing', 'largest_difference', 'launched_at', 'load_config',

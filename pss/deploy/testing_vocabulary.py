@@ -191,7 +191,7 @@ def _dataloader(datasets: Family, check_steps: PipelineCheck) -> Check:
         persistent_workers=boolean, pin_memory=boolean, drop_last=boolean,
         prefetch_factor=optional(integer(1, 256)), sampler=SAMPLERS,
         batch_sampler=nothing, collate_fn=COLLATING, dataset=dataset),
-        ('batch_size', 'sampler', 'dataset'))
+        ['dataset'])
 
 
 def _with_pipeline(datasets: Family, check_steps: PipelineCheck) -> Check:
@@ -201,7 +201,8 @@ def _with_pipeline(datasets: Family, check_steps: PipelineCheck) -> Check:
         rest = value
         if isinstance(value, dict):
             rest = {k: v for k, v in value.items() if k != 'pipeline'}
-        datasets(where, rest, trust)
+        if rest != {}:  # an inferencer reads the pipeline alone
+            datasets(where, rest, trust)
         check_steps(value.get('pipeline'), where, trust)
 
     return check

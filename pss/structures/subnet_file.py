@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Iterable, List, Union
 
 from ..errors import InputError
-from ..files import parse_json, read_text, whole_file
+from ..files import parse_json, read_regular, whole_file
 from .search_space import SearchSpace
 from .subnet import Subnet
 
@@ -53,10 +53,10 @@ def read_json(path: Union[str, Path]) -> Any:
         InputError: if there is none, it is not a regular file or too large,
             or it is not JSON; see :func:`pss.files.parse_json` for its limits.
     """
-    text = read_text(path)
+    content = read_regular(path)
     try:
-        return parse_json(text)
-    except InputError as error:
+        return parse_json(content.decode('utf-8'))
+    except (InputError, UnicodeDecodeError) as error:
         raise InputError(f'{path}: not a JSON file ({error})') from None
 
 

@@ -13,7 +13,6 @@ from pss.apis import init_model, load_config, parse_budget
 from pss.apis.export import (
     Exporter,
     check_export,
-    check_targets,
     file_stems,
     largest_difference,
     write_config,
@@ -365,7 +364,7 @@ def test_inputs_are_not_written_over(tmp_path, bank):
     with pytest.raises(InputError, match='file: expected a folder'):
         check_export(tmp_path / 'file', bank, 'onnx')
     with pytest.raises(InputError, match='a.py: is read by'):
-        check_targets([tmp_path / 'a.pth', tmp_path / 'a.py'],
+        export_module.check_targets([tmp_path / 'a.pth', tmp_path / 'a.py'],
                       [tmp_path / 'c.pth', tmp_path / '.' / 'a.py'])
 
 
