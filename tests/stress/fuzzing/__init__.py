@@ -2,10 +2,15 @@
 
 from .banks import Banks
 from .cases import load_tools
+from .configs import Configs
+from .data import Data
+from .files import Checkpoints, PoolLogs, Results, Subnets
 from .fixtures import Fixtures
 from .options import Options
+from .tables import Published, Tables
 
 # each with a name, a share of all inputs, and case(rng, place)
-TARGETS = (Options, Banks)
+TARGETS = (Configs, Options, Banks, Tables, Published, Data, Results, Subnets,
+           PoolLogs, Checkpoints)
 
 __all__ = ['TARGETS', 'Fixtures', 'load_tools']

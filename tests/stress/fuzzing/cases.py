@@ -13,7 +13,7 @@ from pss.apis import load_config, read_checkpoint_data
 from pss.apis import run as run_main
 from pss.deploy import read_bank
 
-from .sandbox import ROOT
+from .sandbox import ROOT, state
 
 TOOLS = {}
 
@@ -67,12 +67,19 @@ def tool_case(what: str, tool: str, place, *words: Any,
     """An input of a tool; what it writes has to be whole."""
     shown = ' '.join(ascii(str(word))[1:-1][:100] or "''" for word in words)
 
+    before = {}
+
+    def use():
+        before.update(state(place.folder))
+        call(tool, *words)
+
     def all_checks():
+        if not {'-h', '--help'} & set(words):
+            assert before != state(place.folder), 'nothing was written'
         check_outputs(place.out)
         check()
 
-    return Case(f'{tool}: {what} ({tool}.py {shown})',
-                lambda: call(tool, *words), all_checks)
+    return Case(f'{tool}: {what} ({tool}.py {shown})', use, all_checks)
 
 
 def check_finite(value: Any, where: str = 'value') -> None:

@@ -47,7 +47,7 @@ PROGRAMS = ('os.system', 'os.exec', 'os.posix_spawn', 'os.spawn',
             'subprocess.Popen', 'socket.connect', 'socket.getaddrinfo',
             'urllib.Request')
 # MMEngine asks these what machine this is
-HARMLESS = ('uname', 'gcc', 'nvcc', 'nvidia-smi', 'cl', 'ldconfig')
+HARMLESS = ('git', 'uname', 'gcc', 'nvcc', 'nvidia-smi', 'cl', 'ldconfig')
 
 
 class Outcome(NamedTuple):
@@ -261,6 +261,7 @@ class Guard:
         self.folder = os.path.realpath(folder)
         self.active, self.busy, self.forks = False, False, 0
         self.touched: List[str] = []
+        self.begun = time.time()
 
     def __call__(self, event: str, arguments) -> None:
         if not self.active or self.busy:
@@ -282,9 +283,8 @@ class Guard:
                 return
             self.check_path(path, event)
         elif event in CHANGES:
-            for path in arguments[:CHANGES[event]]:
-                if event == 'os.symlink' and path is arguments[0]:
-                    continue
+            paths = arguments[event == 'os.symlink':CHANGES[event]]
+            for path in reversed(paths):  # the place that is written to first
                 if not isinstance(path, int):
                     self.check_path(path, event)
         elif event in ('os.fork', 'os.forkpty'):
@@ -310,9 +310,16 @@ class Guard:
             real = os.path.realpath(real)
         if f'{real}/'.startswith(f'{self.folder}/'):
             return
-        if os.path.exists(real) and not os.path.isdir(real) and \
-                not real.startswith(('/dev', '/proc', '/sys')):
-            self.touched.append(f'{event} {ascii(real)}')
+        try:
+            info = os.lstat(real)
+            mine = info.st_ctime >= self.begun
+            if mine and event == 'os.remove':  # what C code wrote there
+                return
+            if not (mine or stat.S_ISDIR(info.st_mode) or real.startswith(
+                    ('/dev', '/proc', '/sys'))):
+                self.touched.append(f'{event} {ascii(real)}')
+        except OSError:
+            pass
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
 
