@@ -63,9 +63,10 @@ def parse_args():
 
 
 def numbers_of(targets, num):
-    """How many inputs each target gets, by its share; at least one."""
+    """How many inputs each target gets, by its share."""
     whole = sum(target.share for target in targets)
-    return {target.name: max(1, round(num * target.share / whole))
+    return {target.name: max(getattr(target, 'least', 1),
+                             round(num * target.share / whole))
             for target in targets}
 
 

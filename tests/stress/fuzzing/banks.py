@@ -16,7 +16,8 @@ from tests.deploy.test_bank import rewrite
 from tests.stress.corrupt import cut, flipped
 
 from .cases import Case, check_outputs, tool_case
-from .values import bad_json, change, pick, shown
+from .data import bad_image
+from .values import NUMBERS, TEXTS, bad_json, change, pick, shown
 
 # calls that MMEngine would import if it was let
 IMPORTS = ('os.system', 'os.getcwd', 'subprocess.getoutput', 'builtins.exec',
@@ -341,3 +342,71 @@ class Banks:
         for name, data in files.items():
             (folder / name).write_bytes(data)
         shutil.rmtree(copy)
+
+
+class Calls(Banks):
+    """A good bank, used from Python with values that are wrong."""
+
+    name, share = 'calls', 5
+
+    def case(self, rng, place):
+        bad = pick(rng, (*NUMBERS, *TEXTS, None, [], {}, [1], (1, 2), 'flops'))
+        image = self.image(rng, place)
+        name = pick(rng, ('flops', 'latency_cpu', 'flops', 'nothing'))
+        said, use = pick(rng, [
+            (f'switch({name}={shown(bad)})',
+             lambda net: net.switch(**{name: bad})),
+            (f'switch({shown(bad)})', lambda net: net.switch(bad)),
+            (f'select({name}={shown(bad)})',
+             lambda net: net.select(**{name: bad})),
+            (f'predict({image[0]})', lambda net: net.predict(image[1])),
+            (f'predict([good, {image[0]}])',
+             lambda net: net.predict([self.fixtures.photo, image[1]])),
+            (f'predict(batch_size={shown(bad)})',
+             lambda net: net.predict(self.fixtures.photo, batch_size=bad)),
+            (f'follow({shown(bad)})', lambda net: net.follow(bad)),
+            (f'follow(1e6, {image[0]})',
+             lambda net: net.follow(1e6, image[1])),
+            *((f'follow({key}={shown(bad)})', lambda net, key=key: net.follow(
+                1e6, **{key: bad})) for key in ('share', 'margin',
+                                                'patience'))])
+        device = pick(rng, ('cpu', ) * 60 + (
+            'cuda:9', 'nothing', '', 'meta', 'cpu:-1'))
+        return Case(f'AdaptiveClassifier({device!r}).{said}',
+                    lambda: self.use_with(device, use))
+
+    def use_with(self, device, use):
+        """The call, and a prediction after it."""
+        net = AdaptiveClassifier(self.fixtures.bank, device=device)
+        use(net)
+        for _ in range(8):  # following acts on the latest few
+            found, = net.predict(self.fixtures.photo)
+        assert np.isfinite(found['pred_scores']).all(), 'scores not finite'
+
+    @staticmethod
+    def image(rng, place):
+        """Something that is no image, or an odd one, and its name."""
+        path = place.inputs / 'image.png'
+        kind = pick(rng, ('file', 'file', 'array', 'array', 'tensor', 'value'))
+        if kind == 'file':
+            data, what = bad_image(rng)
+            path.write_bytes(data)
+            return what, path
+        shape = pick(rng, [(24, 24, 3), (24, 24), (1, 1, 3), (0, 24, 3), (3, ),
+                           (), (24, 24, 4), (24, 24, 1), (2, 24, 24, 3),
+                           (0, 24, 24, 3), (3, 24, 24), (1, 2, 3, 4, 5),
+                           (24, 0, 3), (1, 4000, 3)])
+        if kind == 'array':
+            form = pick(rng, ['uint8', 'float32', 'int64', 'bool', 'complex64',
+                              'object', 'U3', 'uint16', 'float16', 'M8[s]'])
+            return f'array {shape} {form}', np.zeros(shape, np.uint8).astype(
+                form)
+        if kind == 'tensor':
+            form = pick(rng, [torch.uint8, torch.float32, torch.bool,
+                              torch.bfloat16, torch.complex64, torch.int64])
+            value = pick(rng, [0, 1, float('nan')])
+            value = 0 if form != torch.float32 else value
+            return f'tensor {shape} {form} of {value}', torch.full(
+                shape, value, dtype=form)
+        value = pick(rng, (*NUMBERS, *TEXTS, None, [], {}, [None], [[]]))
+        return shown(value), value

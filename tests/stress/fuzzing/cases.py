@@ -29,16 +29,18 @@ class Case(NamedTuple):
         what: is wrong with it, for people.
         use: reads and uses it.
         check: raises if what came of it is not sound.
+        good: whether it may not be refused.
     """
     what: str
     use: Callable[[], Any]
     check: Callable[[], Any] = nothing
+    good: bool = False
 
 
 def load_tools() -> None:
     """Imports every tool once, and what they import when they run."""
     import matplotlib.pyplot  # noqa: F401
-    import mmpretrain.datasets  # noqa: F401
+    import mmpretrain.datasets
     import mmpretrain.visualization  # noqa: F401
     for path in sorted((ROOT / 'tools').rglob('*.py')):
         name = str(path.relative_to(ROOT / 'tools'))[:-3]

@@ -56,7 +56,7 @@ class Fixtures:
 
     def make(self) -> None:
         """Makes all; each takes at most seconds."""
-        write_images(self.images, train=13, test=4)
+        write_images(self.images, train=25, test=4)
         config = small_config(self.images)
         write_config(config, self.config)
         call('train', self.config, '--work-dir', self.checkpoint.parent)

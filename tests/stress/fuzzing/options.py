@@ -77,6 +77,7 @@ class Options:
         self.one, self.level = rows[0], rows[0]['mflops']
 
     def case(self, rng, place):
+        """A command line that is wrong."""
         tool = pick(rng, self.tools)
         words = self.good(tool, place, rng)
         said = []
@@ -193,6 +194,22 @@ class Options:
         else:
             new = pick(rng, WORDS)
         return new, f'{ascii(word)[:60]} is {ascii(new)[:60]}'
+
+
+class Good(Options):
+    """The same command lines as they are, or other targets would say little.
+    """
+
+    name, share, least = 'good', 1, len(SHARES)
+
+    def case(self, rng, place):
+        """A good command line; those of all tools have their turn."""
+        tool = sorted(SHARES)[place.index % len(SHARES)]
+        words = [word for word, _ in self.good(tool, place, rng)]
+        if tool == 'fashion_mnist':  # the real one is large
+            words = ['--help']
+        case = tool_case('as it is', tool, place, *words)
+        return case._replace(good=True)
 
 
 def bad_input(path: Path, rng, place, fixtures):

@@ -23,6 +23,7 @@ import time
 import traceback
 import warnings
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple
 
@@ -77,10 +78,11 @@ class Place:
         out: for what the tool writes.
         user: files that nobody may change.
         marker: exists if code was run.
+        index: the input's.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, index: int) -> None:
+        self.folder, self.index = folder, index
         self.inputs, self.out = folder / 'in', folder / 'out'
         self.user, self.temporary = folder / 'user', folder / 'tmp'
         self.marker = folder / 'ran'
@@ -127,7 +129,7 @@ def run(target, seed: int, index: int, folder: Path, limit: float) -> Outcome:
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    place = Place(folder / 'case')
+    place = Place(folder / 'case', index)
     begun = time.monotonic()
     pid = os.fork()
     if not pid:
@@ -162,10 +164,8 @@ def _wait(pid, limit):
             break
         time.sleep(pause)
         pause = min(pause * 1.2, 0.02)
-    try:
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     return status, ended
 
 
@@ -199,7 +199,7 @@ def _child(target, seed, index, place, folder, limit):
         np.random.seed(key)
         torch.manual_seed(key)
         case = target.case(rng, place)
-        report.update(kind='running', what=case.what,
+        report.update(kind='running', what=case.what, good=case.good,
                       before=place.protected())
         save()
         guard.active = True
@@ -225,11 +225,11 @@ def _enter(place, folder):
     os.dup2(os.open(folder / 'out.raw', flags), 1)
     os.dup2(os.open(folder / 'err.raw', flags), 2)
     sys.stdout = io.TextIOWrapper(
-        open(folder / 'out.txt', 'ab', 0), 'utf-8', write_through=True)
+        io.FileIO(folder / 'out.txt', 'a'), 'utf-8', write_through=True)
     sys.stderr = io.TextIOWrapper(
-        open(folder / 'err.txt', 'ab', 0), 'utf-8', 'backslashreplace',
+        io.FileIO(folder / 'err.txt', 'a'), 'utf-8', 'backslashreplace',
         write_through=True)
-    stacks = open(folder / 'stacks.txt', 'w')
+    stacks = io.FileIO(folder / 'stacks.txt', 'w')
     faulthandler.enable(stacks)
     faulthandler.register(signal.SIGUSR1, stacks)
     pages = int(Path('/proc/self/statm').read_text().split()[0])
@@ -292,12 +292,9 @@ class Guard:
             if self.forks > PROCESSES:
                 raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         elif event in PROGRAMS:
-            if event.startswith('socket'):  # of this machine's own processes
-                if str(arguments[-1 if event == 'socket.connect' else 0]
-                       ).strip("('").startswith(('127.', 'localhost', '/')):
-                    return
             words = ascii(arguments)[:200]
-            if any(name in words for name in HARMLESS):
+            if any(name in words for name in HARMLESS) or \
+                    event.startswith('socket') and '127.0.0.1' in words:
                 return
             self.touched.append(f'{event} {words}')
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -310,16 +307,14 @@ class Guard:
             real = os.path.realpath(real)
         if f'{real}/'.startswith(f'{self.folder}/'):
             return
-        try:
+        with suppress(OSError):
             info = os.lstat(real)
             mine = info.st_ctime >= self.begun
-            if mine and event == 'os.remove':  # what C code wrote there
-                return
+            if event == 'os.mkdir' or mine and event == 'os.remove':
+                return  # there is something already; what C code wrote
             if not (mine or stat.S_ISDIR(info.st_mode) or real.startswith(
                     ('/dev', '/proc', '/sys'))):
                 self.touched.append(f'{event} {ascii(real)}')
-        except OSError:
-            pass
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
 
@@ -414,6 +409,8 @@ def _judge(place, folder, status, ended, limit) -> Outcome:
         return failed(report['problem'])
     if 'Traceback (most recent call last)' in out + error:
         return failed('Traceback in the output')
+    if report['kind'] != 'used' and report['good']:
+        return failed('a good input was refused')
     if report['kind'] == 'used':
         return found._replace(kind='used')
     return _refused(report, error, found, failed)
