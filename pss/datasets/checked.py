@@ -69,8 +69,9 @@ class CheckedDataset(Dataset):
             raise self._wrong(index, 'cannot be loaded '
                               f'({_one_line(reason)})') from error
         sample = item.get('data_samples') if isinstance(item, dict) else None
-        if is_cut_off(getattr(sample, 'img_path', None)):
-            raise self._wrong(index, 'the file is cut off')
+        path = getattr(sample, 'img_path', None)
+        if is_cut_off(path):
+            raise InputError(f'{self.where}: {path}: the file is cut off')
         if getattr(sample, 'gt_label', None) is not None:
             self._check_label(index, sample.gt_label)
         return item
@@ -155,14 +156,16 @@ def build_dataset(dataset: Dict[str, Any]) -> Dataset:
     """Builds a dataset and lets it read its annotations.
 
     Raises:
-        InputError: if its files are missing.
+        InputError: if its files are missing or annotations cannot be read.
     """
     try:
         built = DATASETS.build(dataset)
         if hasattr(built, 'full_init'):
             built.full_init()
-    except (RuntimeError, AssertionError) as error:
-        # how mmpretrain's datasets say that files are missing
+    except InputError:
+        raise
+    except (RuntimeError, AssertionError, ValueError) as error:
+        # how datasets say that files are missing, empty or not what they read
         raise InputError(f'{dataset["type"]} in data_root='
                          f'{dataset.get("data_root")!r}: {error}') from None
     return built

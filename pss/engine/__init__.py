@@ -8,11 +8,11 @@ from .hooks import (
     Terminated,
     TerminationHook,
 )
-from .optimizers import SandwichOptimWrapper
+from .optimizers import OptimWrapperConstructor, SandwichOptimWrapper
 from .runner import SubnetTestLoop, SubnetValLoop, SupernetTrainLoop
 
 __all__ = [
-    'AtomicCheckpointHook', 'PSSSamplerHook', 'PoolLogHook', 'ResumeHook',
-    'SandwichOptimWrapper', 'SubnetTestLoop', 'SubnetValLoop',
-    'SupernetTrainLoop', 'Terminated', 'TerminationHook'
+    'AtomicCheckpointHook', 'OptimWrapperConstructor', 'PSSSamplerHook',
+    'PoolLogHook', 'ResumeHook', 'SandwichOptimWrapper', 'SubnetTestLoop',
+    'SubnetValLoop', 'SupernetTrainLoop', 'Terminated', 'TerminationHook'
 ]

@@ -4,6 +4,7 @@
 """
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 from mmengine.runner import Runner
@@ -90,7 +91,10 @@ def fresh(sampler, pool, num):
 def main():
     args = parse_args()
     if args.draws < 0:
-        raise InputError(f'--draws={args.draws} must be at least 0')
+        raise InputError(f'--draws={args.draws}: expected at least 0')
+    for path in (args.config, args.checkpoint):
+        if Path(path).resolve() == Path(args.out).resolve():
+            raise InputError(f'--out={args.out}: would overwrite {path}')
     cfg = load_config(args.config)
     merge_arguments(cfg, args)
     if cfg.get('launcher', 'none') != 'none':

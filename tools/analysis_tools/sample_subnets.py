@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from pss.apis import (
     merge_options,
     run,
 )
+from pss.checks import check_number
 from pss.engine.hooks.pss_sampler_hook import parse_budgets
 from pss.errors import InputError
 from pss.resources import Latency, cost_field, cost_tables
@@ -46,6 +48,10 @@ def main():
         raise InputError(f'--num={args.num} must be at least 1')
     if args.seed < 0:
         raise InputError(f'--seed={args.seed} must be at least 0')
+
+    check_number('--level', args.level)
+    if Path(args.config).resolve() == Path(args.out).resolve():
+        raise InputError(f'--out={args.out}: would overwrite {args.config}')
 
     config = load_config(args.config)
     merge_options(config, args.cfg_options)
@@ -82,7 +88,7 @@ def step_of(step, config, name, cost):
     """The distance between levels: as given, or as in the config.
 
     Raises:
-        InputError: if there is none, or it is not above 0.
+        InputError: if there is none, or it is not a number above 0.
     """
     if step is None:
         levels = config.default_hooks.pss_sampler.budgets.get(name)
@@ -90,9 +96,7 @@ def step_of(step, config, name, cost):
             raise InputError('--step is missing: the config has no levels of '
                              f'{name}')
         step = parse_budgets(name, levels, cost)[0].step
-    if not step > 0:
-        raise InputError(f'--step={step} must be above 0')
-    return step
+    return check_number('--step', step, above=0)
 
 
 if __name__ == '__main__':
