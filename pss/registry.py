@@ -17,6 +17,9 @@ from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODEL_WRAPPERS as MMENGINE_MODEL_WRAPPERS
 from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import (
+    OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
+)
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import Registry
 from mmengine.registry import registry as _lookup
@@ -45,6 +48,11 @@ OPTIM_WRAPPERS = Registry(
     parent=MMENGINE_OPTIM_WRAPPERS,
     scope='pss',
     locations=['pss.engine'])
+OPTIM_WRAPPER_CONSTRUCTORS = Registry(
+    'optimizer wrapper constructor',
+    parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
+    scope='pss',
+    locations=['pss.engine'])
 METRICS = Registry(
     'metric', parent=MMENGINE_METRICS, scope='pss',
     locations=['pss.evaluation'])
@@ -52,7 +60,7 @@ RESOURCES = Registry(
     'resource', scope='pss', locations=['pss.resources'])
 
 _REGISTRIES = (MODELS, MODEL_WRAPPERS, DATASETS, HOOKS, LOOPS, OPTIM_WRAPPERS,
-               METRICS, RESOURCES)
+               OPTIM_WRAPPER_CONSTRUCTORS, METRICS, RESOURCES)
 
 # What other parts of MMEngine put into the config of one of our types.
 _FRAMEWORK_KEYS = {'type', '_scope_', '_delete_'}

@@ -1,5 +1,6 @@
-"""Splitting the training set."""
+"""Splitting the training set, and checking what is loaded."""
 
+from .checked import CheckedDataset, checked_dataset
 from .held_out import held_out_split
 
-__all__ = ['held_out_split']
+__all__ = ['CheckedDataset', 'checked_dataset', 'held_out_split']

@@ -6,6 +6,7 @@ from mmengine.dataset import BaseDataset
 
 from ..errors import InputError
 from ..registry import DATASETS
+from .checked import build_dataset
 
 
 @DATASETS.register_module(name='HeldOutSplit')
@@ -28,13 +29,7 @@ def held_out_split(dataset: Dict[str, Any], every: int,
     """
     if isinstance(every, bool) or not isinstance(every, int) or every < 2:
         raise InputError(f'every={every!r} must be an integer of at least 2')
-    try:
-        whole = DATASETS.build(dataset)
-        whole.full_init()
-    except (RuntimeError, AssertionError) as error:
-        # how mmpretrain's datasets say that files are missing
-        raise InputError(f'{dataset["type"]} in data_root='
-                         f'{dataset.get("data_root")!r}: {error}') from None
+    whole = build_dataset(dataset)
     num = len(whole)
     if num < 2:
         raise InputError(f'{dataset["type"]}: {num} images cannot be split')

@@ -9,11 +9,12 @@ from .hooks import (
     Terminated,
     TerminationHook,
 )
-from .optimizers import SandwichOptimWrapper
+from .optimizers import OptimWrapperConstructor, SandwichOptimWrapper
 from .runner import SubnetTestLoop, SubnetValLoop, SupernetTrainLoop
 
 __all__ = [
-    'AtomicCheckpointHook', 'CheckedLoadHook', 'PSSSamplerHook',
+    'AtomicCheckpointHook', 'CheckedLoadHook', 'OptimWrapperConstructor',
+    'PSSSamplerHook',
     'PoolLogHook', 'ResumeHook', 'SandwichOptimWrapper', 'SubnetTestLoop',
     'SubnetValLoop', 'SupernetTrainLoop', 'Terminated', 'TerminationHook'
 ]

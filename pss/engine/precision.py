@@ -6,7 +6,7 @@ from typing import Any, ContextManager, Optional
 import torch
 from mmengine.device import get_device
 
-from ..errors import InputError
+from ..checks import check_choice
 
 AMP_TYPES = {None: None, 'float16': torch.float16,
              'bfloat16': torch.bfloat16}
@@ -18,9 +18,7 @@ def amp_type(name: Optional[str]) -> Optional[torch.dtype]:
     Raises:
         InputError: for another name.
     """
-    if name not in AMP_TYPES:
-        raise InputError(f'amp={name!r} must be one of {list(AMP_TYPES)}')
-    return AMP_TYPES[name]
+    return AMP_TYPES[check_choice('amp', name, AMP_TYPES)]
 
 
 def default_amp() -> str:

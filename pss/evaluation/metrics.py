@@ -6,6 +6,8 @@ import torch
 from mmengine.dist import all_reduce
 from mmengine.evaluator import BaseMetric
 
+from ..checks import check_integer, shown
+from ..errors import InputError
 from ..registry import METRICS
 
 
@@ -27,7 +29,10 @@ class SubnetAccuracy(BaseMetric):
 
     def __init__(self, topk: Sequence[int] = (1, ), **kwargs) -> None:
         super().__init__(**kwargs)
-        self.topk = tuple(topk)
+        if not isinstance(topk, (list, tuple)) or not topk:
+            raise InputError(f'topk={shown(topk)}: expected a list of integers')
+        self.topk = tuple(check_integer(f'topk[{i}]', k, 1)
+                          for i, k in enumerate(topk))
         self._counts = [0] * (1 + len(self.topk))  # images, then correct ones
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -51,7 +56,8 @@ class SubnetAccuracy(BaseMetric):
         all_reduce(counts)
         self._counts = [0] * len(self._counts)
         if counts[0] != size:
-            raise ValueError(f'{counts[0]} predictions for {size} images: the '
-                             "dataloader's sampler needs round_up=False")
+            raise InputError(f'{counts[0]} predictions for {size} images: '
+                             'expected one each; the dataloader needs '
+                             'drop_last=False, and its sampler round_up=False')
         metrics = self.compute_metrics(counts.tolist())
         return {f'{self.prefix}/{key}': v for key, v in metrics.items()}

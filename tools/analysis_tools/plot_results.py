@@ -1,10 +1,34 @@
 """Draws one or several results files into one figure: top-1 against a cost."""
 
 import argparse
+from pathlib import Path
 
 from pss.apis import check_out, run
 from pss.errors import InputError
-from pss.evaluation import names_of, plot_results, read_results
+from pss.evaluation import is_name, names_of, plot_results, read_results
+
+
+def check_files(paths):
+    """Refuses files that are given twice."""
+    inputs = [Path(path).resolve() for path in paths]
+    for path, resolved in zip(paths, inputs):
+        if inputs.count(resolved) > 1:
+            raise InputError(f'{path}: is given twice')
+
+
+def names_for(args):
+    """A name for each file, all different: one curve each."""
+    names = args.names or names_of(args.results)
+    if len(names) != len(args.results):
+        raise InputError(f'--names has {len(names)} names for '
+                         f'{len(args.results)} files')
+    for name in names:
+        if not is_name(name):
+            raise InputError(f'--names: {name!r} cannot be shown')
+        if names.count(name) > 1:
+            raise InputError(f'--names: {name!r} stands twice; expected a '
+                             'different name for each file')
+    return names
 
 
 def main():
@@ -20,11 +44,9 @@ def main():
         '--names', nargs='+',
         help='names for the legend; default to the folders of the files')
     args = parser.parse_args()
+    names = names_for(args)
+    check_files(args.results)
     check_out(args.out, args.results)
-    names = args.names or names_of(args.results)
-    if len(names) != len(args.results):
-        raise InputError(f'--names has {len(names)} names for '
-                         f'{len(args.results)} files')
     plot_results({name: read_results(path)
                   for name, path in zip(names, args.results)}, args.out,
                  args.resource)

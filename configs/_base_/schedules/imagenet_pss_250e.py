@@ -2,6 +2,8 @@
 # of convolutions that are not depthwise, on nothing else
 optim_wrapper = dict(
     type='pss.SandwichOptimWrapper',
+    # a first layer of one input channel is not depthwise
+    constructor='pss.OptimWrapperConstructor',
     optimizer=dict(
         type='SGD', lr=0.3, momentum=0.9, weight_decay=1e-4, nesterov=True),
     paramwise_cfg=dict(

@@ -14,7 +14,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
-from ...errors import DivergedError
+from ...checks import check_integer, check_number, shown
+from ...errors import DivergedError, InputError
 from ...registry import OPTIM_WRAPPERS
 from ..precision import amp_type, mixed_precision
 
@@ -57,6 +58,9 @@ class SandwichOptimWrapper(OptimWrapper):
     Attributes:
         plan: the passes of the next iteration; the sampler hook writes it.
         step_skipped (bool): whether the last iteration's step was skipped.
+
+    Raises:
+        InputError: for a number that cannot be.
     """
 
     def __init__(self,
@@ -64,8 +68,11 @@ class SandwichOptimWrapper(OptimWrapper):
                  passes: int = 3,
                  amp: Optional[str] = None,
                  **kwargs) -> None:
+        check_integer('optim_wrapper.accumulative_counts',
+                      kwargs.get('accumulative_counts', 1), 1)
+        _check_clipping(kwargs.get('clip_grad'))
         super().__init__(optimizer, **kwargs)
-        self.passes = passes
+        self.passes = check_integer('optim_wrapper.passes', passes, 1)
         self.plan: Sequence = ()
         # MMEngine counts backward passes, so accumulation does too
         self._accumulative_counts *= passes
@@ -220,6 +227,20 @@ class SandwichOptimWrapper(OptimWrapper):
         if scaler and self._scaler.is_enabled():
             self._scaler.load_state_dict(scaler)
         super().load_state_dict(state_dict)
+
+
+def _check_clipping(clip_grad: Any) -> None:
+    """Checks the limit of gradients: below 0 it would reverse them."""
+    where = 'optim_wrapper.clip_grad'
+    if clip_grad is None:
+        return
+    if not isinstance(clip_grad, dict) or not {
+            'max_norm', 'clip_value'} & clip_grad.keys():
+        raise InputError(f'{where}={shown(clip_grad)}: expected max_norm, or '
+                         "type='value' and clip_value")
+    for key in ('max_norm', 'clip_value'):
+        if clip_grad.get(key, math.inf) != math.inf:  # which sets no limit
+            check_number(f'{where}.{key}', clip_grad[key], above=0)
 
 
 def _grad_scaler(enabled: bool):

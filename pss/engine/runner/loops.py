@@ -12,6 +12,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop
 from torch.utils.data import DataLoader
 
+from ...checks import check_boolean, check_integer, check_text
 from ...errors import InputError
 from ...models.calibration import calibrate
 from ...models.classifiers.supernet_classifier import (
@@ -26,6 +27,7 @@ from ..hooks import PSSSamplerHook
 from ..hooks.pool_log_hook import scalar_name
 from ..precision import amp_type, default_amp, mixed_precision
 from ..randomness import seeded, shared_seed
+from .loading import batches_of, checked
 from .progress import logged
 
 # A subnet and its pool's score, if it has one.
@@ -49,7 +51,13 @@ class SubnetLoop(BaseLoop):
         fp16: whether to run with mixed precision, as in MMEngine's loops:
             float16 on a GPU, bfloat16 on a CPU.
         amp: ``'float16'`` or ``'bfloat16'``, if it is to be one of these.
+
+    Raises:
+        InputError: for a value that cannot be, and for data that is not there;
+            it names the field as the config has it.
     """
+
+    mode: str  # 'val' or 'test', as in the names of the config's fields
 
     def __init__(self,
                  runner,
@@ -59,13 +67,20 @@ class SubnetLoop(BaseLoop):
                  calibration_batches: int = 9,
                  fp16: bool = False,
                  amp: Optional[str] = None) -> None:
-        super().__init__(runner, dataloader)
+        cfg = f'{self.mode}_cfg'
+        self.calibration_batches = check_integer(
+            f'{cfg}.calibration_batches', calibration_batches, 1)
+        check_boolean(f'{cfg}.fp16', fp16)
+        super().__init__(runner, checked(
+            runner, dataloader, f'{self.mode}_dataloader', exact=True))
         self.evaluator = self._evaluator(evaluator, self.dataloader)
-        self.calibration_dataloader = self._build(calibration_dataloader)
-        self.calibration_batches = calibration_batches
+        self.calibration_dataloader = self._build(
+            calibration_dataloader, f'{cfg}.calibration_dataloader')
         self.amp_type = amp_type(amp or (default_amp() if fp16 else None))
 
-    def _build(self, dataloader: Any) -> DataLoader:
+    def _build(self, dataloader: Any, where: str,
+               exact: bool = False) -> DataLoader:
+        dataloader = checked(self.runner, dataloader, where, exact)
         if isinstance(dataloader, DataLoader):
             return dataloader
         return self.runner.build_dataloader(dataloader, seed=self.runner.seed)
@@ -100,7 +115,8 @@ class SubnetLoop(BaseLoop):
             self.calibration_dataloader.sampler.set_epoch(0)
             batches = (
                 self.model.data_preprocessor(batch, False)['inputs']
-                for batch in islice(self.calibration_dataloader, num))
+                for batch in islice(
+                    batches_of(self.calibration_dataloader), num))
             return calibrate(self.model, subnets, logged(batches, num, what))
 
     @torch.no_grad()
@@ -126,7 +142,8 @@ class SubnetLoop(BaseLoop):
                       for s in statistics}
         what = f'Evaluating {len(statistics)} subnets on {what}'
         call_hook = self.runner.call_hook if hooks else _no_hook
-        for i, batch in enumerate(logged(dataloader, len(dataloader), what)):
+        for i, batch in enumerate(logged(batches_of(dataloader),
+                                         len(dataloader), what)):
             call_hook(
                 f'before_{self.mode}_iter', batch_idx=i, data_batch=batch)
             data = model.data_preprocessor(batch, False)
@@ -162,6 +179,9 @@ class SubnetLoop(BaseLoop):
         if self.metric not in values:
             raise InputError(f'{self.mode}_cfg.metric={self.metric!r} is not '
                              f'what the evaluator gives: {sorted(values)}')
+        if math.isnan(values[self.metric]):  # it would be neither best nor not
+            raise InputError(f'{self.mode}_cfg.metric={self.metric!r}: the '
+                             'evaluator gives nan; expected a number')
         return values[self.metric]
 
 
@@ -192,17 +212,13 @@ class SubnetValLoop(SubnetLoop):
                  ranked_members: int = 3,
                  metric: str = 'top1',
                  **kwargs) -> None:
+        self.pools = check_boolean('val_cfg.pools', pools)
+        self.ranked_pools = check_integer('val_cfg.ranked_pools',
+                                          ranked_pools, 0)
+        self.ranked_members = check_integer('val_cfg.ranked_members',
+                                            ranked_members, 2)
+        self.metric = check_text('val_cfg.metric', metric)
         super().__init__(*args, **kwargs)
-        for name, value, least in (('ranked_pools', ranked_pools, 0),
-                                   ('ranked_members', ranked_members, 2)):
-            if isinstance(value, bool) or not isinstance(value, int) or \
-                    value < least:
-                raise InputError(f'val_cfg.{name}={value!r} must be an integer '
-                                 f'of at least {least}')
-        self.pools = pools
-        self.ranked_pools = ranked_pools
-        self.ranked_members = ranked_members
-        self.metric = metric
         self.agreement: Dict[str, float] = {}
 
     def run(self) -> Dict[str, float]:
@@ -288,12 +304,13 @@ class SubnetTestLoop(SubnetLoop):
                  metric: str = 'top1',
                  selection_evaluator: Any = None,
                  **kwargs) -> None:
+        self.candidates = check_integer('test_cfg.candidates', candidates, 1)
+        self.metric = check_text('test_cfg.metric', metric)
         super().__init__(*args, **kwargs)
-        self.metric = metric
-        self.selection_dataloader = self._build(selection_dataloader)
+        self.selection_dataloader = self._build(
+            selection_dataloader, 'test_cfg.selection_dataloader', exact=True)
         self.selection_evaluator = None if selection_evaluator is None else \
             self._evaluator(selection_evaluator, self.selection_dataloader)
-        self.candidates = candidates
         self.results: Optional[Dict[str, Any]] = None
         self.statistics: Dict[Subnet, Statistics] = {}
 

@@ -91,7 +91,8 @@ def repeatable(loader: DataLoader) -> DataLoader:
             :class:`EpochBatches`.
 
     Raises:
-        InputError: for a dataset that only iterates.
+        InputError: for a dataset that only iterates, and for an epoch without
+            a batch.
     """
     if isinstance(loader.dataset, IterableDataset) or \
             loader.batch_sampler is None:
@@ -100,6 +101,13 @@ def repeatable(loader: DataLoader) -> DataLoader:
             '(or batch_size is None), so training cannot go on inside an '
             'epoch; legal are datasets with a length, or '
             "train_cfg.type='EpochBasedTrainLoop'")
+    if not len(loader):
+        size = getattr(loader.batch_sampler, 'batch_size', loader.batch_size)
+        raise InputError(
+            f'train_dataloader.batch_size={size}: an epoch has no iteration, '
+            f'since drop_last leaves out what is less of the '
+            f'{len(loader.batch_sampler.sampler)} images of a process; '
+            'expected no more than these')
     options = {name: getattr(loader, name) for name in _OPTIONS}
     return DataLoader(
         SeededDataset(loader.dataset),

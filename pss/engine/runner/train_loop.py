@@ -4,8 +4,11 @@ from typing import Any
 
 from mmengine.runner import EpochBasedTrainLoop
 
+from ...checks import check_integer, shown
+from ...errors import InputError
 from ...registry import LOOPS
 from ..randomness import shared_seed
+from .loading import batches_of, checked
 from .repeatable import repeatable
 
 
@@ -31,10 +34,19 @@ class SupernetTrainLoop(EpochBasedTrainLoop):
 
     Attributes:
         done: iterations of the current epoch that were trained.
+
+    Raises:
+        InputError: for a number that cannot be, data that is not there, and
+            an epoch without iterations.
     """
 
     def __init__(self, runner, dataloader: Any, **kwargs) -> None:
-        super().__init__(runner, dataloader, **kwargs)
+        for key in ('max_epochs', 'val_begin', 'val_interval'):
+            if key in kwargs:
+                check_integer(f'train_cfg.{key}', kwargs[key], 1)
+        _check_intervals(kwargs.get('dynamic_intervals'))
+        super().__init__(runner, checked(
+            runner, dataloader, 'train_dataloader'), **kwargs)
         self.dataloader = repeatable(self.dataloader)
         self.done = 0
 
@@ -68,7 +80,8 @@ class SupernetTrainLoop(EpochBasedTrainLoop):
         self.runner.model.train()
         batches = self.dataloader.batch_sampler
         batches.epoch, batches.start = self._epoch, self.done
-        for index, batch in enumerate(self.dataloader, start=self.done):
+        for index, batch in enumerate(batches_of(self.dataloader),
+                                      start=self.done):
             self.done = index + 1
             self.run_iter(index, batch)
         self.runner.call_hook('after_train_epoch')
@@ -83,3 +96,17 @@ class SupernetTrainLoop(EpochBasedTrainLoop):
         if self._epoch % self.val_interval == 0 or \
                 self._epoch == self._max_epochs:
             self.runner.val_loop.run()
+
+
+def _check_intervals(intervals: Any) -> None:
+    """Checks ``dynamic_intervals``: from which epoch on which interval."""
+    if intervals is None:
+        return
+    where = 'train_cfg.dynamic_intervals'
+    if not isinstance(intervals, list) or not all(
+            isinstance(pair, tuple) and len(pair) == 2 for pair in intervals):
+        raise InputError(f'{where}={shown(intervals)}: expected a list of '
+                         'pairs (epoch, interval)')
+    for i, (epoch, interval) in enumerate(intervals):
+        check_integer(f'{where}[{i}][0]', epoch, 0)
+        check_integer(f'{where}[{i}][1]', interval, 1)

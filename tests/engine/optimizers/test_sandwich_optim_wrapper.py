@@ -285,3 +285,25 @@ def test_subnet_is_the_largest_between_iterations(supernet):
     supernet.train_step(batch(), wrapper)
     assert supernet.active_subnet == Subnet(32, (32, 16, 24, 32, 64, 96, 160,
                                                  320))
+
+
+@pytest.mark.parametrize('kwargs, words', [
+    (dict(passes=0), 'optim_wrapper.passes=0'),
+    (dict(passes=True), 'optim_wrapper.passes=True'),
+    (dict(accumulative_counts=0), 'optim_wrapper.accumulative_counts=0'),
+    (dict(accumulative_counts=1.5), 'optim_wrapper.accumulative_counts=1.5'),
+    (dict(clip_grad=dict(max_norm=-1)), 'clip_grad.max_norm=-1'),
+    (dict(clip_grad=dict(max_norm=float('nan'))), 'clip_grad.max_norm=nan'),
+    (dict(clip_grad=dict(type='value', clip_value=0)), 'clip_value=0'),
+    (dict(clip_grad=5), 'clip_grad=5'), (dict(clip_grad={}), 'clip_grad={}'),
+])
+def test_bad_arguments(kwargs, words):
+    """Oracle: field and value stand in the message."""
+    with pytest.raises(InputError, match=words):
+        sgd(torch.nn.Linear(2, 2), **kwargs)
+
+
+def test_a_limit_of_infinity_is_none():
+    """Oracle: torch's norm without a limit, which people use to log it."""
+    assert sgd(torch.nn.Linear(2, 2),
+               clip_grad=dict(max_norm=float('inf'))).clip_grad_kwargs

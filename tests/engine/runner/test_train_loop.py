@@ -1,4 +1,5 @@
 import copy
+import re
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,42 @@ def test_the_seed_comes_from_the_checkpoint(whole):
                 for path in (folder, config.work_dir))
     for key in ('state_dict', 'pss_pools'):
         assert not differences(one[key], two[key])
+
+
+@pytest.mark.parametrize('key, value', [
+    ('max_epochs', 0), ('max_epochs', 2.), ('max_epochs', True),
+    ('val_interval', 0), ('val_interval', '1'), ('val_begin', 0),
+    ('dynamic_intervals', 3), ('dynamic_intervals', [[1, 2]])])
+def test_bad_arguments(tiny_config, key, value):
+    """Oracle: field and value in the message."""
+    tiny_config.train_cfg[key] = value
+    with pytest.raises(InputError, match=re.escape(
+            f'train_cfg.{key}={value!r}: expected')):
+        train(tiny_config)
+
+
+def test_a_bad_interval_of_several(tiny_config):
+    """Oracle: its place in the message."""
+    tiny_config.train_cfg.dynamic_intervals = [(1, 2), (2, 0)]
+    with pytest.raises(InputError, match=re.escape(
+            'train_cfg.dynamic_intervals[1][1]=0: expected')):
+        train(tiny_config)
+
+
+@pytest.mark.parametrize('size', [0, -2, True, 1.5])
+def test_bad_batch_sizes(tiny_config, size):
+    """Oracle: field and value in the message."""
+    tiny_config.train_dataloader.batch_size = size
+    with pytest.raises(InputError, match='train_dataloader.batch_size='
+                       f'{size!r}: expected an integer of at least 1'):
+        train(tiny_config)
+
+
+def test_an_epoch_without_an_iteration(tiny_config):
+    """Oracle: batch size and number of images in the message: 110 of 120,
+    which one batch may hold."""
+    tiny_config.train_dataloader.batch_size = 111
+    with pytest.raises(InputError, match='batch_size=111: .* 110 images'):
+        train(tiny_config)
+    tiny_config.train_dataloader.batch_size = 110
+    assert train(tiny_config, **{'train_cfg.max_epochs': 1}).iter == 1
