@@ -39,6 +39,7 @@ from .vocabulary import (
     nothing,
     number,
     optional,
+    text,
 )
 
 WRAPPERS = ('pss.SupernetDetector', 'pss.ResizedDetector')
@@ -288,26 +289,27 @@ PREPROCESSORS = _Listed('MODELS', {
         boxtype2tensor=choice(True), non_blocking=boolean,
         batch_augments=nothing)),
 })
+# the class around a detector has these; the rest is the detector's
+OWN_KEYS: Dict[str, Check] = dict(
+    detector=text(200), input_size=list_of(SIDE, 2, 2),
+    distillation=number(least=0), channels_last=boolean)
 _SHARED: Dict[str, Check] = dict(
-    backbone=_BACKBONES, neck=optional(NECKS),
+    OWN_KEYS, backbone=_BACKBONES, neck=optional(NECKS),
     data_preprocessor=PREPROCESSORS)
+_NEEDED = ('input_size', 'backbone', 'test_cfg', 'data_preprocessor')
 _ONE_STAGE = Entry(
     dict(_SHARED, bbox_head=DENSE_HEADS, test_cfg=_DENSE_TEST),
-    ('backbone', 'bbox_head', 'test_cfg', 'data_preprocessor'))
+    (*_NEEDED, 'bbox_head'))
 _TWO_STAGES = Entry(
     dict(_SHARED, rpn_head=PROPOSAL_HEADS, roi_head=ROI_HEADS,
          test_cfg=_TWO_STAGE_TEST),
-    ('backbone', 'rpn_head', 'roi_head', 'test_cfg', 'data_preprocessor'))
+    (*_NEEDED, 'rpn_head', 'roi_head'))
 DETECTORS = _Listed('MODELS', {
     **dict.fromkeys(('RetinaNet', 'SingleStageDetector', 'ATSS', 'FCOS',
                      'GFL'), _ONE_STAGE),
     **dict.fromkeys(('FasterRCNN', 'CascadeRCNN', 'TwoStageDetector'),
                     _TWO_STAGES),
 })
-# keys of the class around a detector; the others are the detector's
-_WRAPPER: Dict[str, Check] = dict(
-    input_size=list_of(SIDE, 2, 2), distillation=number(least=0),
-    channels_last=boolean)
 
 # what may stand inside a trusted class
 _PARTS: Dict[str, Check] = {
@@ -342,13 +344,9 @@ def check_detector(model: Any, where: str, trust: Trust = ()) -> None:
         raise InputError(f'{where}={shown(model)}: expected an object')
     # a bank holds a supernet, not one subnet's detector
     check_choice(f'{where}.type', model.get('type'), WRAPPERS[:1])
-    mapping(_WRAPPER, ['input_size'])(
-        where, {k: v for k, v in model.items() if k in _WRAPPER}, trust)
     kind = check_text(f'{where}.detector', model.get('detector'))
-    parts = {k: v for k, v in model.items()
-             if k not in _WRAPPER and k != 'detector'}
     known = kind.removeprefix('mmdet.') in DETECTORS.entries
-    DETECTORS(where if known else f'{where}.detector', dict(parts, type=kind),
+    DETECTORS(where if known else f'{where}.detector', dict(model, type=kind),
               trust)
 
 
@@ -385,7 +383,7 @@ STEPS = _Listed('TRANSFORMS', {
     'PackDetInputs': Entry(dict(meta_keys=list_of(_name, 0, 64))),
 })
 # what boxes are brought back to an image's own size by
-_NEEDED = ('ori_shape', 'img_shape', 'scale_factor')
+_META = ('ori_shape', 'img_shape', 'scale_factor')
 
 
 def check_detector_pipeline(pipeline: Any, where: str,
@@ -410,10 +408,10 @@ def check_detector_pipeline(pipeline: Any, where: str,
         if names.count(name) != 1 or names[place] != name:
             raise InputError(f'{where}: {shown(names)}: expected one {name}, '
                              f'at its {words}')
-    keys = pipeline[-1].get('meta_keys', _NEEDED)
-    if not set(_NEEDED) <= set(keys):
+    keys = pipeline[-1].get('meta_keys', _META)
+    if not set(_META) <= set(keys):
         raise InputError(f'{where}[{len(pipeline) - 1}].meta_keys='
-                         f'{shown(keys)}: expected {", ".join(_NEEDED)} among '
+                         f'{shown(keys)}: expected {", ".join(_META)} among '
                          'them')
 
 
