@@ -36,7 +36,7 @@ from ..deploy.extraction import extract, extracted_config
 from ..deploy.onnx_export import check_onnx, onnx_bytes, onnx_session
 from ..deploy.preprocessing import Image, Preprocessing
 from ..deploy.testing_vocabulary import check_testing
-from ..deploy.vocabulary import Trust
+from ..deploy.vocabulary import Trust, check_trust
 from ..errors import InputError
 from ..files import whole_file
 from ..structures import Subnet
@@ -52,8 +52,8 @@ COLLECTION = 'PSS-Net'
 FilePath = Union[str, Path]
 
 
-def config_text(model: Dict[str, Any], testing: Optional[Dict[str, Any]] = None
-                ) -> str:
+def config_text(model: Dict[str, Any], testing: Optional[Dict[str, Any]] = None,
+                packages: Sequence[str] = ()) -> str:
     """The config file of an extracted network, for mmpretrain or mmdet.
 
     Config files are programs, and MMEngine expands templates in them besides.
@@ -64,6 +64,8 @@ def config_text(model: Dict[str, Any], testing: Optional[Dict[str, Any]] = None
         model: its config.
         testing: configs of the ``dataloader`` and ``evaluator`` that a Runner
             tests it with.
+        packages: to import besides this one, which register the model's
+            classes.
 
     Raises:
         InputError: for what is no number, text, list, dict, boolean or None,
@@ -76,10 +78,10 @@ def config_text(model: Dict[str, Any], testing: Optional[Dict[str, Any]] = None
                      test_evaluator=_plain_evaluator(testing['evaluator']),
                      test_cfg=dict())
     body = {key: _data(value, key) for key, value in given.items()}
-    head = dict(custom_imports=dict(imports=['pss']),
+    head = dict(custom_imports=dict(imports=['pss', *packages]),
                 default_scope='mmdet' if detector else 'mmpretrain')
     text = ''.join(f'{key} = {value}\n' for key, value in (
-        ('custom_imports', "dict(imports=['pss'])"),
+        ('custom_imports', f'dict(imports={["pss", *packages]!r})'),
         ('default_scope', repr(head['default_scope']))))
     text += Config(body).pretty_text
     _check_text(text, {**head, **body})
@@ -216,18 +218,19 @@ def write_files(files: Mapping[Path, bytes]) -> None:
 
 def write_config(model: Dict[str, Any], path: FilePath,
                  testing: Optional[Dict[str, Any]] = None,
-                 others: Optional[Mapping[Path, bytes]] = None) -> None:
+                 others: Optional[Mapping[Path, bytes]] = None,
+                 packages: Sequence[str] = ()) -> None:
     """Writes the config file of an extracted network.
 
     Args:
-        model, testing: see :func:`config_text`.
+        model, testing, packages: see :func:`config_text`.
         path: the file.
         others: files that are written with it, all or none.
 
     Raises:
         InputError: as :func:`config_text` and :func:`write_files`.
     """
-    text = config_text(model, testing)
+    text = config_text(model, testing, packages)
     write_files({**(others or {}), Path(path): text.encode()})
 
 
@@ -268,8 +271,8 @@ class Exporter:
         bank: the bank.
         images: real ones to compare on, see
             :meth:`.AdaptiveClassifier.predict`; the bank's samples by default.
-        trust: packages whose registered classes the bank's ``testing`` may
-            name, see :mod:`.testing_vocabulary`.
+        trust: packages whose registered classes the bank may name, as for
+            :func:`.read_bank`; exported configs import them.
 
     Raises:
         InputError: if the bank's weights do not fit its model, there is no
@@ -279,6 +282,7 @@ class Exporter:
 
     def __init__(self, bank: Bank, images: Optional[Sequence[Image]] = None,
                  trust: Trust = ()) -> None:
+        self.trust = check_trust(trust)
         check_testing(bank.testing, 'bank', trust)
         self.bank = bank
         self.model = build_supernet(bank)
@@ -357,7 +361,7 @@ class Exporter:
                  out: content}
         if kind == 'torch':
             write_config(config, out.with_suffix('.py'), self.bank.testing,
-                         files)
+                         files, self.trust)
         else:
             write_files(files)
         return record

@@ -2,6 +2,8 @@ import dataclasses
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from pss.deploy import read_bank, write_bank
 from pss.errors import InputError
 from pss.structures import level_name
 
-from ..conftest import random_bank
+from ..conftest import ROOT, random_bank
 
 
 def test_round_trip(tmp_path):
@@ -243,6 +245,15 @@ def test_classes_of_ones_own(bank, tmp_path, monkeypatch):
     assert AdaptiveClassifier(folder, trust=['mypackage']).predict(image)[0][
         'pred_score'] == AdaptiveClassifier(bank).predict(image)[0][
         'pred_score']
+    done = subprocess.run(
+        [sys.executable, str(ROOT / 'tools/deployment/export_subnet.py'),
+         str(folder), '--all', '--format', 'torch', '--out', 'exported',
+         '--trust', 'mypackage'], cwd=tmp_path, capture_output=True,
+        text=True, env=dict(os.environ, PYTHONPATH=os.pathsep.join(
+            [str(tmp_path), str(ROOT), os.environ.get('PYTHONPATH', '')])))
+    assert done.returncode == 0, done.stderr
+    assert "imports=['pss', 'mypackage']" in (
+        tmp_path / 'exported' / 'largest.py').read_text()
     for trust, words in ((['nowhere.to.be.found'], 'cannot be imported'),
                          ('mypackage', 'a list of names'), ([1], 'a list')):
         with pytest.raises(InputError, match=f'trust.*{words}'):

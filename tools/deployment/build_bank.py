@@ -58,7 +58,8 @@ def main():
     check_checkpoint(args.checkpoint, runner.model, pools=True)
     runner.test()
     if runner.rank == 0:
-        print(f'\nBank: {args.out}, {len(read_bank(args.out).kept)} subnets')
+        kept = read_bank(args.out, hook.get('trust', ())).kept
+        print(f'\nBank: {args.out}, {len(kept)} subnets')
 
 
 if __name__ == '__main__':

@@ -38,6 +38,10 @@ def parse_args():
     parser.add_argument(
         '--images', nargs='+', metavar='FILE',
         help='real images to compare on, instead of those in the bank')
+    parser.add_argument(
+        '--trust', nargs='+', metavar='PACKAGE', default=[],
+        help='packages of your own whose classes the bank may name; they are '
+        'imported')
     return parser.parse_args()
 
 
@@ -46,13 +50,13 @@ def main():
     # for few images at a time, more only wait for each other
     torch.set_num_threads(1)
     check_export(args.out, args.bank, args.format)
-    bank = read_bank(args.bank)
+    bank = read_bank(args.bank, args.trust)
     if args.all:
         chosen = bank.kept
     else:
         limits = check_limits(parse_budget(args.budget), bank.resources)
         chosen = [most_accurate(bank.kept, limits, bank.resources)]
-    exporter = Exporter(bank, args.images)
+    exporter = Exporter(bank, args.images, args.trust)
     for kept in chosen:
         record = exporter.export(kept, args.format, args.out)
         costs = ', '.join(f'{value:g} {bank.resources[name] or name}'
