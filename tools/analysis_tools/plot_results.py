@@ -46,8 +46,8 @@ def main():
         '--names', nargs='+',
         help='names for the legend; default to the folders of the files')
     args = parser.parse_args()
-    names = names_for(args)
     check_files(args.results, args.out)
+    names = names_for(args)
     plot_results({name: read_results(path)
                   for name, path in zip(names, args.results)}, args.out,
                  args.resource)
