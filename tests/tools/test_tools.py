@@ -615,3 +615,16 @@ def test_losses_that_are_not_finite_have_a_status(call, tiny_fashion_mnist,
     line = out.strip().splitlines()[-1]
     assert code == 3 and line.startswith('error: iteration ')
     assert 'Subnet(' in line
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (('--level', 'nan'), '--level=nan: expected'),
+    (('--level', '15', '--step', 'inf'), '--step=inf: expected'),
+    (('--level', '15', '--step', '0'), '--step=0.0: expected')])
+def test_sample_subnets_of_no_level(call, tmp_path, arguments, words):
+    """Oracle: argument and value in the message; an endless step would take
+    the whole space for one level."""
+    code, out = call('analysis_tools/sample_subnets.py', DEMO, *arguments,
+                     '--out', tmp_path / 'subnets.json')
+    assert code == 2 and words in out
+    assert not list(tmp_path.iterdir())

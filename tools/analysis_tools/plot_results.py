@@ -44,9 +44,9 @@ def main():
         '--names', nargs='+',
         help='names for the legend; default to the folders of the files')
     args = parser.parse_args()
-    names = names_for(args)
     check_files(args.results)
     check_out(args.out, args.results)
+    names = names_for(args)
     plot_results({name: read_results(path)
                   for name, path in zip(names, args.results)}, args.out,
                  args.resource)
