@@ -26,8 +26,8 @@ _KINDS = {stat.S_IFDIR: 'a folder', stat.S_IFIFO: 'a named pipe',
 
 
 @contextmanager
-def open_regular(path: FilePath, most: Optional[int] = None
-                 ) -> Iterator[BinaryIO]:
+def open_regular(path: FilePath, most: Optional[int] = None,
+                 name: Optional[str] = None) -> Iterator[BinaryIO]:
     """Opens a regular file, or a link to one, for reading.
 
     A pipe or a device may never end, and only opening one may wait for ever:
@@ -36,37 +36,39 @@ def open_regular(path: FilePath, most: Optional[int] = None
     Args:
         path: the file.
         most: how large it may be, in bytes.
+        name: what messages call it; its path if not told.
 
     Raises:
         InputError: if there is no such file, it is something else, larger, or
             cannot be read, in the block that reads it too.
     """
+    name = str(path) if name is None else name
     _check_name(path)
     try:
-        _check_regular(path, os.stat(path), most)
+        _check_regular(name, os.stat(path), most)
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
                              | os.O_CLOEXEC)
         with open(descriptor, 'rb') as file:
-            _check_regular(path, os.fstat(descriptor), most)
+            _check_regular(name, os.fstat(descriptor), most)
             yield file
     except FileNotFoundError:
-        raise InputError(f'{path}: no such file') from None
+        raise InputError(f'{name}: no such file') from None
     except OSError as error:
-        raise InputError(f'{path}: cannot be read ({error.strerror or error})'
+        raise InputError(f'{name}: cannot be read ({error.strerror or error})'
                          ) from None
 
 
-def _check_regular(path: FilePath, status: os.stat_result,
+def _check_regular(name: str, status: os.stat_result,
                    most: Optional[int]) -> None:
     if not stat.S_ISREG(status.st_mode):
         kind = _KINDS.get(stat.S_IFMT(status.st_mode), 'something else')
-        raise InputError(f'{path}: is {kind}; expected a regular file')
+        raise InputError(f'{name}: is {kind}; expected a regular file')
     if most is not None and status.st_size > most:
-        raise _too_large(path, status.st_size, most)
+        raise _too_large(name, status.st_size, most)
 
 
-def _too_large(path: FilePath, size: int, most: int) -> InputError:
-    return InputError(f'{path}: has {size:,} bytes or more; expected at most '
+def _too_large(name: FilePath, size: int, most: int) -> InputError:
+    return InputError(f'{name}: has {size:,} bytes or more; expected at most '
                       f'{most:,}')
 
 

@@ -6,7 +6,16 @@ import random
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Union
+from typing import (
+    Any,
+    ContextManager,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Union,
+)
 
 import numpy as np
 
@@ -44,8 +53,12 @@ def build_table(profiler: Profiler, path: Union[str, Path],
             this table.
     """
     path = Path(os.path.realpath(path))  # one table, whatever it is called
-    with locked(path.with_name(f'.{path.name}'), f'latency table {path}'):
+    with _locked(path):
         return _build(profiler, path, max_blocks, rounds)
+
+
+def _locked(path: Path) -> ContextManager[None]:
+    return locked(path.with_name(f'.{path.name}'), f'latency table {path}')
 
 
 def _build(profiler: Profiler, path: Path, max_blocks: Optional[int],
@@ -108,7 +121,17 @@ def verify_table(profiler: Profiler, table: LatencyTable,
 
     Returns:
         The table's new field ``verification``, see :func:`.compare`.
+
+    Raises:
+        InputError: if another process builds this table.
     """
+    path = Path(os.path.realpath(path))
+    with _locked(path):
+        return _verify(profiler, table, path, num, seed, rounds)
+
+
+def _verify(profiler: Profiler, table: LatencyTable, path: Path, num: int,
+            seed: int, rounds: int) -> Dict[str, Any]:
     subnets = subnets_to_verify(profiler.model, num, seed)
     table.header['scale'] = 1.
     sums = table.cost_table(profiler.model, str(path))(

@@ -1,4 +1,5 @@
 import json
+import os
 from collections import Counter
 
 import numpy as np
@@ -170,3 +171,31 @@ def test_verification_is_written(model, tmp_path):
     assert found['subnets'] == 4 and -1 <= found['rank_correlation'] <= 1
     scaled = again.cost_table(model, 'table')(codes)
     assert scaled == pytest.approx(plain * found['scale'])
+
+
+def test_one_builder_at_a_time(model, tmp_path):
+    """Oracle: the table and the process in the message; nothing is measured or
+    written, by the table's second name neither."""
+    path = tmp_path / 'cpu.json'
+    (tmp_path / 'link.json').symlink_to('cpu.json')
+    inside = []
+
+    class Meanwhile(Counting):
+
+        def measure(self, *args, **kwargs):
+            if not inside:
+                inside.append(True)
+                for name in (path, tmp_path / 'link.json'):
+                    other = Counting(model)
+                    with pytest.raises(InputError, match='latency table .*cpu.'
+                                       f'json: in use by process {os.getpid()}'
+                                       ):
+                        build_table(other, name, rounds=1)
+                    assert not other.measured
+            return super().measure(*args, **kwargs)
+
+    table = build_table(Meanwhile(model), path, rounds=1)
+    assert inside and LatencyTable.read(path).timings == table.timings
+    with pytest.raises(InputError, match='partial: is a named pipe; .*remove'):
+        os.mkfifo(tmp_path / 'new.json.partial')
+        build_table(Counting(model), tmp_path / 'new.json', rounds=1)

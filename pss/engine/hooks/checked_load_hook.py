@@ -5,7 +5,9 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop
 
+from ...files import open_regular
 from ...registry import HOOKS
+from ..archive import check_archive
 from ..saved_state import check_resumable
 from ..weights import check_same, check_start, clean
 
@@ -20,12 +22,25 @@ class CheckedLoadHook(Hook):
     ``load_from`` needs those of the whole backbone: its neck and head may be
     others, which the log then says in one warning.
 
+    A file's check sums are compared, which torch does not, before it is loaded.
     Wherever the checkpoint came from, an entry ``meta.config``, which MMEngine
     would run as a program, is removed.
     """
 
     # before the hooks that read what is in the checkpoint
     priority = 'HIGHEST'
+
+    def before_run(self, runner) -> None:
+        """Checks a file of this machine before MMEngine unpacks it.
+
+        Raises:
+            InputError: if it is damaged, packed, or no regular file.
+        """
+        path = runner._load_from
+        if path and '://' not in str(path) and not runner._has_loaded:
+            where = f'checkpoint {path}'
+            with open_regular(path, name=where) as file:
+                check_archive(file, where)
 
     def after_load_checkpoint(self, runner, checkpoint: Any) -> None:
         """Checks a checkpoint.

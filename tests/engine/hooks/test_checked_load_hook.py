@@ -1,6 +1,8 @@
 import copy
 import logging
+import os
 import uuid
+import zipfile
 from collections import Counter, OrderedDict
 
 import pytest
@@ -79,6 +81,7 @@ def without_prefix(checkpoint):
 
 
 KEY = 'backbone.layer1.0.conv1.weight'
+HEAD = 'head.fc.weight'
 
 
 def put(key, value):
@@ -117,6 +120,35 @@ def test_weights_that_nothing_starts_from(small, tmp_path, change, words):
     with pytest.raises(InputError, match=words) as error:
         runner.train()
     assert str(path) in str(error.value) and '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('how', ['one bit', 'packed', 'pipe'])
+@pytest.mark.parametrize('resume', [True, False])
+def test_files_are_checked_before_they_are_unpacked(small, tmp_path, how,
+                                                    resume):
+    """Oracle: the same file as it was loads; torch does not notice the bit."""
+    path = changed(small, tmp_path, lambda checkpoint: None)
+    load(build(small[0], resume, path))
+    if how == 'one bit':
+        data = bytearray(path.read_bytes())
+        value = torch.load(path, weights_only=True)['state_dict'][HEAD]
+        data[data.index(value.numpy().tobytes()) + 9] ^= 1
+        path.write_bytes(data)
+        assert not torch.equal(value, torch.load(
+            path, weights_only=True)['state_dict'][HEAD])
+    elif how == 'packed':
+        with zipfile.ZipFile(path) as archive:
+            entries = [(n, archive.read(n)) for n in archive.namelist()]
+        with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+            for name, content in entries:
+                archive.writestr(name, content)
+    else:
+        path.unlink()
+        os.mkfifo(path)
+    words = {'one bit': 'check sum of', 'packed': 'is packed',
+             'pipe': 'is a named pipe'}[how]
+    with pytest.raises(InputError, match=f'checkpoint {path}: .*{words}'):
+        load(build(small[0], resume, path))
 
 
 def warnings_of(runner, action, caplog):

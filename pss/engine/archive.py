@@ -1,0 +1,70 @@
+"""The zip archives that torch saves, checked before it unpacks them."""
+
+import os
+import struct
+import zipfile
+import zlib
+from typing import BinaryIO, Sequence
+
+from ..checks import shown
+from ..errors import InputError
+
+_BEGINNING = b'PK\3\4'  # by which torch tells an archive
+
+
+def check_archive(file: BinaryIO, where: str) -> None:
+    """Checks a checkpoint's archive, check sums included.
+
+    torch stores what it saves and does not pack it: a small file of packed
+    entries, or of entries that share their bytes, would fill the memory. Nor
+    does torch compare check sums: one bit of a weight may be another. Files in
+    its format of before 1.6 are no archives, and pass.
+
+    Args:
+        file: open; at its beginning afterwards.
+        where: what messages call it.
+
+    Raises:
+        InputError: it says what is wrong.
+    """
+    try:
+        is_archive = zipfile.is_zipfile(file)
+        file.seek(0)
+        if not is_archive and file.read(len(_BEGINNING)) == _BEGINNING:
+            raise zipfile.BadZipFile('an archive without an end')
+        size = file.seek(0, os.SEEK_END)
+        if is_archive:
+            with zipfile.ZipFile(file) as archive:
+                _check_entries(archive.infolist(), size, where)
+                damaged = archive.testzip()
+            if damaged is not None:
+                raise InputError(f'{where}: damaged (the check sum of '
+                                 f'{shown(damaged)} is wrong)')
+        file.seek(0)
+    except InputError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError,
+            NotImplementedError, RuntimeError, struct.error) as error:
+        raise InputError(f'{where}: truncated or damaged '
+                         f'({first_line(error)})') from None
+
+
+def _check_entries(entries: Sequence[zipfile.ZipInfo], size: int,
+                   where: str) -> None:
+    packed = [entry.filename for entry in entries
+              if entry.compress_type != zipfile.ZIP_STORED]
+    if packed:
+        raise InputError(f'{where}: its entry {shown(packed[0])} is packed; '
+                         'expected the stored entries that torch.save writes')
+    whole = sum(entry.file_size for entry in entries)
+    if whole > size:
+        raise InputError(f'{where}: its entries have {whole:,} bytes, and the '
+                         f'file {size:,}; expected entries that share none')
+    if len({entry.filename.lower() for entry in entries}) < len(entries):
+        raise InputError(f'{where}: damaged (two of its entries have the same '
+                         'name)')
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in one line; its type if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
