@@ -29,7 +29,12 @@ class InputError(ValueError):
     def __str__(self) -> str:
         text = without_traceback(super().__str__())
         return printable(text.removeprefix(
-            f'{__name__}.{InputError.__name__}: '))
+            f'{__name__}.{type(self).__name__}: '))
+
+
+class DataError(InputError):
+    """Bad data, which only the process that loaded it knows of: each such
+    process says it, not only the first."""
 
 
 class DivergedError(FloatingPointError):

@@ -16,7 +16,7 @@ from mmengine.config import Config, DictAction
 from ..checks import check_integer, shown
 from ..engine import Terminated
 from ..engine.precision import default_amp
-from ..errors import DivergedError, InputError, printable
+from ..errors import DataError, DivergedError, InputError, printable
 from ..registry import check_config
 from .config_checks import (
     LARGEST,
@@ -70,9 +70,9 @@ def _report(error: Exception) -> int:
     if isinstance(error, DivergedError):
         _say(f'error: {error}')
         return 3
-    if isinstance(error, OSError) or \
+    if isinstance(error, (OSError, DataError)) or \
             isinstance(error, InputError) and error.__cause__ is None:
-        _say(f'error: {said(error)}')
+        _say(f'error: {said(error)}', isinstance(error, DataError))
         return 2
     if is_out_of_memory(error):
         _say(f'error: out of memory ({said(error)})')
@@ -104,9 +104,10 @@ def _ranks() -> List[str]:
     return [rank for rank in found if rank != '0']
 
 
-def _say(message: str) -> None:
-    """Prints a line, in the process that speaks for all of its node."""
-    if not _ranks():
+def _say(message: str, alone: bool = False) -> None:
+    """Prints a line, in the process that speaks for all of its node, or in
+    any that ``alone`` knows it."""
+    if alone or not _ranks():
         print(printable(message), file=sys.stderr)
 
 

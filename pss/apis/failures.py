@@ -58,7 +58,7 @@ def said(error: BaseException) -> str:
     kind = f'{type(error).__name__}: '
     short = without_traceback(text)
     if short != text:
-        kind, text = '', short.removeprefix('pss.errors.InputError: ')
+        kind, text = '', re.sub(r'^pss\.errors\.\w+: ', '', short)
     elif isinstance(error, OSError):
         kind = ''
     wrapped = re.match(r'class `\w+` in \S+: ', text)

@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from torch.utils.data import Dataset, IterableDataset
 
 from ..checks import shown
-from ..errors import InputError
+from ..errors import DataError, InputError
 from ..registry import DATASETS
 
 # what readers and decoders raise for files that are missing or damaged
@@ -71,7 +71,7 @@ class CheckedDataset(Dataset):
         sample = item.get('data_samples') if isinstance(item, dict) else None
         path = getattr(sample, 'img_path', None)
         if is_cut_off(path):
-            raise InputError(f'{self.where}: {path}: the file is cut off')
+            raise DataError(f'{self.where}: {path}: the file is cut off')
         if getattr(sample, 'gt_label', None) is not None:
             self._check_label(index, sample.gt_label)
         return item
@@ -112,8 +112,8 @@ class CheckedDataset(Dataset):
                     f'{self.num_classes - 1}, since model.head.num_classes='
                     f'{self.num_classes}')
 
-    def _wrong(self, index: int, what: str) -> InputError:
-        return InputError(f'{self.where}: {self._name(index)}: {what}')
+    def _wrong(self, index: int, what: str) -> DataError:
+        return DataError(f'{self.where}: {self._name(index)}: {what}')
 
     def _name(self, index: int) -> str:
         """An image's file; its number, if it has none."""

@@ -15,6 +15,7 @@ from mmpretrain.registry import TRANSFORMS
 from PIL import Image as Pillow
 from torch import Tensor
 
+from ..datasets.checked import is_cut_off
 from ..errors import InputError
 from ..files import read_regular
 from ..models import SupernetClassifier
@@ -151,6 +152,8 @@ def _read(path: str, grey: bool, decoder: str) -> np.ndarray:
         raise InputError(f'{path}: cannot be read ({error})') from None
     if pixels is None:
         raise InputError(f'{path}: not an image file')
+    if is_cut_off(path):
+        raise InputError(f'{path}: the file is cut off')
     return pixels
 
 

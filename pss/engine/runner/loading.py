@@ -1,12 +1,10 @@
 """Dataloaders whose mistakes are one clear error."""
 
-from typing import Any, Iterator
+from typing import Any
 
 from mmengine.model import is_model_wrapper
-from torch.utils.data import DataLoader
 
 from ...checks import check_integer
-from ...errors import InputError
 
 
 def checked(runner, dataloader: Any, where: str, exact: bool = False) -> Any:
@@ -39,14 +37,3 @@ def _num_classes(model: Any) -> Any:
     model = model.module if is_model_wrapper(model) else model
     num = getattr(getattr(model, 'head', None), 'num_classes', None)
     return num if isinstance(num, int) else None
-
-
-def batches_of(loader: DataLoader) -> Iterator[Any]:
-    """A loader's batches. An :class:`.InputError` in a worker, which torch
-    raises again with the worker's traceback in its message, is one line."""
-    try:
-        yield from loader
-    except InputError as error:
-        _, _, message = str(error).rstrip().rpartition(
-            f'{InputError.__module__}.{InputError.__name__}: ')
-        raise InputError(message) from error

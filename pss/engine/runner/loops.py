@@ -27,7 +27,7 @@ from ..hooks import PSSSamplerHook
 from ..hooks.pool_log_hook import scalar_name
 from ..precision import amp_type, default_amp, mixed_precision
 from ..randomness import seeded, shared_seed
-from .loading import batches_of, checked
+from .loading import checked
 from .progress import logged
 
 # A subnet and its pool's score, if it has one.
@@ -115,8 +115,7 @@ class SubnetLoop(BaseLoop):
             self.calibration_dataloader.sampler.set_epoch(0)
             batches = (
                 self.model.data_preprocessor(batch, False)['inputs']
-                for batch in islice(
-                    batches_of(self.calibration_dataloader), num))
+                for batch in islice(self.calibration_dataloader, num))
             return calibrate(self.model, subnets, logged(batches, num, what))
 
     @torch.no_grad()
@@ -142,8 +141,7 @@ class SubnetLoop(BaseLoop):
                       for s in statistics}
         what = f'Evaluating {len(statistics)} subnets on {what}'
         call_hook = self.runner.call_hook if hooks else _no_hook
-        for i, batch in enumerate(logged(batches_of(dataloader),
-                                         len(dataloader), what)):
+        for i, batch in enumerate(logged(dataloader, len(dataloader), what)):
             call_hook(
                 f'before_{self.mode}_iter', batch_idx=i, data_batch=batch)
             data = model.data_preprocessor(batch, False)

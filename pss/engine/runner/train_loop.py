@@ -8,7 +8,7 @@ from ...checks import check_integer, shown
 from ...errors import InputError
 from ...registry import LOOPS
 from ..randomness import shared_seed
-from .loading import batches_of, checked
+from .loading import checked
 from .repeatable import repeatable
 
 
@@ -80,8 +80,7 @@ class SupernetTrainLoop(EpochBasedTrainLoop):
         self.runner.model.train()
         batches = self.dataloader.batch_sampler
         batches.epoch, batches.start = self._epoch, self.done
-        for index, batch in enumerate(batches_of(self.dataloader),
-                                      start=self.done):
+        for index, batch in enumerate(self.dataloader, start=self.done):
             self.done = index + 1
             self.run_iter(index, batch)
         self.runner.call_hook('after_train_epoch')
