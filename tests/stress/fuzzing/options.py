@@ -274,6 +274,7 @@ def bad_output(path: Path, rng, place, fixtures):
                       'control', 'bytes', 'deep', 'dot', 'root', 'binary',
                       'fixture', 'hidden', 'memory', 'dots'))
     out = place.out
+    path = path if path.name else Path('out.json')  # it was changed before
     fake = out / f'bad{len(os.listdir(out))}{path.suffix}'
     names = dict(
         full='/dev/full', null='/dev/null', proc=f'/proc/{path.name}',

@@ -134,14 +134,18 @@ def run(target, seed: int, index: int, folder: Path, limit: float) -> Outcome:
     pid = os.fork()
     if not pid:
         _child(target, seed, index, place, folder, limit)
-    status, ended = _wait(pid, limit)
+    try:
+        status, ended = _wait(pid, limit)
+    finally:  # and all that it started
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
     seconds = time.monotonic() - begun
     return _judge(place, folder, status, ended, limit)._replace(
         seconds=seconds)
 
 
 def _wait(pid, limit):
-    """Waits for a process, and ends it and all that it started."""
+    """Waits for a process, and ends it if it takes too long."""
     begun = worked = time.monotonic()
     used, pause, ended = -1, 0.002, ''
     while True:
@@ -164,8 +168,6 @@ def _wait(pid, limit):
             break
         time.sleep(pause)
         pause = min(pause * 1.2, 0.02)
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
     return status, ended
 
 
@@ -305,7 +307,8 @@ class Guard:
         real = os.path.join(os.path.realpath(folder), name)
         if event in ('open', 'os.truncate', 'os.mkdir'):
             real = os.path.realpath(real)
-        if f'{real}/'.startswith(f'{self.folder}/'):
+        if f'{real}/'.startswith(f'{self.folder}/') or \
+                event == 'os.remove' and not os.path.lexists(real):
             return
         with suppress(OSError):
             info = os.lstat(real)
