@@ -26,37 +26,63 @@ from mmengine.registry import registry as _lookup
 
 from .errors import InputError
 
-MODELS = Registry(
+
+class OpenRegistry(Registry):
+    """A registry that users add classes of their own to.
+
+    What a module outside of this package registers goes by ``pss.Name``, and
+    by ``Name`` alone as well, whatever a config's default scope is: MMEngine's
+    registry, in which all others look last, knows it too.
+    """
+
+    def _register_module(self, module: Any, module_name: Any = None,
+                         force: bool = False) -> None:
+        super()._register_module(module, module_name, force)
+        if self.parent is None or is_ours(module):
+            return
+        names = [module_name] if isinstance(module_name, str) else \
+            module_name or [module.__name__]
+        for name in names:
+            if force or name not in self.parent.module_dict:
+                self.parent._register_module(module, name, force)
+
+
+def is_ours(target: Any) -> bool:
+    """Whether this package defines a class or a function."""
+    return f'{target.__module__}.'.startswith('pss.')
+
+
+MODELS = OpenRegistry(
     'model', parent=MMENGINE_MODELS, scope='pss', locations=['pss.models'])
-MODEL_WRAPPERS = Registry(
+MODEL_WRAPPERS = OpenRegistry(
     'model wrapper',
     parent=MMENGINE_MODEL_WRAPPERS,
     scope='pss',
     locations=['pss.models'])
-DATASETS = Registry(
+DATASETS = OpenRegistry(
     'dataset', parent=MMENGINE_DATASETS, scope='pss',
     locations=['pss.datasets'])
-HOOKS = Registry(
+HOOKS = OpenRegistry(
     'hook',
     parent=MMENGINE_HOOKS,
     scope='pss',
     locations=['pss.engine', 'pss.deploy'])
-LOOPS = Registry(
+LOOPS = OpenRegistry(
     'loop', parent=MMENGINE_LOOPS, scope='pss', locations=['pss.engine'])
-OPTIM_WRAPPERS = Registry(
+OPTIM_WRAPPERS = OpenRegistry(
     'optimizer wrapper',
     parent=MMENGINE_OPTIM_WRAPPERS,
     scope='pss',
     locations=['pss.engine'])
-OPTIM_WRAPPER_CONSTRUCTORS = Registry(
+OPTIM_WRAPPER_CONSTRUCTORS = OpenRegistry(
     'optimizer wrapper constructor',
     parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
     scope='pss',
     locations=['pss.engine'])
-METRICS = Registry(
+METRICS = OpenRegistry(
     'metric', parent=MMENGINE_METRICS, scope='pss',
     locations=['pss.evaluation'])
-RESOURCES = Registry(
+RESOURCES = OpenRegistry(
     'resource', scope='pss', locations=['pss.resources'])
 
 _REGISTRIES = (MODELS, MODEL_WRAPPERS, DATASETS, HOOKS, LOOPS, OPTIM_WRAPPERS,
@@ -88,7 +114,8 @@ def check_keys(given: Iterable[str], legal: Iterable[str], where: str) -> None:
 
 
 def check_config(cfg: Any, where: str = 'config') -> None:
-    """Checks the keys of every ``pss.`` type in a config, before it is built.
+    """Checks the keys of every type of ours, and of classes that users have
+    added to our registries, before they are built.
 
     Args:
         cfg: a config, or any part of one.
@@ -104,27 +131,42 @@ def check_config(cfg: Any, where: str = 'config') -> None:
     elif isinstance(cfg, (dict, ConfigDict)) or hasattr(cfg, '_cfg_dict'):
         items = dict(cfg.items())
         kind = items.get('type')
-        if isinstance(kind, str) and kind.startswith('pss.'):
+        if isinstance(kind, str):
             _check_type(kind, items, where)
         for key, value in items.items():
             check_config(value, key if where == 'config' else f'{where}.{key}')
 
 
 def _check_type(kind: str, cfg: dict, where: str) -> None:
-    name = kind[len('pss.'):]
+    scope, name = ('pss', kind[len('pss.'):]) if kind.startswith('pss.') \
+        else ('', kind)
     for registry in _REGISTRIES:
-        target = registry.get(name)
-        if target is not None and target.__module__.startswith('pss.'):
-            own = target.config_keys(cfg) if hasattr(target, 'config_keys') \
-                else parameters(target)
-            legal = own | _FRAMEWORK_KEYS | \
-                _KEYS_OF_OTHERS.get(registry, set())
-            return check_keys(cfg, legal, f'{where} ({kind})')
+        registry.import_from_location()
+        target = registry.module_dict.get(name)
+        if target is None or not scope and not _goes_without_scope(
+                name, target, registry):
+            continue
+        own = target.config_keys(cfg) if hasattr(target, 'config_keys') \
+            else parameters(target)
+        legal = own | _FRAMEWORK_KEYS | _KEYS_OF_OTHERS.get(registry, set())
+        return check_keys(cfg, legal, f'{where} ({kind})')
+    if not scope:
+        return  # another project's
     known = sorted({f'pss.{key}' for r in _REGISTRIES for key in r.module_dict})
     near = difflib.get_close_matches(kind, known, 1)
     hint = f'; did you mean {near[0]!r}?' if near else ''
     raise InputError(f'{where}: type {kind!r} does not exist{hint} '
                      f'(there are {", ".join(known)})')
+
+
+def _goes_without_scope(name: str, target: Any, registry: Registry) -> bool:
+    """Whether a name alone means this class of one's own: another project may
+    have one of that name."""
+    return registry.parent is not None and \
+        registry.parent.module_dict.get(name) is target and not any(
+        name in child.module_dict
+        for child in registry.parent.children.values()
+        if child is not registry)
 
 
 _importing = threading.RLock()

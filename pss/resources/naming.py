@@ -43,11 +43,15 @@ def _checked(cfg: Any) -> Dict[str, Any]:
             raise InputError(f'resources.{name}={entry!r} must be the config '
                              'of a resource, with its type')
         check_config(entry, f'resources.{name}')
-        if RESOURCES.get(entry['type']) is None:
+        if not isinstance(entry['type'], str) or \
+                RESOURCES.get(entry['type']) is None:
             legal = ', '.join(sorted(RESOURCES.module_dict))
             raise InputError(f'resources.{name}: type {entry["type"]!r} is not '
                              f'registered (there are {legal}; those of this '
                              'project begin with pss.)')
+        if not entry['type'].startswith('pss.'):
+            check_config({**entry, 'type': f'pss.{entry["type"]}'},
+                         f'resources.{name}')
     return cfg
 
 

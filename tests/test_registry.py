@@ -1,0 +1,220 @@
+import os
+import subprocess
+import sys
+
+import pytest
+from mmengine.registry import HOOKS as MMENGINE_HOOKS
+
+from pss.errors import InputError
+from pss.registry import HOOKS, check_config
+
+from .conftest import ROOT
+
+# One class of a user's own for each registry, in a module outside of this
+# package, as README's example of a resource has it.
+MODULE = '''
+import dataclasses
+
+from mmengine.hooks import Hook
+from mmengine.model import MMDistributedDataParallel
+from pss.datasets import held_out_split
+from pss.engine import SandwichOptimWrapper, SubnetTestLoop
+from pss.engine.optimizers import OptimWrapperConstructor
+from pss.evaluation.metrics import SubnetAccuracy
+from pss.models import SlimmableMobileNetV2, SupernetClassifier
+from pss.registry import (
+    DATASETS, HOOKS, LOOPS, METRICS, MODEL_WRAPPERS, MODELS,
+    OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, RESOURCES)
+from pss.resources import Parameters
+
+
+@RESOURCES.register_module()
+class WeightTraffic:
+    """Megabytes of weights that one image reads, four bytes each."""
+
+    unit = 'MB'
+
+    def __init__(self, bytes_each=4):
+        self.bytes_each = bytes_each
+
+    def table(self, model):
+        parameters = Parameters().table(model)
+        return dataclasses.replace(parameters, scale=1e6 / self.bytes_each)
+
+
+@MODELS.register_module()
+class MyBackbone(SlimmableMobileNetV2):
+    def __init__(self, *args, note='', **kwargs):
+        super().__init__(*args, **kwargs)
+
+
+@HOOKS.register_module()
+class MyHook(Hook):
+    def __init__(self, text):
+        self.text = text
+
+    def after_train(self, runner):
+        print(f'\\n{self.text}: trained with '
+              f'{type(runner.optim_wrapper).__name__}, '
+              f'{type(runner.test_loop).__name__}, '
+              f'{type(runner.model.backbone).__name__}')
+
+
+@DATASETS.register_module()
+def my_split(dataset, every, held_out):
+    return held_out_split(dataset, every, held_out)
+
+
+@LOOPS.register_module()
+class MyTestLoop(SubnetTestLoop):
+    pass
+
+
+@OPTIM_WRAPPERS.register_module()
+class MyWrapper(SandwichOptimWrapper):
+    pass
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class MyConstructor(OptimWrapperConstructor):
+    pass
+
+
+@METRICS.register_module()
+class MyAccuracy(SubnetAccuracy):
+    pass
+
+
+@MODEL_WRAPPERS.register_module()
+class MyDDP(MMDistributedDataParallel):
+    pass
+'''
+
+CONFIG = '''
+_base_ = [{base!r}]
+custom_imports = dict(imports=['pss', 'my_classes'])
+data_root = {data!r}
+train_cfg = dict(max_epochs=1)
+load_from = None
+model = dict(backbone=dict(type='{scope}MyBackbone', note='mine'))
+default_hooks = dict(
+    bank=dict(strict=True, trust=['my_classes']),
+    mine=dict(type='{scope}MyHook', text='said by mine'),
+    pss_sampler=dict(
+        resources=dict(traffic=dict(type='{scope}WeightTraffic')),
+        budgets=dict(traffic=dict(pools=2))))
+optim_wrapper = dict(
+    type='{scope}MyWrapper', constructor='{scope}MyConstructor')
+model_wrapper_cfg = dict(type='{scope}MyDDP')
+split = dict(
+    _delete_=True, type='{scope}my_split', every=12, held_out=False,
+    dataset=dict(type='FashionMNIST', data_root=data_root, split='train',
+                 download=False, pipeline=[dict(type='PackInputs')]))
+train_dataloader = dict(batch_size=10, num_workers=0, dataset=split)
+calibration_dataloader = dict(
+    batch_size=10, num_workers=0, dataset=split,
+    collate_fn=dict(type='default_collate'),
+    sampler=dict(type='DefaultSampler', shuffle=True))
+held_out = dict(split, held_out=True)
+val_dataloader = dict(num_workers=0, dataset=held_out)
+val_evaluator = dict(type='{scope}MyAccuracy')
+test_dataloader = dict(num_workers=0, dataset=dict(data_root=data_root))
+test_evaluator = dict(type='{scope}MyAccuracy')
+val_cfg = dict(calibration_dataloader=calibration_dataloader,
+               calibration_batches=1, ranked_pools=0)
+test_cfg = dict(
+    type='{scope}MyTestLoop', calibration_batches=1, candidates=1,
+    calibration_dataloader=calibration_dataloader,
+    selection_dataloader=dict(
+        batch_size=10, num_workers=0, dataset=held_out,
+        sampler=dict(type='DefaultSampler', shuffle=False)))
+'''
+
+
+def python(*arguments, cwd):
+    """Runs Python as a user would, in a folder of the user's own."""
+    path = os.pathsep.join([str(cwd), str(ROOT),
+                            os.environ.get('PYTHONPATH', '')])
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)], cwd=cwd, capture_output=True,
+        text=True, timeout=600,
+        env=dict(os.environ, PYTHONPATH=path, OMP_NUM_THREADS='1'))
+
+
+def tool(name, *arguments, cwd):
+    """Runs one of our tools there."""
+    return python(ROOT / 'tools' / name, *arguments, cwd=cwd)
+
+
+@pytest.fixture
+def folder(tmp_path, tiny_fashion_mnist):
+    """A user's folder with a module and a config."""
+    (tmp_path / 'my_classes.py').write_text(MODULE)
+
+    def config(scope):
+        path = tmp_path / 'config.py'
+        path.write_text(CONFIG.format(
+            base=str(ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py'),
+            data=str(tiny_fashion_mnist), scope=scope))
+        return path
+
+    return tmp_path, config
+
+
+@pytest.mark.parametrize('scope', ['pss.', ''])
+def test_classes_of_ones_own(folder, scope):
+    """Oracle: what the classes say and cost, from the commands that a user
+    types in a folder outside of the repository; by their names with our scope
+    and without it."""
+    cwd, config = folder
+    done = tool('train.py', config(scope), cwd=cwd)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert 'said by mine: trained with MyWrapper, MyTestLoop, MyBackbone' in \
+        done.stdout
+    code = ('from pss.apis import AdaptiveClassifier; import sys; '
+            "net = AdaptiveClassifier('work_dirs/config/bank', "
+            "trust=['my_classes']); "
+            "print(net.resources['traffic'], 'my_classes' in sys.modules)")
+    done_too = python('-c', code, cwd=cwd)
+    assert done_too.stdout == 'MB True\n', done_too.stderr[-2000:]
+    assert '2 pools for traffic' in done.stdout + done.stderr
+    checkpoint = cwd / 'work_dirs' / 'config' / 'epoch_1.pth'
+    done = tool('test.py', config(scope), checkpoint, '--out', 'r.json',
+                cwd=cwd)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert '"traffic": "MB"' in (cwd / 'r.json').read_text()
+
+
+@pytest.mark.parametrize('scope', ['pss.', ''])
+@pytest.mark.parametrize('change, words', [
+    ("note='mine'", "model.backbone ({scope}MyBackbone): unknown key 'notes'"),
+    ("text='said", "default_hooks.mine ({scope}MyHook): unknown key 'texts'"),
+])
+def test_their_keys_are_checked(folder, scope, change, words):
+    """Oracle: the key, before anything is built."""
+    cwd, config = folder
+    path = config(scope)
+    path.write_text(path.read_text().replace(
+        change, change.replace('=', 's=')))
+    done = tool('train.py', path, cwd=cwd)
+    assert done.returncode == 2
+    assert words.format(scope=scope) in done.stderr
+
+
+def test_a_name_of_others():
+    """Oracle: a class of MMEngine's has the name already and keeps it; ours
+    goes by its scope, and keys under the bare name are not checked as ours."""
+    class TimerHookOfMine:
+        def __init__(self, only_this=1):
+            pass
+
+    name = 'IterTimerHook'
+    known = MMENGINE_HOOKS.module_dict[name]
+    try:
+        HOOKS.register_module(name=name, module=TimerHookOfMine)
+        assert MMENGINE_HOOKS.module_dict[name] is known
+        check_config(dict(type=name, priority=1, other=2))
+        with pytest.raises(InputError, match="unknown key 'other'"):
+            check_config(dict(type=f'pss.{name}', other=2))
+    finally:
+        HOOKS.module_dict.pop(name)
