@@ -79,30 +79,33 @@ def _check_bases(path: Path, above: Tuple[Path, ...]) -> None:
     if path in above:
         raise InputError(f'config {above[0]}: {path} is one of its own _base_ '
                          'files')
+    bases = []
     with suppress(OSError, ValueError, SyntaxError):
         for node in ast.parse(path.read_text(encoding='utf-8')).body:
             if isinstance(node, ast.Assign) and any(
                     isinstance(target, ast.Name) and target.id == '_base_'
                     for target in node.targets):
-                bases = ast.literal_eval(node.value)
-                for base in [bases] if isinstance(bases, str) else bases:
-                    if '::' not in base:  # another package's
-                        _check_bases(path.parent / base, (*above, path))
+                found = ast.literal_eval(node.value)
+                bases = [found] if isinstance(found, str) else found
+    for base in bases:
+        if '::' not in base:  # another package's
+            _check_bases(path.parent / base, (*above, path))
 
 
 def _reason(error: BaseException, config: FilePath) -> str:
     """Why a config cannot be read."""
     if isinstance(error, AttributeError) and Path(config).suffix != '.py':
         return 'expected a dict of fields, such as model'
-    if isinstance(error, SyntaxError):
-        text = re.sub('^There are syntax errors in config file .*?: ', '',
-                      str(error))
-        hint = '; is a {{...}} left that nothing stands for?' \
-            if '{{' in Path(config).read_text(encoding='utf-8') else ''
-        return f'SyntaxError: {text}{hint}'
+    # MMEngine reads a copy, of which nobody knows
+    reason = re.sub('There are syntax errors in config file .*?: ', '',
+                    said(error))
     mark = getattr(error, 'problem_mark', None)  # YAML's
-    return said(error) if mark is None else \
-        f'{said(error)}, line {mark.line + 1}'
+    if mark is not None:
+        reason += f', line {mark.line + 1}'
+    if isinstance(error, (SyntaxError, KeyError)) and \
+            '{{' in Path(config).read_text(encoding='utf-8'):
+        reason += '; does each {{...}} stand for something?'
+    return reason
 
 
 def config_resources(config: Config) -> Dict[str, Any]:

@@ -69,6 +69,10 @@ def test_keys_of_our_bases_are_legal(root):
 
 @pytest.mark.parametrize('text, words', [
     (None, 'no such file'), ('model = dict(', 'a.py'), ('x = nothing', 'a.py'),
+    ('_base_ = ["./a.py"]', 'is one of its own _base_ files'),
+    ('x = {{ _base_.y }}', 'does each {{...}} stand for something'),
+    ('', 'expected fields'), ('model = 3', 'model=3: expected a dict'),
+    ('import sys; sys.exit(3)', 'SystemExit: exit status 3'),
 ])
 def test_bad_config_files(tmp_path, text, words):
     """Oracle: the file in the message."""
@@ -77,3 +81,22 @@ def test_bad_config_files(tmp_path, text, words):
         path.write_text(text)
     with pytest.raises(InputError, match=words):
         load_config(path)
+
+
+def test_models_that_cannot_be_built(root):
+    """Oracle: the config, the part and the reason; the cause is kept."""
+    path = root / 'configs' / 'pss_mbv2_fashion_mnist.py'
+    config = load_config(path)
+    config.model.head.type = 'NoSuchHead'
+    with pytest.raises(InputError) as info:
+        init_model(config)
+    assert str(info.value).startswith(
+        f'config {path}: model.head: KeyError: NoSuchHead is not in the ')
+    assert isinstance(info.value.__cause__, KeyError)
+
+
+def test_a_config_without_a_model(tmp_path):
+    """Oracle: the file and the field."""
+    (tmp_path / 'a.py').write_text('a = 1')
+    with pytest.raises(InputError, match='a.py: model is missing'):
+        init_model(tmp_path / 'a.py')

@@ -26,7 +26,6 @@ FASHION = 'dataset_converters/fashion_mnist.py'
 DETECTION = 'dataset_converters/fashion_mnist_detection.py'
 
 ROW = dict(subnet=dict(resolution=28, widths=[8]), mflops=1., top1=2.)
-SUBNET = dict(resolution=28, widths=[32, 16, 24, 32, 64, 96, 160, 320])
 
 
 @pytest.fixture
@@ -171,6 +170,7 @@ def test_results_are_not_overwritten(refuse, tmp_path):
             ('test.py', DEMO, 'a.png', '--out', 'a.json'),
             (PUBLISHED, 'a.json', '--arch', 'mobilenet_v1', '--out', 'a.json'),
             (LUT, 'a.json', '--out', 'a.json'),
+            (COST, DEMO, 'a.json', '--out', 'a.json'),
             (EXTRACT, 'o.py', 'none', '--subnet', 'none', '--out', 'o.pth')):
         assert 'would overwrite' in refuse(tool, *arguments)
     for tool, *arguments in (

@@ -41,8 +41,7 @@ def main():
     add_options(parser)
     args = parser.parse_args()
 
-    # a list of subnets may be written back to where it was
-    check_out(args.out, [args.config, args.latency_table])
+    check_out(args.out, [args.config, args.subnets, args.latency_table])
     config = load_config(args.config)
     merge_options(config, args.cfg_options)
     resources = config_resources(config)
