@@ -267,12 +267,12 @@ def bad_input(path: Path, rng, place, fixtures):
 
 def bad_output(path: Path, rng, place, fixtures):
     """A path to write to, and what it is."""
-    kind = pick(rng, ('folder', 'full', 'null', 'proc', 'sys', 'child',
-                      'child', 'empty word', 'slash', 'suffix', 'no suffix',
-                      'long', 'pipe', 'link', 'dangling', 'loop', 'input',
-                      'input', 'user folder', 'old', 'strange',
-                      'control', 'bytes', 'deep', 'dot', 'root', 'binary',
-                      'fixture', 'hidden', 'memory', 'dots'))
+    kind = pick(rng, (
+        'folder', 'full', 'null', 'proc', 'sys', 'child', 'child', 'empty word',
+        'slash', 'suffix', 'no suffix', 'long', 'pipe', 'link', 'dangling',
+        'loop', 'input', 'input', 'user folder', 'user folder', 'user folder',
+        'old', 'strange', 'control', 'bytes', 'deep', 'dot', 'root', 'binary',
+        'fixture', 'hidden', 'memory', 'dots'))
     out = place.out
     path = path if path.name else Path('out.json')  # it was changed before
     fake = out / f'bad{len(os.listdir(out))}{path.suffix}'
