@@ -108,6 +108,9 @@ def check_outputs(folder: Path) -> None:
 def check_file(path: Path) -> None:
     """A file is whole; what that means follows from its name."""
     kind = path.suffix.lower()
+    with open(path, 'rb') as file:
+        if file.read(1) in (b'{', b'[') and kind in ('.pth', '.pt', '.onnx'):
+            kind = '.json'  # a table may have any name
     if path.name == 'bank.json':
         read_bank(path.parent)
     elif 'vis_data' in path.parts and kind == '.json':
