@@ -163,6 +163,7 @@ def check_values(cfg: Config) -> None:
     for where, loader in _loaders(cfg):
         _check_loader(loader, where)
     _check_classes(cfg)
+    _check_normalisation(cfg)
 
 
 def _check_run(cfg: Config) -> None:
@@ -258,6 +259,9 @@ def _check_loader(loader: Any, where: str) -> None:
                       MOST_WORKERS)
     _check_booleans(loader, where, 'persistent_workers', 'pin_memory',
                     'drop_last')
+    if loader.get('persistent_workers') and not loader.get('num_workers'):
+        raise InputError(f'{where}.persistent_workers=True: expected '
+                         'num_workers above 0')
 
 
 def _check_classes(cfg: Config) -> None:
@@ -278,6 +282,19 @@ def _check_classes(cfg: Config) -> None:
                 raise InputError(
                     f'model.head.num_classes={num}: expected {field}.'
                     f'num_classes={other}; set both to the number of classes')
+
+
+def _check_normalisation(cfg: Config) -> None:
+    """What pixels are divided by: 0 would make NaN of every image."""
+    model = cfg.get('model') or {}
+    for where, images in (
+            ('model.data_preprocessor', model.get('data_preprocessor')),
+            ('data_preprocessor', cfg.get('data_preprocessor'))):
+        for field, limits in (('mean', {}), ('std', dict(above=0))):
+            values = images.get(field) if isinstance(images, dict) else None
+            if isinstance(values, (list, tuple)):
+                for i, value in enumerate(values):
+                    check_number(f'{where}.{field}[{i}]', value, **limits)
 
 
 def _check_integers(part: Dict[str, Any], where: str, **least: int) -> None:

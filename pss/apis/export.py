@@ -41,6 +41,7 @@ from ..errors import InputError
 from ..files import whole_file
 from ..structures import Subnet
 from ..structures.subnet_file import json_text, read_json
+from .arguments import check_out_folder
 
 FORMATS = {'torch': '.pth', 'onnx': '.onnx', 'torchscript': '.pt'}
 # most that logits may differ from the supernet's; where the largest logit is
@@ -460,10 +461,9 @@ def check_export(folder: FilePath, bank: FilePath, kind: str) -> None:
         InputError: if it is no folder, is the bank's or inside it, or holds an
             index of models that is not ours.
     """
+    check_out_folder(folder)
     check_targets([folder], [bank])
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f'{folder}: expected a folder')
     if kind == 'torch':
         check_text('--out', str(folder), 4096)
         _check_index(folder / INDEX)

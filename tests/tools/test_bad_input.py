@@ -3,6 +3,7 @@
 import json
 import os
 import runpy
+import shutil
 import sys
 
 import pytest
@@ -263,7 +264,13 @@ def test_configs(refuse, tmp_path, tool, arguments):
     ('visualizer.type=NoSuch', 'config: visualizer: KeyError: NoSuch'),
     ('train_dataloader.dataset.dataset.pipeline.0.type=NoSuch',
      'config: train_dataloader.dataset.dataset.pipeline.0: KeyError: NoSuch'),
-    ('train_dataloader.persistent_workers=True', 'config: train_dataloader: '),
+    ('train_dataloader.persistent_workers=True',
+     'train_dataloader.persistent_workers=True'),
+    ('model.channels_last=x', "channels_last='x': expected True or False"),
+    ('default_hooks.checkpoint.interval=0', 'checkpoint.interval=0: expected'),
+    ('data_preprocessor.std=[90,0,90]',
+     'data_preprocessor.std[1]=0: expected a finite number above 0'),
+    ('data_preprocessor.mean=[nan,0,0]', 'data_preprocessor.mean[0]='),
     ('word', "'word': expected KEY=VALUE"), ('a[0]=', "'a[0]='"),
     ('load_from.a=1', "load_from is None, which has no 'a'")])
 def test_fields(refuse, tiny_fashion_mnist, field, words):
@@ -278,3 +285,19 @@ def test_fields_that_testing_needs(refuse):
                              (BANK, 'none', '--out', 'o')):
         line = refuse(tool, DEMO, *arguments, '--cfg-options', 'test_cfg=None')
         assert 'test_cfg is missing' in line
+
+
+def test_detection_data_replaces_its_own_alone(refuse, tmp_path,
+                                               tiny_fashion_mnist):
+    """Oracle: a file of the user's in a folder like one that the tool wrote,
+    which is kept."""
+    out = tmp_path / 'out'
+    for name in ('annotations/mine.json', 'train/a.txt', 'test/00001.png/x'):
+        mine = out / name
+        mine.parent.mkdir(parents=True)
+        mine.write_text('kept')
+        assert 'would be lost' in refuse(
+            DETECTION, '--source', tiny_fashion_mnist, '--out', out, '--num',
+            2, 2, 2)
+        assert mine.read_text() == 'kept'
+        shutil.rmtree(out)

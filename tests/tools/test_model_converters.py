@@ -192,7 +192,7 @@ def test_extract_subnet(call, tmp_path):  # noqa: F811
         code, out = call('model_converters/extract_subnet.py', source,
                          tmp_path / 'a.pth', '--subnet', tmp_path / 's.json',
                          '--out', tmp_path / name)
-        assert code == 2 and 'is read by the same command' in out
+        assert code == 2 and 'would overwrite' in out
     assert {path: path.read_bytes()
             for path in tmp_path.glob('*.p*')} == before
 

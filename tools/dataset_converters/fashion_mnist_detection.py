@@ -8,6 +8,7 @@ set. The same seed makes the same files.
 
 import argparse
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
@@ -122,6 +123,26 @@ def make_split(garments: np.ndarray, labels: np.ndarray, num: int, size: int,
     return dict(images=images, annotations=annotations, categories=categories)
 
 
+def check_replaceable(folder: Path, splits: List[str]) -> None:
+    """Refuses to replace a folder that holds anything but what this tool
+    writes.
+
+    Raises:
+        InputError: it names what would be lost.
+    """
+    if folder.is_symlink():
+        raise InputError(f'--out={folder}: is a link; expected a folder')
+    written = re.compile(rf'({"|".join(splits)})(/\d{{5,}}\.png)?|annotations'
+                         rf'(/({"|".join(splits)})\.json)?')
+    for path in folder.rglob('*'):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() or not written.fullmatch(name) or \
+                path.is_dir() != ('.' not in name):
+            raise InputError(f'--out={folder}: holds {name!r}, which would be '
+                             'lost; expected a new folder, or one that this '
+                             'tool wrote')
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
@@ -156,9 +177,7 @@ def main():
     }
     folder = Path(os.path.abspath(args.out))
     temporary = folder.with_name(f'{folder.name}.{os.getpid()}.tmp')
-    if args.out.exists() and not (args.out / 'annotations').is_dir():
-        raise InputError(f'--out={args.out}: holds something else; legal is a '
-                         'new folder, or one that this tool wrote')
+    check_replaceable(folder, list(splits))
     try:
         for i, ((name, garments), num) in enumerate(
                 zip(splits.items(), args.num)):
@@ -167,9 +186,10 @@ def main():
             write_json(found, temporary / 'annotations' / f'{name}.json')
             print(f'{name}: {num} images, {len(found["annotations"])} '
                   'garments', flush=True)
-        if args.out.exists():
-            shutil.rmtree(args.out)
-        temporary.rename(args.out)
+        check_replaceable(folder, list(splits))
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     print(f'The data set is in {args.out}')

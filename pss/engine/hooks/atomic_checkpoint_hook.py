@@ -9,6 +9,7 @@ from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
 
+from ...checks import check_integer
 from ...errors import DivergedError, InputError
 from ...files import whole_file
 from ...registry import HOOKS
@@ -55,6 +56,9 @@ class AtomicCheckpointHook(CheckpointHook):
         if self.backend_args is None and self.file_client_args is None and \
                 '://' not in str(self.out_dir or runner.work_dir):
             self.backend_args = dict(backend=AtomicBackend.NAME)
+        if self.interval != -1:  # MMEngine's word for never
+            check_integer('default_hooks.checkpoint.interval', self.interval,
+                          1)
         super().before_train(runner)
         if is_main_process() and Path(self.out_dir).is_dir():
             for path in Path(self.out_dir).glob('*.pth.*.tmp'):

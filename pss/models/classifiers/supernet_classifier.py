@@ -7,6 +7,7 @@ from mmpretrain.models import ClsHead, ImageClassifier, MultiLabelClsHead
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...checks import check_boolean
 from ...errors import InputError
 from ...registry import MODELS
 from ...resources.blocks import Block
@@ -88,6 +89,7 @@ class SupernetClassifier(ImageClassifier):
     """
 
     def __init__(self, *args, channels_last: bool = False, **kwargs) -> None:
+        check_boolean('channels_last', channels_last)
         super().__init__(*args, **kwargs)
         for part in (self.neck, self.head):
             _make_linears_slimmable(part)
