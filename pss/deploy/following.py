@@ -61,7 +61,7 @@ class LatencyFollower:
                              f'({len(self.typical_ms)})')
         self.share = check_number('share', share, above=0, most=1)
         self.margin = check_number('margin', margin, least=0, below=1)
-        self.patience = check_integer('patience', patience, 1)
+        self.patience = check_integer('patience', patience, 1, 1_000_000)
         self.moves = 0
         self.position = self._best(1.)
         self._waiting = patience
