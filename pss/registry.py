@@ -109,8 +109,8 @@ def check_keys(given: Iterable[str], legal: Iterable[str], where: str) -> None:
         if key not in legal:
             near = difflib.get_close_matches(str(key), legal, 1)
             hint = f' (did you mean {near[0]!r}?)' if near else ''
-            raise InputError(f'{where}: unknown key {key!r}{hint}; legal keys '
-                             f'are {", ".join(legal)}')
+            raise InputError(f'{where}: unknown key {key!r}{hint}; expected '
+                             f'one of {", ".join(legal)}')
 
 
 def check_config(cfg: Any, where: str = 'config') -> None:

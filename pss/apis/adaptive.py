@@ -181,7 +181,7 @@ class AdaptiveClassifier:
         for kept in self.subnets:
             if subnet in (kept, kept.name, kept.subnet):
                 return kept
-        raise InputError(f'{subnet!r} is not in the bank; legal are '
+        raise InputError(f'{subnet!r} is not in the bank; expected one of '
                          f'{[kept.name for kept in self.subnets]}')
 
     @torch.no_grad()

@@ -273,13 +273,13 @@ def _verify(cfg: Config) -> None:
     if cfg.get('compile') and 'pss.Supernet' in str(cfg.model.get('type')):
         raise InputError(
             f'compile={cfg.compile!r}: a supernet has other shapes in every '
-            'pass, and would be compiled again for each; legal is compile for '
+            'pass, and would be compiled again for each; expected compile for '
             'the config of one subnet, as tools/deployment/export_subnet.py '
             'writes it')
     if cfg.get('sync_bn') not in (None, 'torch'):
         raise InputError(
             f'sync_bn={cfg.sync_bn!r}: layers of that kind cannot change their '
-            "width; legal are None and 'torch'")
+            "width; expected None or 'torch'")
     _check_folder(cfg.work_dir)
     for field in ('train_dataloader', 'val_dataloader', 'test_dataloader',
                   'val_cfg', 'test_cfg'):

@@ -64,7 +64,7 @@ def check_detector(config: Config) -> None:
         neck['in_channels'] = found
     elif isinstance(given, (list, tuple)) and list(given) != found:
         raise InputError(
-            f'model.neck.in_channels={list(given)}: legal are {found}, the '
+            f'model.neck.in_channels={list(given)}: expected {found}, the '
             f'channels of the features that {backbone["type"]} gives'
             + (' as that subnet' if backbone.get('subnet') else ''))
 
@@ -165,7 +165,8 @@ class AdaptiveDetector:
             kept = next((k for k in self.subnets
                          if subnet in (k, k.name, k.subnet)), None)
             if kept is None:
-                raise InputError(f'{subnet!r} is not in the bank; legal are '
+                raise InputError(f'{subnet!r} is not in the bank; '
+                                 'expected one of '
                                  f'{[k.name for k in self.subnets]}')
             if not fits(kept, check_limits(limits, self.resources)):
                 raise InputError(f'{kept.name!r} contradicts the limits '

@@ -218,7 +218,7 @@ def sample_images(dataset: Any, num: int) -> Tensor:
     shapes = {tuple(image.shape) for image in images}
     if len(shapes) > 1:
         raise InputError(f'test_dataloader: the pipeline gives images of '
-                         f'several sizes {sorted(shapes)}; legal is one that '
+                         f'several sizes {sorted(shapes)}; expected one that '
                          'ends in a crop or a resize to one size')
     return torch.stack(images) if images else torch.zeros(
         (0, 0, 0, 0), dtype=torch.uint8)

@@ -51,7 +51,7 @@ def curve_of(results: Results,
     for row in (results['smallest'], *pools, results['largest']):
         cost, top1 = float(row[field]), float(row['top1'])
         if not 0 <= top1 <= 100 or cost <= 0:
-            raise InputError(f'{field}={cost:g}, top1={top1:g}: legal are '
+            raise InputError(f'{field}={cost:g}, top1={top1:g}: expected '
                              'costs above 0 and accuracies from 0 to 100')
         best[cost] = max(best.get(cost, top1), top1)
     costs = np.array(sorted(best))
@@ -182,16 +182,16 @@ def check_levels(levels: Sequence[float],
         every: the costs of each run's subnets, ascending.
 
     Raises:
-        InputError: for one that stands twice, or that no run reaches.
+        InputError: for one that appears twice, or that no run reaches.
     """
     low, high = (pick(costs[end] for costs in every)
                  for pick, end in ((min, 0), (max, -1)))
     for level in levels:
         if not low <= level <= high:
-            raise InputError(f'levels: {level:g} is not reached; legal are '
+            raise InputError(f'levels: {level:g} is not reached; expected '
                              f'{low:g} to {high:g}')
     if len(set(levels)) < len(levels):
-        raise InputError(f'levels={list(levels)}: one stands twice')
+        raise InputError(f'levels={list(levels)}: one appears twice')
     return sorted(levels)
 
 

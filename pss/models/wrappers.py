@@ -72,8 +72,8 @@ def _keep_slimmable(supernet: nn.Module) -> None:
         if type(found) is not nn.SyncBatchNorm:
             raise InputError(
                 f'sync_bn: {name} became a {type(found).__module__}.'
-                f'{type(found).__name__}, which cannot change its width; legal '
-                "is sync_bn='torch'")
+                f'{type(found).__name__}, which cannot change its width; '
+                "expected sync_bn='torch'")
         parent, _, attribute = name.rpartition('.')
         setattr(supernet.get_submodule(parent), attribute, norm)
         norm.sync = True

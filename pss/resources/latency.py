@@ -109,7 +109,7 @@ class LatencyTable:
             try:
                 key, timing = parse_row(row)
                 if key in timings:
-                    raise InputError(f'block {key} stands twice')
+                    raise InputError(f'block {key} appears twice')
             except InputError as error:
                 raise InputError(f'{path}, blocks[{i}]: {error}') from None
             timings[key] = timing

@@ -133,8 +133,8 @@ def truncated_prior(cost: CostTable,
 
     Args:
         cost: the tables.
-        bounds: for each table ``low`` and ``high``; legal is what is in
-            ``[low, high)``.
+        bounds: for each table ``low`` and ``high``: costs in ``[low,
+            high)`` are allowed.
     """
     return FactorGraph(cost.space, [
         Factor(scope, np.where((table >= low) & (table < high), 0., -np.inf))

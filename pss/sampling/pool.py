@@ -111,7 +111,7 @@ class SubnetPool:
         return self._newcomers
 
     def settle(self) -> None:
-        """Makes nobody a newcomer."""
+        """Resets the count of newcomers."""
         self._newcomers = 0
 
     def load(self, scores: Dict[Subnet, float], newcomers: int = 0) -> None:

@@ -85,7 +85,7 @@ class SearchSpace:
         multipliers: the range that the widths' multipliers are uniform in.
 
     Raises:
-        InputError: if a resolution is not a positive integer or stands twice.
+        InputError: if a resolution is not a positive integer or appears twice.
     """
 
     def __init__(self, widths: Sequence[Width],
@@ -214,11 +214,11 @@ class SearchSpace:
             pass
         if subnet.resolution not in self._positions[0]:
             raise InputError(f'resolution={subnet.resolution} is not in the '
-                             f'space; legal are {list(self.resolutions)}')
+                             f'space; expected one of {list(self.resolutions)}')
         for i, (width, value) in enumerate(zip(self.widths, subnet.widths)):
             if value not in width.choices:
                 raise InputError(f'widths[{i}]={value} is not in the space; '
-                                 f'legal are {list(width.choices)}')
+                                 f'expected one of {list(width.choices)}')
         raise AssertionError('unreachable')
 
     def __repr__(self) -> str:

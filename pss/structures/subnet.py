@@ -39,7 +39,7 @@ class Subnet:
         for key in fields:
             if key not in legal:
                 raise InputError(f'unknown field {key!r} of a subnet; the '
-                                 f'legal fields are {" and ".join(legal)}')
+                                 f'expected {" and ".join(legal)}')
         for key in legal:
             if key not in fields:
                 raise InputError(f'field {key!r} of a subnet is missing; it '

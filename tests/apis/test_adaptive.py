@@ -54,7 +54,7 @@ def test_select_and_switch(bank):
             net.switch()
             assert net.switch(given).subnet == net.active.subnet == one.subnet
     for words, given, limits in (
-            ("'x' is not in the bank; legal are ", 'x', {}),
+            ("'x' is not in the bank; expected one of ", 'x', {}),
             ('not in the bank', Subnet(3, (3, )), {}),
             ("'largest' contradicts the limits", 'largest', dict(flops=1e-3)),
             ('unknown resource', None, dict(flop=1)),

@@ -74,7 +74,7 @@ def test_subnet_that_the_bank_lacks(classification_bank):
                               (24, 16, 24, 24, 48, 72, 120, 248))
                   if Subnet(28, w) not in kept)
     with pytest.raises(InputError, match='backbone.subnet: resolution=28.*'
-                       'legal are .*24x24-16-24'):
+                       'expected .*24x24-16-24'):
         load(fixed(Subnet(28, widths), f'bank://{folder}'))
 
 
@@ -138,7 +138,7 @@ def test_necks_channels():
     config.model.backbone = backbone_config(subnet)
     assert feature_channels(config.model.backbone) == [72, 240]
     with pytest.raises(InputError, match=r'model.neck.in_channels=\[96, 320\]: '
-                       r'legal are \[72, 240\].*subnet'):
+                       r'expected \[72, 240\].*subnet'):
         check_detector(config)
     config.model.neck.in_channels = None
     check_detector(config)

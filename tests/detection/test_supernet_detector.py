@@ -185,10 +185,10 @@ def test_second_stages_norms_are_calibrated():
     (dict(input_size=96), 'input_size=96 must be the height and the width'),
     (dict(distillation=-1), 'distillation=-1'),
     (dict(detector='mmdet.Retina'), 'mmdet.Retina.*is no type'),
-    (dict(backbone=dict(norm_eval=True)), 'backbone.norm_eval=True.*legal is '
+    (dict(backbone=dict(norm_eval=True)), 'backbone.norm_eval=True.*expected '
      'False'),
-    (dict(backbone=dict(frozen_stages=1)), 'backbone.frozen_stages=1.*legal '
-     'is -1'),
+    (dict(backbone=dict(frozen_stages=1)), 'backbone.frozen_stages=1.*expected '
+     '-1'),
     (dict(neck=dict(in_channels=[64, 320])), r'FPN.*\[96, 320\] channels'),
     (dict(neck=dict(in_channels=[96, 400])), r'FPN.*\[96, 320\] channels'),
     (dict(neck=dict(in_channels=[96, 320, 320], num_outs=3)),

@@ -204,7 +204,7 @@ def test_bad_input(tmp_path):
         with pytest.raises(InputError, match=words):
             compare({'a': [one], 'b': [other]}, 'a')
     for levels, words in (([1.5, 1.5], 'twice'), ([float('nan')], 'nan'),
-                          ([3.], '3 is not reached; legal are 1 to 2')):
+                          ([3.], '3 is not reached; expected 1 to 2')):
         with pytest.raises(InputError, match=words):
             compare({'a': [one]}, 'a', levels)
     for out, words in (('', "out='' must end in .json"),

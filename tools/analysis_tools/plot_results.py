@@ -26,7 +26,7 @@ def names_for(args):
         if not is_name(name):
             raise InputError(f'--names: {name!r} cannot be shown')
         if names.count(name) > 1:
-            raise InputError(f'--names: {name!r} stands twice; expected a '
+            raise InputError(f'--names: {name!r} appears twice; expected a '
                              'different name for each file')
     return names
 

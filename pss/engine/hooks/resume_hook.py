@@ -51,7 +51,7 @@ class ResumeHook(Hook):
             raise InputError(
                 f'resume: the checkpoint is from after {progress["done"]} of '
                 f'the {progress["length"]} iterations of an epoch, which has '
-                f'{length} now; legal are the same images, batch size and '
+                f'{length} now; expected the same images, batch size and '
                 'number of processes, or a checkpoint from the end of an '
                 'epoch')
         if hasattr(loop, 'done'):
@@ -59,7 +59,7 @@ class ResumeHook(Hook):
         elif progress['done']:
             raise InputError(
                 f'train_cfg.type={type(loop).__name__!r} cannot go on inside '
-                "an epoch; legal is 'pss.SupernetTrainLoop', or a checkpoint "
+                "an epoch; expected 'pss.SupernetTrainLoop', or a checkpoint "
                 'from the end of an epoch')
 
     def before_train_epoch(self, runner) -> None:

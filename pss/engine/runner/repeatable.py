@@ -99,7 +99,7 @@ def repeatable(loader: DataLoader) -> DataLoader:
         raise InputError(
             f'train_dataloader: {type(loader.dataset).__name__} only iterates '
             '(or batch_size is None), so training cannot go on inside an '
-            'epoch; legal are datasets with a length, or '
+            'epoch; expected datasets with a length, or '
             "train_cfg.type='EpochBasedTrainLoop'")
     if not len(loader):
         size = getattr(loader.batch_sampler, 'batch_size', loader.batch_size)

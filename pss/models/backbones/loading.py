@@ -71,7 +71,7 @@ def _first_channels(key: str, wide: Tensor, narrow: Tensor) -> Tensor:
             any(a < b for a, b in zip(wide.shape, narrow.shape)):
         raise InputError(
             f'checkpoint: {key} has the shape {tuple(wide.shape)}, from which '
-            f'the subnet cannot take {tuple(narrow.shape)}; legal are '
+            f'the subnet cannot take {tuple(narrow.shape)}; expected '
             'checkpoints of the same architecture')
     return wide[tuple(slice(size) for size in narrow.shape)].clone()
 
@@ -97,6 +97,6 @@ def _statistics_of(subnet: Subnet, kept: Dict[str, Tensor],
         raise InputError(
             f'backbone.subnet: resolution={subnet.resolution}, widths='
             f'{list(subnet.widths)} is not in the bank, so it has no '
-            'statistics for it; legal are (resolution x widths) '
+            'statistics for it; expected (resolution x widths) '
             f'{", ".join(legal)}')
     return found

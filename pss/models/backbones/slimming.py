@@ -53,7 +53,7 @@ def slimmable_cfg(cfg: Optional[dict], legal: Dict[Optional[str], dict],
     kind = cfg.get('type')
     if kind not in legal:
         raise InputError(f'{name}: type {kind!r} cannot change its width; '
-                         f'legal types are {[k for k in legal if k]}')
+                         f'expected one of {[k for k in legal if k]}')
     return {**cfg, **legal[kind]}
 
 
@@ -99,7 +99,7 @@ def build_space(drives: Sequence[Drive],
             raise InputError(
                 f'{where}: rounding to multiples of divisor={divisor} gives '
                 f'{width.choices[-1]} channels to a layer that has {base}; '
-                f'legal divisors divide {base}')
+                f'expected divisors of {base}')
         widths.append(width)
     resolutions = _resolutions(cfg.get('resolutions', RESOLUTIONS), where)
     return SearchSpace(widths, resolutions, multipliers)

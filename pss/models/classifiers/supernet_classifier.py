@@ -108,7 +108,7 @@ class SupernetClassifier(ImageClassifier):
                                              MultiLabelClsHead.loss):
             raise InputError(
                 f'head: {kind} computes its loss from more than its scores, so '
-                'there is no teacher for the other subnets; legal are heads '
+                'there is no teacher for the other subnets; expected heads '
                 "that keep the loss of mmpretrain's ClsHead or "
                 'MultiLabelClsHead')
         smallest = self.search_space.smallest

@@ -54,8 +54,8 @@ class BackboneAtSize(nn.Module):
             InputError: always.
         """
         raise InputError('latency tables hold blocks of classifiers, not of '
-                         "detectors; legal resources of a detector's backbone "
-                         'are pss.Flops, pss.Parameters and pss.PeakMemory')
+                         "detectors; expected one of pss.Flops, "
+                         'pss.Parameters and pss.PeakMemory')
 
     def image_size(self, resolution: int) -> Tuple[int, int]:
         """Height and width of images for a subnet of that resolution."""

@@ -110,7 +110,7 @@ class SupernetDetector(BaseModel):
         backbone = self.backbone
         if not hasattr(backbone, 'search_space'):
             raise InputError(f'backbone: {type(backbone).__name__} has no '
-                             'subnets; legal are pss.SlimmableMobileNetV1, '
+                             'subnets; expected pss.SlimmableMobileNetV1, '
                              'pss.SlimmableMobileNetV2, pss.SlimmableResNet')
         if not backbone.drives:
             return
@@ -120,7 +120,7 @@ class SupernetDetector(BaseModel):
             if value != legal and norms:
                 raise InputError(
                     f'backbone.{key}={value!r}: batch norms would normalise '
-                    "every subnet with the largest one's statistics; legal is "
+                    "every subnet with the largest one's statistics; expected "
                     f'{legal!r}')
 
     def _checked_size(self, size: Any) -> Size:

@@ -34,7 +34,7 @@ def build_detector(detector: str, parts: Dict[str, Any]) -> nn.Module:
         built = MODELS.build(ConfigDict(type=detector, **parts))
     for name in ('backbone', 'extract_feat', 'loss', 'predict'):
         if not hasattr(built, name):
-            raise InputError(f'detector={detector!r} has no {name}; legal are '
+            raise InputError(f'detector={detector!r} has no {name}; expected '
                              "mmdet's detectors with a backbone")
     head = getattr(built, 'bbox_head', None)
     if head is not None and not hasattr(head, 'loss_cls'):

@@ -94,5 +94,5 @@ def test_datasets_without_a_length():
         def __iter__(self):
             return iter(range(3))
 
-    with pytest.raises(InputError, match='train_dataloader: Stream.*legal'):
+    with pytest.raises(InputError, match='train_dataloader: Stream.*expected'):
         repeatable(DataLoader(Stream()))
