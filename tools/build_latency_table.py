@@ -124,7 +124,8 @@ def print_verification(found):
           f'blocks times {found["scale"]:.3f} are off by '
           f'{found["mean_relative_error"]:.1%} on average, '
           f'{found["worst_relative_error"]:.1%} at worst; rank correlation '
-          f'{found["rank_correlation"]:.3f}')
+          + ('not defined' if found['rank_correlation'] is None
+             else f'{found["rank_correlation"]:.3f}'))
 
 
 if __name__ == '__main__':

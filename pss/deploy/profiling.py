@@ -6,7 +6,7 @@ import ctypes
 import io
 import platform
 from pathlib import Path
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from ..models.classifiers.supernet_classifier import SupernetClassifier
 from ..models.narrowing import narrow
 from ..resources import BlockKey, Timing
 from ..resources.layers import blank
+from ..sampling import rank_correlation
 from ..structures import Subnet
 from .onnx_export import check_onnx, export_onnx
 
@@ -197,7 +198,8 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def compare(predicted: np.ndarray, measured: np.ndarray) -> Dict[str, float]:
+def compare(predicted: np.ndarray,
+            measured: np.ndarray) -> Dict[str, Optional[float]]:
     """How far a table's sums are from whole subnets.
 
     Args:
@@ -208,15 +210,13 @@ def compare(predicted: np.ndarray, measured: np.ndarray) -> Dict[str, float]:
         ``scale``, the one factor that makes up for what sums leave out (the
         geometric mean of the ratios); ``mean_relative_error`` and
         ``worst_relative_error`` after scaling; ``rank_correlation``
-        (Spearman's).
+        (Spearman's; ``None`` if all sums or all measurements are equal).
     """
     scale = float(np.exp(np.log(measured / predicted).mean()))
     errors = np.abs(scale * predicted / measured - 1)
-    ranks = [np.unique(v, return_inverse=True)[1] for v in (predicted,
-                                                            measured)]
     return dict(scale=scale, mean_relative_error=float(errors.mean()),
                 worst_relative_error=float(errors.max()),
-                rank_correlation=float(np.corrcoef(ranks)[0, 1]))
+                rank_correlation=rank_correlation(predicted, measured))
 
 
 def subnets_to_verify(model: SupernetClassifier, num: int, seed: int

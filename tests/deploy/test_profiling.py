@@ -81,6 +81,11 @@ def test_compare():
     assert found['worst_relative_error'] == pytest.approx(errors.max())
     # one exchange of neighbours: 1 - 6 * (1 + 1) / (5 * 24)
     assert found['rank_correlation'] == pytest.approx(0.9)
+    # a tie shares its ranks: (1.5, 1.5, 3) against (1, 2, 3)
+    tied = compare(np.array([1., 1., 2.]), np.array([1., 2., 3.]))
+    assert tied['rank_correlation'] == pytest.approx(3 ** 0.5 / 2)
+    flat = compare(np.ones(3), np.array([1., 2., 3.]))
+    assert flat['rank_correlation'] is None
 
 
 def test_median_of_rounds():
