@@ -6,6 +6,7 @@ was expected, and gives the value back otherwise.
 
 import json
 import math
+import reprlib
 from numbers import Real
 from typing import Any, Collection, Dict, Optional
 
@@ -15,10 +16,16 @@ LONGEST_NAME = 200  # characters of a name in a file
 
 
 def shown(value: Any, longest: int = 80) -> str:
-    """A value as messages show it: one line, shortened."""
+    """A value as messages show it: one line, shortened, and never looked at
+    beyond what is shown: a small file can hold lists that print without end.
+    """
+    short = reprlib.Repr()
+    short.maxlevel = 4
+    short.maxlist = short.maxtuple = short.maxdict = short.maxset = 20
+    short.maxstring = short.maxlong = short.maxother = 2 * longest
     try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # integers of thousands of digits
+        text = short.repr(value)
+    except ValueError:  # integers of thousands of digits
         text = f'a very large {type(value).__name__}'
     return text if len(text) <= longest else f'{text[:longest - 3]}...'
 

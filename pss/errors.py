@@ -1,5 +1,7 @@
 """The errors that the command-line tools print as one line."""
 
+LONGEST = 4000  # characters of a message
+
 # how torch begins what it raises again from a process that loads data
 _OF_A_WORKER = '\nOriginal Traceback (most recent call last):'
 
@@ -28,8 +30,10 @@ class InputError(ValueError):
 
     def __str__(self) -> str:
         text = without_traceback(super().__str__())
-        return printable(text.removeprefix(
-            f'{__name__}.{type(self).__name__}: '))
+        text = text.removeprefix(f'{__name__}.{type(self).__name__}: ')
+        if len(text) > LONGEST:
+            text = f'{text[:LONGEST]}...'
+        return printable(text)
 
 
 class DataError(InputError):

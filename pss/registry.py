@@ -24,6 +24,7 @@ from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import Registry
 from mmengine.registry import registry as _lookup
 
+from .checks import shown
 from .errors import InputError
 
 
@@ -107,10 +108,10 @@ def check_keys(given: Iterable[str], legal: Iterable[str], where: str) -> None:
     legal = sorted(legal)
     for key in given:
         if key not in legal:
-            near = difflib.get_close_matches(str(key), legal, 1)
+            near = difflib.get_close_matches(str(key)[:100], legal, 1)
             hint = f' (did you mean {near[0]!r}?)' if near else ''
-            raise InputError(f'{where}: unknown key {key!r}{hint}; expected '
-                             f'one of {", ".join(legal)}')
+            raise InputError(f'{where}: unknown key {shown(key)}{hint}; '
+                             f'expected one of {", ".join(legal)}')
 
 
 def check_config(cfg: Any, where: str = 'config') -> None:

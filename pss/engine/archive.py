@@ -1,14 +1,18 @@
 """The zip archives that torch saves, checked before it unpacks them."""
 
 import os
+import pickle
 import struct
 import zipfile
 import zlib
+from contextlib import suppress
 from typing import BinaryIO, Sequence
 
 from ..checks import shown
 from ..errors import InputError
+from ..pickles import check_operations
 
+_OLD_PICKLES = 5  # magic number, version, machine, content, tensors' names
 _BEGINNING = b'PK\3\4'  # by which torch tells an archive
 
 
@@ -37,16 +41,32 @@ def check_archive(file: BinaryIO, where: str) -> None:
             with zipfile.ZipFile(file) as archive:
                 _check_entries(archive.infolist(), size, where)
                 damaged = archive.testzip()
+                for entry in archive.namelist():
+                    if entry.endswith('data.pkl'):
+                        check_operations(archive.read(entry), size)
             if damaged is not None:
                 raise InputError(f'{where}: damaged (the check sum of '
                                  f'{shown(damaged)} is wrong)')
+        else:
+            _check_pickles(file, size)
         file.seek(0)
     except InputError:
         raise
+    except pickle.UnpicklingError as error:
+        raise InputError(f'{where}: damaged, or holds more than data ({error})'
+                         ) from None
     except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError,
             NotImplementedError, RuntimeError, struct.error) as error:
         raise InputError(f'{where}: truncated or damaged '
                          f'({first_line(error)})') from None
+
+
+def _check_pickles(file: BinaryIO, size: int) -> None:
+    """The pickles that a file in torch's older format begins with."""
+    file.seek(0)
+    with suppress(ValueError):  # tensors follow, or it is something else
+        for _ in range(_OLD_PICKLES):
+            check_operations(file, size)
 
 
 def _check_entries(entries: Sequence[zipfile.ZipInfo], size: int,

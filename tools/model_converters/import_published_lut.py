@@ -22,6 +22,7 @@ from pss.checks import (
 )
 from pss.errors import InputError
 from pss.files import read_regular
+from pss.pickles import check_operations
 from pss.resources import BlockKey, LatencyTable, Timing
 from pss.resources.latency import VERSION
 
@@ -78,18 +79,15 @@ def read_pickle(path: str) -> Dict[Any, Any]:
 
 def _check_operations(content: bytes) -> None:
     """Refuses what tables do not have: operations that change what the name
-    stands for, and places in the unpickler's memory, which is as long as the
-    last place, beyond all that the file could fill.
+    stands for, and what would take memory or time beyond the file's size.
 
     Raises:
         UnpicklingError: for those.
     """
-    for operation, argument, _ in pickletools.genops(content):
+    check_operations(content, len(content))
+    for operation, _, _ in pickletools.genops(content):
         if operation.name == 'BUILD':
             raise pickle.UnpicklingError('it changes objects')
-        if 'PUT' in operation.name and argument > len(content):
-            raise pickle.UnpicklingError(f'it puts something into place '
-                                         f'{shown(argument)}')
 
 
 def our_key(theirs: Any) -> BlockKey:
