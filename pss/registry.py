@@ -5,10 +5,12 @@ asks for a ``pss.`` type.
 """
 
 import difflib
+import importlib
 import inspect
 import threading
 from contextlib import contextmanager
-from typing import Any, Iterable, Iterator, Set
+from functools import wraps
+from typing import Any, Callable, Iterable, Iterator, Set
 
 from mmengine.config import ConfigDict
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
@@ -170,7 +172,9 @@ def _goes_without_scope(name: str, target: Any, registry: Registry) -> bool:
         if child is not registry)
 
 
-_importing = threading.RLock()
+_closed = threading.local()  # how many times this thread is inside
+_installing = threading.Lock()
+_OPENMMLAB = ('pss', 'mmengine', 'mmcv', 'mmpretrain', 'mmdet')
 
 
 @contextmanager
@@ -178,16 +182,41 @@ def importing_nothing() -> Iterator[None]:
     """Inside, registries know what is registered and nothing else.
 
     MMEngine takes a type that no registry has for the path of something to
-    import, such as ``os.system``, and builds that. This holds for the whole
-    process, so other threads that build at the same time find as little.
+    import, such as ``os.system``, and builds that; and it imports the package
+    that a type's scope names. Other threads build as before.
     """
-    with _importing:
-        former = _lookup.get_object_from_string
-        _lookup.get_object_from_string = lambda path: None
-        try:
-            yield
-        finally:
-            _lookup.get_object_from_string = former
+    with _installing:
+        if not hasattr(_lookup.import_module, 'of_ours'):
+            _lookup.get_object_from_string = _unless_closed(
+                _lookup.get_object_from_string, lambda path: None)
+            _lookup.import_module = _unless_closed(
+                _lookup.import_module, _import_known)
+    _closed.depth = getattr(_closed, 'depth', 0) + 1
+    try:
+        yield
+    finally:
+        _closed.depth -= 1
+
+
+def _unless_closed(original: Callable, instead: Callable) -> Callable:
+    """A function of MMEngine's, and what stands in for it inside."""
+
+    @wraps(original)
+    def function(name, *args, **kwargs):
+        if getattr(_closed, 'depth', 0):
+            return instead(name)
+        return original(name, *args, **kwargs)
+
+    function.of_ours = True
+    return function
+
+
+def _import_known(name: str) -> Any:
+    """Imports modules of the packages whose registries these are, and no
+    other."""
+    if name.split('.')[0] not in _OPENMMLAB:
+        raise ModuleNotFoundError(f'{name} is not imported here')
+    return importlib.import_module(name)
 
 
 def parameters(target) -> Set[str]:

@@ -59,6 +59,21 @@ def test_checkpoints(tmp_path, old):
         read_checkpoint_data(path)
 
 
+def test_archives_of_two_directories(tmp_path):
+    """Oracle: an archive in front of another: Python's reader sees the second,
+    whose entries are stored; torch goes where the end says."""
+    path = tmp_path / 'a.pth'
+    torch.save(dict(state_dict=dict(x=torch.ones(3))), path)
+    whole = path.read_bytes()
+    assert read_checkpoint_data(path)
+    path.write_bytes(whole[:100] + whole)
+    with pytest.raises(InputError, match='a.pth: '):
+        read_checkpoint_data(path)
+    path.write_bytes(whole + b'x')
+    with pytest.raises(InputError, match='a.pth: '):
+        read_checkpoint_data(path)
+
+
 def test_shown_of_lists_without_end():
     """Oracle: 10 ** 12 entries of a list in a file of 2 kB; one short line."""
     value = ['x']

@@ -241,6 +241,10 @@ class AdaptiveClassifier:
                 loaded[first:first + batch_size])
             for sample in network.head.predict(network.features(batch)):
                 scores = sample.pred_score.cpu().numpy()
+                if not np.isfinite(scores).all():
+                    raise InputError('the network gives scores that are not '
+                                     'finite: expected weights and images of '
+                                     'ordinary size')
                 label = int(scores.argmax())
                 result = dict(pred_scores=scores, pred_label=label,
                               pred_score=float(scores[label]))

@@ -360,6 +360,8 @@ class Exporter:
                              ) from None
         files = {out.with_name(f'{out.name}.json'): text.encode(),
                  out: content}
+        _check_replaceable(out, [*files, out.with_suffix('.py')]
+                           if kind == 'torch' else list(files))
         if kind == 'torch':
             write_config(config, out.with_suffix('.py'), self.bank.testing,
                          files, self.trust)
@@ -467,6 +469,25 @@ def check_export(folder: FilePath, bank: FilePath, kind: str) -> None:
     if kind == 'torch':
         check_text('--out', str(folder), 4096)
         _check_index(folder / INDEX)
+
+
+def _check_replaceable(out: Path, targets: Sequence[Path]) -> None:
+    """Refuses to write over files that no export wrote: those have a record.
+
+    Raises:
+        InputError: it names the file.
+    """
+    there = [path for path in targets if path.is_symlink() or path.is_file()]
+    if not there:
+        return
+    try:
+        record = read_json(out.with_name(f'{out.name}.json'))
+    except InputError:
+        record = None
+    if not isinstance(record, dict) or record.get('file') != out.name or \
+            'subnet' not in record:
+        raise InputError(f'{there[0]}: is there already, and no export wrote '
+                         'it; expected another --out')
 
 
 def write_model_index(folder: FilePath) -> Path:

@@ -44,6 +44,7 @@ def build_supernet(bank: Bank,
         if not isinstance(model, kind):
             raise TypeError(f'it is a {type(model).__name__}, no '
                             f'pss.{kind.__name__}')
+        _check_channels(model, bank)
         space = model.search_space
         for kept in bank.kept:
             space.validate(kept.subnet)
@@ -63,6 +64,21 @@ def build_supernet(bank: Bank,
         raise InputError('bank: its model config does not build a network '
                          f'that its weights fit ({first})') from None
     return model.to(device).requires_grad_(False).eval()
+
+
+def _check_channels(model: nn.Module, bank: Bank) -> None:
+    """Refuses images, and a normalisation, of other channels than the model
+    takes."""
+    channels = model.input_channels
+    if bank.input_shape[0] != channels:
+        raise InputError(f'bank: input_shape={list(bank.input_shape)}: '
+                         f'expected {channels} channels, as the model has')
+    normalisation = bank.model.get('data_preprocessor') or {}
+    lengths = {len(normalisation[key]) for key in ('mean', 'std')
+               if normalisation.get(key) is not None}
+    if len(lengths) > 1 or not lengths <= {1, channels}:
+        raise InputError('bank: data_preprocessor: mean and std have '
+                         f'{sorted(lengths)} values: expected {channels} each')
 
 
 def _check_kept(kept: KeptSubnet, model: nn.Module, bank: Bank) -> None:

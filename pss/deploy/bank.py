@@ -15,6 +15,7 @@ Every file has a checksum in ``bank.json``, and that file one of itself.
 
 import ctypes
 import hashlib
+import math
 import os
 import shutil
 from collections import Counter
@@ -35,7 +36,7 @@ from typing import (
 import torch
 from torch import Tensor
 
-from ..checks import Fields, check_text, shown
+from ..checks import Fields, check_number, check_text, shown
 from ..errors import InputError
 from ..files import read_regular
 from ..models.classifiers.supernet_classifier import Statistics
@@ -59,6 +60,9 @@ FILES = WEIGHTS, STATISTICS, SAMPLES
 
 LONGEST_CLASS = 1000  # characters of a class's name
 LARGEST_SIDE = 8192  # pixels of an input
+LARGEST_INPUT = 1 << 25  # its channels by its height by its width
+LARGEST_FILE = 1 << 32  # bytes of tensors
+LARGEST_COST = 1e18
 TYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64,
          torch.uint8, torch.int32, torch.int64)
 
@@ -380,6 +384,9 @@ class _Reader:
                 for size in shape):
             raise preprocessing.wrong(
                 'input_shape', f'3 integers from 1 to {LARGEST_SIDE}')
+        if math.prod(shape) > LARGEST_INPUT:
+            raise preprocessing.wrong(
+                'input_shape', f'at most {LARGEST_INPUT} values')
         model = dict(value.get('model', dict))
         normalisation = preprocessing.get('data_preprocessor', dict, type(None))
         if normalisation is not None:
@@ -395,6 +402,10 @@ class _Reader:
         if samples is None or samples.dim() != 4:
             raise InputError(f'{self.folder / SAMPLES}: holds no images '
                              '(N, C, H, W)')
+        if len(samples) and samples.shape[1] not in (1, shape[0]):
+            raise InputError(f'{self.folder / SAMPLES}: images of '
+                             f'{samples.shape[1]} channels: expected '
+                             f'{shape[0]}, or grey')
         _check_values(tensors[SAMPLES], self.folder / SAMPLES)
         return Bank(
             model=model,
@@ -427,6 +438,9 @@ class _Reader:
             resource, level = row.get('resource', str), row.get('level', float)
             if resource not in resources:
                 raise row.wrong('resource', f'one of {sorted(resources)}')
+        for name in resources:
+            check_number(f'{row.where}: costs.{name}',
+                         costs.get(name, float), least=0, most=LARGEST_COST)
         tested = row.get('test_accuracy', float, type(None))
         return KeptSubnet(
             name=end or level_name(resource, level), subnet=subnet,
@@ -440,6 +454,8 @@ class _Reader:
         path = self.folder / name
         wanted = self.value.fields('files').fields(name)
         size, digest = wanted.get('bytes', int), wanted.get('sha256', str)
+        if not 0 <= size <= LARGEST_FILE:
+            raise wanted.wrong('bytes', f'0 to {LARGEST_FILE}')
         if not path.exists():
             raise InputError(f'bank {self.folder}: {name} is missing')
         found = path.stat().st_size
@@ -462,9 +478,12 @@ class _Reader:
         found: Dict[int, Statistics] = {}
         for key, value in tensors.items():
             number, _, name = key.partition('.')
-            if not number.isdigit() or len(number) > 9 or \
+            # one text for one number
+            if not (number.isascii() and number.isdecimal()) or \
+                    len(number) > 9 or number != str(int(number)) or \
                     value.dtype not in TYPES or value.dim() != 2 or \
-                    value.shape[0] != 2 or not value.isfinite().all() or \
+                    value.shape[0] != 2 or \
+                    not value.float().isfinite().all() or \
                     (value[1] < 0).any():
                 raise InputError(
                     f'{self.folder / STATISTICS}: {shown(key)}: expected a '
@@ -492,7 +511,8 @@ def _check_values(tensors: Mapping[str, Tensor], path: Path) -> None:
     """Refuses other types than networks have, and NaN and infinity, which
     would make scores of them."""
     for key, value in tensors.items():
-        if value.dtype not in TYPES or not value.isfinite().all():
+        # networks compute in float32, in which a larger number is infinite
+        if value.dtype not in TYPES or not value.float().isfinite().all():
             found = f'{value.dtype}' if value.dtype not in TYPES \
                 else 'what is not finite'
             raise InputError(f'{path}: {shown(key)}: expected finite numbers, '

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Mapping
 
 from mmpretrain.registry import MODELS, TRANSFORMS
 
-from ..checks import shown
+from ..checks import check_choice, shown
 from ..errors import InputError
 from ..models.backbones.slimming import SLIMMABLE_CONVS, SLIMMABLE_NORMS
 from .vocabulary import (
@@ -30,30 +30,38 @@ from .vocabulary import (
 
 # beyond what any network here has; real sizes follow from the weights
 SIDE = integer(1, 8192)
+RESOLUTION = integer(1, 2048)
+# what float32 can hold with room to spare
+VALUE = number(least=-1e6, most=1e6)
+DIVISOR = number(least=1e-6, most=1e6)
+EPS = number(least=1e-12, most=1)
 CHANNELS = integer(1, 65536)
 CLASSES = integer(1, 1_000_000)
 SHARE = number(least=0, most=1)
 STAGES = list_of(integer(0, 16), 1, 16)
 REDUCTION = choice('mean', 'sum', 'none')
-INTERPOLATIONS = ('nearest', 'bilinear', 'bicubic', 'lanczos', 'box',
-                  'hamming', 'area')
+BY_BACKEND = {
+    'cv2': ('nearest', 'bilinear', 'bicubic', 'lanczos', 'area'),
+    'pillow': ('nearest', 'bilinear', 'bicubic', 'lanczos', 'box', 'hamming')}
+INTERPOLATIONS = tuple(dict.fromkeys(
+    name for names in BY_BACKEND.values() for name in names))
 
 _INPLACE = dict(inplace=boolean)
 ACTIVATIONS = Family(MODELS, 'mmpretrain', {
     **{name: Entry(_INPLACE) for name in (
-        'ReLU', 'ReLU6', 'SiLU', 'Mish', 'Hardswish')},
-    'LeakyReLU': Entry(dict(_INPLACE, negative_slope=number())),
-    'ELU': Entry(dict(_INPLACE, alpha=number())),
+        'ReLU', 'ReLU6', 'SiLU')},
+    'LeakyReLU': Entry(dict(_INPLACE, negative_slope=VALUE)),
+    'ELU': Entry(dict(_INPLACE, alpha=VALUE)),
     'HSwish': Entry(_INPLACE),
-    'HSigmoid': Entry(dict(bias=number(), divisor=number(above=0),
-                           min_value=number(), max_value=number())),
+    'HSigmoid': Entry(dict(bias=VALUE, divisor=DIVISOR, min_value=VALUE,
+                           max_value=VALUE)),
     'Swish': Entry(), 'GELU': Entry(), 'Sigmoid': Entry(), 'Tanh': Entry(),
 })
 CONVOLUTIONS = Family(MODELS, 'mmpretrain', {
     name: Entry() for name in SLIMMABLE_CONVS if name}, default='Conv2d')
 NORMS = Family(MODELS, 'mmpretrain', {
     name: Entry(dict(
-        requires_grad=boolean, eps=number(above=0),
+        requires_grad=boolean, eps=EPS,
         momentum=optional(SHARE), affine=boolean,
         track_running_stats=boolean, num_groups=CHANNELS, sync=boolean))
     for name in SLIMMABLE_NORMS})
@@ -63,8 +71,8 @@ SPACE: Dict[str, Check] = dict(
     multipliers=list_of(number(above=0, most=1), 2, 2),
     divisor=CHANNELS,
     resolutions=either(
-        list_of(SIDE, 1, 1024),
-        mapping(dict(start=SIDE, stop=SIDE, step=SIDE),
+        list_of(RESOLUTION, 1, 1024),
+        mapping(dict(start=RESOLUTION, stop=RESOLUTION, step=RESOLUTION),
                 ('start', 'stop', 'step'))))
 _BACKBONE: Dict[str, Check] = dict(
     _LAYERS, out_indices=STAGES, frozen_stages=integer(-1, 16),
@@ -92,7 +100,7 @@ BACKBONES = Family(MODELS, 'mmpretrain', {
 NECKS = Family(MODELS, 'mmpretrain', {
     'GlobalAveragePooling': Entry(dict(dim=integer(1, 3))),
     'GeneralizedMeanPooling': Entry(dict(
-        p=number(above=0), eps=number(above=0), clamp=boolean,
+        p=number(least=0.01, most=100), eps=EPS, clamp=boolean,
         p_trainable=boolean)),
 }, parts=(CONVOLUTIONS, NORMS, ACTIVATIONS))
 
@@ -132,9 +140,9 @@ HEADS = Family(MODELS, 'mmpretrain', {
 
 PREPROCESSORS = Family(MODELS, 'mmpretrain', {
     'ClsDataPreprocessor': Entry(dict(
-        mean=optional(list_of(number(), 1, 1024)),
-        std=optional(list_of(number(above=0), 1, 1024)),
-        pad_size_divisor=SIDE, pad_value=number(), to_rgb=boolean,
+        mean=optional(list_of(VALUE, 1, 1024)),
+        std=optional(list_of(DIVISOR, 1, 1024)),
+        pad_size_divisor=SIDE, pad_value=VALUE, to_rgb=boolean,
         to_onehot=boolean, num_classes=optional(CLASSES),
         batch_augments=nothing)),
 }, default='ClsDataPreprocessor')
@@ -192,6 +200,10 @@ def check_pipeline(pipeline: Any, where: str, trust: Trust = ()) -> None:
     """
     where = f'{where}: pipeline'
     list_of(STEPS, 1, 32)(where, pipeline, trust)
+    for i, step in enumerate(pipeline):
+        if 'interpolation' in step:
+            check_choice(f'{where}[{i}].interpolation', step['interpolation'],
+                         BY_BACKEND[step.get('backend', 'cv2')])
     names = [step['type'].rpartition('.')[2] for step in pipeline]
     if names.count('PackInputs') != 1 or names[-1] != 'PackInputs':
         raise InputError(f'{where}: {shown(names)}: expected one PackInputs, '

@@ -4,7 +4,7 @@ import io
 import math
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Iterator, List, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from .bank import Bank
 
 Image = Union[str, Path, np.ndarray, Tensor]
 LARGEST_FILE = 1 << 28  # bytes of an image file
-LARGEST_IMAGE = 1 << 28  # pixels, as they are or resized
+LARGEST_IMAGE = 1 << 27  # pixels, as they are or resized
 
 
 class Preprocessing:
@@ -47,11 +47,13 @@ class Preprocessing:
         steps = remove_transform(bank.pipeline, 'LoadImageFromFile')
         first = bank.pipeline[0] if len(steps) < len(bank.pipeline) else {}
         self._decoder = first.get('imdecode_backend', 'cv2')
-        self._edges = [step['scale'] for step in steps
-                       if step['type'].endswith('ResizeEdge')]
+        self._steps = steps
         try:
             with importing_nothing():
-                self._pipeline = Compose([TRANSFORMS.build(s) for s in steps])
+                self._pipeline = Compose([TRANSFORMS.build({
+                    # transforms want tuples, of which a bank makes lists
+                    key: tuple(value) if isinstance(value, list) else value
+                    for key, value in step.items()}) for step in steps])
         except Exception as error:  # whatever a wrong config makes a type raise
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError('bank: preprocessing.pipeline cannot be built '
@@ -117,12 +119,42 @@ class Preprocessing:
 
 
     def _check_growth(self, pixels: np.ndarray, where: str) -> None:
-        """Refuses strips that resizing their short edge would make endless."""
+        """Refuses images that the steps would make endless, or nothing, such
+        as a strip whose short edge is resized."""
         height, width = pixels.shape[:2]
-        ratio = max(height, width) / min(height, width)
-        if any(scale * scale * ratio > LARGEST_IMAGE for scale in self._edges):
-            raise InputError(f'{where}: {height} x {width} pixels (height x '
-                             'width): expected a less narrow image')
+        for step in self._steps:
+            height, width = _size_after(step, height, width)
+            if not 1 <= height * width <= LARGEST_IMAGE:
+                raise InputError(
+                    f'{where}: {pixels.shape[0]} x {pixels.shape[1]} pixels '
+                    f'(height x width) become {height} x {width} in '
+                    f'preprocessing; expected 1 to {LARGEST_IMAGE} of them')
+
+
+def _size_after(step: Dict[str, Any], height: int,
+                width: int) -> Tuple[int, int]:
+    """About how high and wide an image is after a step."""
+    name = step['type'].rpartition('.')[2]
+    if name == 'ResizeEdge':
+        edge = dict(short=min(height, width), long=max(height, width),
+                    height=height, width=width)[step.get('edge', 'short')]
+        factor = step['scale'] / edge
+        return int(height * factor + 0.5), int(width * factor + 0.5)
+    if name == 'Resize':
+        sides = _pair(step['scale'])
+        if not step.get('keep_ratio', False):
+            return sides[1], sides[0]
+        factor = min(max(sides) / max(height, width),
+                     min(sides) / min(height, width))
+        return int(height * factor + 0.5), int(width * factor + 0.5)
+    if name == 'CenterCrop':
+        sides = _pair(step['crop_size'])
+        return min(height, sides[0]), min(width, sides[1])
+    return height, width
+
+
+def _pair(sides: Union[int, Sequence[int]]) -> Tuple[int, int]:
+    return (sides, sides) if isinstance(sides, int) else tuple(sides)
 
 
 def _each(images: Any) -> Iterator[Tuple[Any, str]]:

@@ -59,8 +59,9 @@ def most_accurate(subnets: Sequence[KeptSubnet], limits: Mapping[str, float],
         return max(fitting, key=lambda kept: (
             kept.held_out_accuracy,
             *(-kept.costs[name] for name in (limits or resources))))
-    nearest = min(subnets, key=lambda kept: math.prod(
-        max(1., kept.costs[name] / limit) for name, limit in limits.items()))
+    nearest = min(subnets, key=lambda kept: sum(
+        math.log(max(kept.costs[name], limit)) - math.log(limit)
+        for name, limit in limits.items()))
     needs = ', '.join(
         f'{name}={_rounded_up(nearest.costs[name])} {resources[name]}'.strip()
         for name in limits)
@@ -76,6 +77,8 @@ def most_accurate(subnets: Sequence[KeptSubnet], limits: Mapping[str, float],
 
 def _rounded_up(cost: float) -> str:
     """A cost to five digits, never below it: as a limit it fits."""
-    digits = 4 - math.floor(math.log10(cost)) if cost > 0 else 0
+    if not 1e-9 < cost < 1e15:
+        return f'{cost:g}'
+    digits = 4 - math.floor(math.log10(cost))
     return f'{math.ceil(cost * 10 ** digits) / 10 ** digits:g}' \
         if digits > 0 else f'{math.ceil(cost)}'

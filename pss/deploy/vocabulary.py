@@ -164,8 +164,8 @@ class Family:
         """A type as :attr:`entries` has it; ``None`` for what is no text."""
         if not isinstance(kind, str):
             return None
-        scope = f'{self.scope}.'
-        return kind[len(scope):] if kind.startswith(scope) else kind
+        name = kind.removeprefix(f'{self.scope}.')
+        return kind if name.startswith('pss.') else name
 
     def _check_trusted(self, where: str, value: Dict[str, Any],
                        trust: Trust) -> None:
@@ -175,6 +175,8 @@ class Family:
             if key == 'type':
                 continue
             check_text(f'{where}: a key', key)
+            if key in ('_scope_', '_delete_'):  # MMEngine's own
+                raise InputError(f'{where}: unknown key {key!r}')
             self._check_data(f'{where}.{key}', item, trust)
 
     def _check_data(self, where: str, value: Any, trust: Trust) -> None:

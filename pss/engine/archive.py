@@ -39,6 +39,7 @@ def check_archive(file: BinaryIO, where: str) -> None:
         size = file.seek(0, os.SEEK_END)
         if is_archive:
             with zipfile.ZipFile(file) as archive:
+                _check_directory(file, size, archive.start_dir)
                 _check_entries(archive.infolist(), size, where)
                 damaged = archive.testzip()
                 for entry in archive.namelist():
@@ -59,6 +60,35 @@ def check_archive(file: BinaryIO, where: str) -> None:
             NotImplementedError, RuntimeError, struct.error) as error:
         raise InputError(f'{where}: truncated or damaged '
                          f'({first_line(error)})') from None
+
+
+def _check_directory(file: BinaryIO, size: int, start: int) -> None:
+    """Checks that an archive's directory is where every reader looks for it.
+
+    Python's reader takes the one in front of the archive's end, torch's the
+    one at the place that the end names: two of them could say different
+    things.
+
+    Args:
+        file: the archive.
+        size: its size.
+        start: where Python found the directory.
+
+    Raises:
+        BadZipFile: if they are not one and the same, and the last thing.
+    """
+    file.seek(max(size - 42, 0))
+    tail = file.read()
+    end = size - 22
+    length, place = struct.unpack('<LL', tail[-10:-2])
+    if tail[:4] == b'PK\6\7':  # the large format's
+        end = size - 98
+        if struct.unpack('<Q', tail[8:16])[0] != end:
+            raise zipfile.BadZipFile('an archive with two ends')
+        file.seek(end + 40)
+        length, place = struct.unpack('<QQ', file.read(16))
+    if tail[-22:-18] != b'PK\5\6' or place != start or place + length != end:
+        raise zipfile.BadZipFile('an archive with two directories')
 
 
 def _check_pickles(file: BinaryIO, size: int) -> None:

@@ -13,6 +13,7 @@ from ..checks import shown
 from ..errors import InputError
 from .weights import check_dense
 
+MOST_LOGGED = 100_000_000  # values of one scalar; MMEngine keeps a million
 LARGEST = 3e38  # torch refuses larger ones where it meets them
 
 
@@ -115,15 +116,17 @@ def _check_log(hub: Dict[str, Any]) -> None:
         if not isinstance(saved, dict):
             raise _wrong(where, saved, 'a dict')
         for key in ('values', 'counts'):
-            if _typed(saved, key, Tensor, where).dim() != 1:
+            check_dense(_typed(saved, key, Tensor, where),
+                        f'resume: {where}.{key}')
+            if saved[key].dim() != 1:
                 raise _wrong(f'{where}.{key}', tuple(saved[key].shape),
                              'of one dimension')
         if len(saved['values']) != len(saved['counts']):
             raise _wrong(f'{where}.counts', f'{len(saved["counts"])} entries',
                          f'{len(saved["values"])}')
-        if _typed(saved, 'max_length', int, where) < 1:
+        if not 1 <= _typed(saved, 'max_length', int, where) <= MOST_LOGGED:
             raise _wrong(f'{where}.max_length', saved['max_length'],
-                         'at least 1')
+                         f'1 to {MOST_LOGGED}')
 
 
 def _check_same_form(saved: Any, own: Any, where: str) -> None:

@@ -52,7 +52,9 @@ def clean(checkpoint: Any, where: str) -> None:
             raise InputError(f'{where}: state_dict has the key {shown(key)}; '
                              'expected names')
         check_dense(value, f'{where}: {shown(key)[1:-1]}')
-    checkpoint['state_dict'] = plain = OrderedDict(dict.items(state))
+    # a parameter in a file may have attributes that hide a tensor's methods
+    checkpoint['state_dict'] = plain = OrderedDict(
+        (key, Tensor.detach(value)) for key, value in dict.items(state))
     versions = getattr(state, '_metadata', None)  # of the layers
     if versions is not None:
         if not _are_versions(versions):
@@ -68,8 +70,10 @@ def check_dense(value: Any, where: str) -> Tensor:
         InputError: for anything else.
     """
     flaw = None
-    if not isinstance(value, Tensor):
+    if type(value) not in (Tensor, nn.Parameter):
         flaw = f'a {type(value).__name__}'
+    elif vars(value):
+        flaw = f'a tensor with attributes ({shown(min(vars(value)))})'
     elif value.is_meta:
         flaw = 'a tensor without values'
     elif value.is_nested or value.layout != torch.strided:
@@ -77,6 +81,9 @@ def check_dense(value: Any, where: str) -> Tensor:
             f'a tensor of layout {value.layout}'
     elif value.is_quantized:
         flaw = 'a quantised tensor'
+    elif value.numel() * value.element_size() > \
+            value.untyped_storage().nbytes():
+        flaw = 'a tensor whose entries share their values'
     if flaw:
         raise InputError(f'{where} is {flaw}; expected a dense tensor')
     return value

@@ -76,8 +76,10 @@ def json_text(value: Any, **options) -> str:
         value: what to write.
         **options: as for :func:`json.dumps`.
     """
-    return re.sub(r'\[\s*(\d[\d,\s]*)\]',
-                  lambda found: f'[{" ".join(found[1].split())}]',
+    # a string, which stays as it is, or a list of numbers
+    return re.sub(r'"(?:[^"\\]|\\.)*"|\[\s*(\d[\d,\s]*)\]',
+                  lambda found: found[0] if found[1] is None
+                  else f'[{" ".join(found[1].split())}]',
                   json.dumps(value, indent=1, **options)) + '\n'
 
 

@@ -167,7 +167,7 @@ KEY = 'head.fc.weight'
     (torch.full((10, 1280), float('nan')), f'{KEY} is not finite'),
     (torch.full((10, 1280), 1e39, dtype=float), f'{KEY} is not finite'),
     (torch.zeros(10, 1280).int(), f'another kind of number: {KEY}'),
-    (torch.zeros(1).expand(10**6, 10**9), f'have another shape: {KEY}'),
+    (torch.zeros(1).expand(10**6, 10**9), 'share their values'),
 ])
 def test_values(tmp_path, supernet, value, words):
     """Oracle: the key, in one line."""

@@ -368,6 +368,22 @@ def test_inputs_are_not_written_over(tmp_path, bank):
                       [tmp_path / 'c.pth', tmp_path / '.' / 'a.py'])
 
 
+@pytest.mark.parametrize('name', ['largest.pth', 'largest.py',
+                                  'largest.pth.json'])
+def test_files_of_others_are_not_replaced(tmp_path, exporter, name):
+    """Oracle: the file as it was; an export's own files are replaced."""
+    kept = exporter.bank.kept[-1]
+    (tmp_path / name).write_text('mine')
+    with pytest.raises(InputError, match=f'{name}: is there already'):
+        exporter.export(kept, 'torch', tmp_path)
+    assert (tmp_path / name).read_text() == 'mine'
+    (tmp_path / name).unlink()
+    for _ in range(2):
+        exporter.export(kept, 'torch', tmp_path)
+    (tmp_path / 'link').symlink_to(tmp_path, True)
+    exporter.export(kept, 'torch', tmp_path / 'link')
+
+
 def foreign(to, **changes):
     """A function that puts a changed record into a folder."""
     def put(folder):

@@ -4,15 +4,19 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 
 from pss.apis import AdaptiveClassifier
 from pss.deploy import bank as bank_module
-from pss.deploy import read_bank, write_bank
+from pss.deploy import classifier_vocabulary, read_bank, write_bank
+from pss.deploy.vocabulary import Family
 from pss.errors import InputError
+from pss.registry import MODELS, importing_nothing
 from pss.structures import level_name
 
 from ..conftest import ROOT, random_bank
@@ -129,7 +133,21 @@ def rewrite(bank, folder, change):
     (lambda v: v['pools'][1]['costs'].update(flops=9**999),
      'an integer of 954 digits'),
     (lambda v: v['preprocessing']['data_preprocessor'].update(std=[0, 1, 1]),
-     r'std\[0\]=0: expected a finite number above 0'),
+     r'std\[0\]=0: expected a finite number of at least'),
+    (lambda v: v['preprocessing']['data_preprocessor'].update(
+        mean=[1e39] * 3), r'mean\[0\]=1e\+39: expected'),
+    (lambda v: v['preprocessing']['data_preprocessor'].update(
+        mean=[1., 1.]), r'have \[2, 3\] values: expected 3'),
+    (lambda v: v['preprocessing'].update(input_shape=[1, 24, 24]),
+     'channels: expected'),
+    (lambda v: v['preprocessing'].update(input_shape=[8192] * 3),
+     'input_shape=.*at most'),
+    (lambda v: v['preprocessing']['pipeline'].insert(1, dict(
+        type='Resize', scale=9, backend='cv2', interpolation='hamming')),
+     "interpolation='hamming': expected"),
+    (lambda v: v['pools'][1]['costs'].update(flops=-1.), 'costs.flops=-1.0'),
+    (lambda v: v['files']['weights.safetensors'].update(bytes=1 << 40),
+     'bytes=1099511627776: expected'),
     (lambda v: v['preprocessing']['pipeline'].pop(), 'one PackInputs'),
     (lambda v: v['preprocessing']['pipeline'].append(
         dict(type='LoadImageFromFile')), 'PackInputs'),
@@ -258,6 +276,87 @@ def test_classes_of_ones_own(bank, tmp_path, monkeypatch):
                          ('mypackage', 'a list of names'), ([1], 'a list')):
         with pytest.raises(InputError, match=f'trust.*{words}'):
             read_bank(folder, trust=trust)
+
+
+def test_trust_is_of_the_named_package_alone(bank, tmp_path, monkeypatch):
+    """Oracle: a marker that another package leaves when it is imported, which
+    MMEngine does for the scope of a type, by a key of a trusted class."""
+    (tmp_path / 'trusted_one.py').write_text(
+        'from mmpretrain.models import LinearClsHead\n'
+        'from pss.registry import MODELS\n\n\n'
+        '@MODELS.register_module()\n'
+        'class TrustedHead(LinearClsHead):\n'
+        '    pass\n')
+    (tmp_path / 'untrusted').mkdir()
+    (tmp_path / 'untrusted' / '__init__.py').write_text(
+        f'open({str(tmp_path / "made")!r}, "w")')
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = rewrite(bank, tmp_path / 'bank', lambda v: v['model'][
+        'head'].update(type='pss.TrustedHead', _scope_='untrusted'))
+    with pytest.raises(InputError, match="unknown key '_scope_'"):
+        AdaptiveClassifier(folder, trust=['trusted_one'])
+    with importing_nothing(), pytest.raises(KeyError):
+        MODELS.build(dict(type='untrusted.X'))
+    assert not (tmp_path / 'made').exists()
+
+
+def test_other_threads_build_as_before():
+    """Oracle: MMEngine's import by name, in a thread beside one in which it is
+    switched off, and in that one afterwards, errors and nesting included."""
+    found = []
+    other = threading.Thread(target=lambda: found.append(
+        MODELS.get('torch.nn.Linear')))
+    with importing_nothing():
+        with pytest.raises(RuntimeError), importing_nothing():
+            raise RuntimeError
+        assert MODELS.get('torch.nn.Linear') is None
+        other.start()
+        other.join()
+    assert found == [torch.nn.Linear]
+    assert MODELS.get('torch.nn.Linear') is torch.nn.Linear
+
+
+def test_lists_name_what_there_is():
+    """Oracle: MMEngine's registries, for every class on the lists."""
+    for family in vars(classifier_vocabulary).values():
+        if isinstance(family, Family):
+            for name in family.entries:
+                with DefaultScope.overwrite_default_scope('mmpretrain'):
+                    assert family.registry.get(name) is not None, name
+
+
+def test_overflowing_weights(tmp_path):
+    """Oracle: finite weights whose scores are not: an error, no scores."""
+    _, contents = random_bank(0)
+    for key, value in contents.weights.items():
+        if key.startswith('head.fc'):
+            contents.weights[key] = torch.full_like(value, 3e38)
+    write_bank(contents, tmp_path / 'bank')
+    with pytest.raises(InputError, match='not finite'):
+        AdaptiveClassifier(tmp_path / 'bank').predict(
+            np.full((30, 30, 3), 200, np.uint8))
+
+
+@pytest.mark.parametrize('number', ['00', '\u00b2', '\u0660', '-1'])
+def test_numbers_of_statistics(tmp_path, number):
+    """Oracle: digits as Python writes them, and nothing else."""
+    from safetensors.torch import load, save
+    _, contents = random_bank(0)
+    write_bank(contents, tmp_path / 'bank')
+    path = tmp_path / 'bank' / 'statistics.safetensors'
+    tensors = load(path.read_bytes())
+    key = next(iter(tensors))
+    tensors[f'{number}.{key.partition(".")[2]}'] = tensors[key].clone()
+    path.write_bytes(save(tensors))
+
+    def renew(index):
+        index['files'][path.name] = dict(
+            bytes=path.stat().st_size,
+            sha256=bank_module._digest(path.read_bytes()))
+
+    folder = rewrite(tmp_path / 'bank', tmp_path / 'other', renew)
+    with pytest.raises(InputError, match='statistics.safetensors: .*expected'):
+        read_bank(folder)
 
 
 @pytest.mark.parametrize('value, words', [

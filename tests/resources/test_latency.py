@@ -166,7 +166,7 @@ def change(**fields):
     (change(cout=True), 'cout=True'),
     (change(spread=-2.), 'spread=-2.0'),
     (change(block_type=3), 'block_type=3'),
-    (lambda c: c['blocks'].append(c['blocks'][0]), 'stands twice'),
+    (lambda c: c['blocks'].append(c['blocks'][0]), 'appears twice'),
     (lambda c: c.update(blocks=[]), 'blocks must be'),
     (lambda c: c.update(blocks=[7]), '7 is not an object'),
     (lambda c: c.update(version=2), 'version=2'),

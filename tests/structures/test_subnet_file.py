@@ -5,8 +5,16 @@ import pytest
 
 from pss.errors import InputError
 from pss.structures import SearchSpace, Subnet, Width, read_subnets, write_json
+from pss.structures.subnet_file import json_text
 
 SPACE = SearchSpace([Width.of(32), Width.of(64)], [128, 224])
+
+
+def test_texts_with_lists_in_them_stay():
+    """Oracle: what JSON reads back; lists of numbers are on one line."""
+    value = {'a': '[1   2]', 'b\\"[3 ,  4]': [1, 2], 'c': 'x"[5   6]'}
+    text = json_text(value)
+    assert json.loads(text) == value and '[1, 2]' in text
 
 
 def test_round_trip_with_costs(tmp_path):

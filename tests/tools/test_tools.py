@@ -414,7 +414,7 @@ def test_plot_results(call, checkpoint, tiny_fashion_mnist, tmp_path):
 
 
 @pytest.mark.parametrize('arguments, words', [
-    (('a.json', 'b.json', '--names', 'a', 'a'), "--names: 'a' stands twice"),
+    (('a.json', 'b.json', '--names', 'a', 'a'), "--names: 'a' appears twice"),
     (('a.json', 'b.json', '--names', 'a', ' '), "--names: ' ' cannot"),
     (('a.json', 'a.json'), 'a.json: is given twice'),
     (('a.json', './a.json', '--names', 'a', 'b'), 'is given twice'),

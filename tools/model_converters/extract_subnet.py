@@ -45,6 +45,9 @@ def main():
     inputs = [args.config, args.checkpoint, args.subnet]
     out = check_out(args.out, inputs, '.pth')
     check_out(out.with_suffix('.py'), inputs)
+    if out.with_suffix('.py').exists() and not out.exists():
+        raise InputError(f'{out.with_suffix(".py")}: is there already, and '
+                         f'{out} is not; expected another --out')
 
     config = load_config(args.config)
     model = init_model(config, args.checkpoint)
