@@ -76,6 +76,10 @@ def _check_optimizer(saved: Dict[str, Any], wrapper: OptimWrapper) -> None:
         _check_same_form(one, own, where)
         if one['params'] != own['params']:
             raise _wrong(f'{where}.params', one['params'], own['params'])
+    if 'base_param_settings' in saved:  # MMEngine's, of no parameter
+        _check_same_form(saved['base_param_settings'],
+                         wrapper.state_dict().get('base_param_settings'),
+                         'optimizer.base_param_settings')
     parameters = [p for group in optimizer.param_groups
                   for p in group['params']]
     for key, entry in _typed(saved, 'state', dict, 'optimizer').items():

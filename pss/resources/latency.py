@@ -28,6 +28,7 @@ import numpy as np
 from mmengine.logging import print_log
 from torch import nn
 
+from ..checks import Fields, check_integer, check_number
 from ..errors import InputError
 from ..registry import RESOURCES
 from ..structures import CostTable
@@ -101,6 +102,7 @@ class LatencyTable:
         if not isinstance(content.get('network'), dict):
             raise InputError(f'{path}: network={content.get("network")!r} must '
                              'be an object with the backbone\'s type')
+        _check_interpolation(content.get('interpolation'), path)
         if not isinstance(rows, list) or not rows:
             raise InputError(f'{path}: blocks must be a list of at least one '
                              'block')
@@ -219,6 +221,18 @@ class Latency:
         table.check({k: v for k, v in self.expected.items() if v is not None},
                     self.path)
         return table.cost_table(model, self.path)
+
+
+def _check_interpolation(found: Any, path: Union[str, Path]) -> None:
+    """Refuses another form than what says how many blocks were measured."""
+    if found is None:
+        return
+    where = f'{path}: interpolation'
+    fields = Fields(found, where)
+    for name in ('measured', 'interpolated'):
+        check_integer(f'{where}.{name}', fields.get(name, int), 0)
+    check_number(f'{where}.mean_relative_error',
+                 fields.get('mean_relative_error', float), least=0)
 
 
 def as_row(key: BlockKey, timing: Timing) -> Dict[str, Any]:

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 from typing import List, Tuple
 
-from .cases import TOOLS, tool_case
+from .cases import OTHER, TOOLS, tool_case
 from .values import LONG, WORDS, pick
 
 # (word, kind) of a good command line of each tool. Kinds: the option itself,
@@ -307,5 +307,5 @@ def bad_output(path: Path, rng, place, fixtures):
                               fixtures.bank, fixtures.images])), \
             f'{path.name} is an input'
     elif kind == 'old':
-        fake.write_bytes(b'other contents')
+        fake.write_bytes(OTHER)
     return str(names.get(kind, fake)), f'{path.name} is bad: {kind}'
