@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from pss.locks import locked
+
 from ..conftest import ROOT
 from .test_tools import DEMO, options
 
@@ -301,3 +303,13 @@ def test_detection_data_replaces_its_own_alone(refuse, tmp_path,
             2, 2, 2)
         assert mine.read_text() == 'kept'
         shutil.rmtree(out)
+
+
+def test_a_work_dir_in_use(refuse, tmp_path, tiny_fashion_mnist):
+    """Oracle: who holds it; it is this process, as another training would."""
+    work = tmp_path / 'runs'
+    with locked(work / '.train', 'work_dir'):
+        line = refuse('train.py', DEMO, '--work-dir', work,
+                      *options(tiny_fashion_mnist, False, 27))
+    assert f"work_dir='{work}': in use by process {os.getpid()}" in line
+    assert not list(work.glob('*.pth'))
