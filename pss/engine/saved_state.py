@@ -83,7 +83,7 @@ def _check_optimizer(saved: Dict[str, Any], wrapper: OptimWrapper) -> None:
     parameters = [p for group in optimizer.param_groups
                   for p in group['params']]
     for key, entry in _typed(saved, 'state', dict, 'optimizer').items():
-        where = f'optimizer.state[{key!r}]'
+        where = f'optimizer.state[{shown(key)}]'
         if type(key) is not int or not 0 <= key < len(parameters):
             raise _wrong(where, 'its key', f'0 to {len(parameters) - 1}')
         if not isinstance(entry, dict):
@@ -116,7 +116,7 @@ def _check_log(hub: Dict[str, Any]) -> None:
             raise _wrong(f'message_hub.resumed_keys.{name}', resumed,
                          'True or False')
     for name, saved in hub['log_scalars'].items():
-        where = f'message_hub.log_scalars[{name!r}]'
+        where = f'message_hub.log_scalars[{shown(name)}]'
         if not isinstance(saved, dict):
             raise _wrong(where, saved, 'a dict')
         for key in ('values', 'counts'):

@@ -14,6 +14,7 @@ from typing import (
 
 import numpy as np
 
+from ..checks import shown
 from ..errors import InputError
 from ..structures import Budget, SearchSpace, Subnet
 from .conditional import ConditionalSampler
@@ -159,7 +160,7 @@ class PrioritizedSampler:
                            ('step', (int, float))):
             if not isinstance(entry[key], kinds):
                 raise InputError('the pools in the checkpoint are damaged: '
-                                 f'{key}={entry[key]!r} of a pool')
+                                 f'{key}={shown(entry[key])} of a pool')
         budget = Budget(entry['resource'], entry['level'], entry['step'])
         scores = {}
         for row in entry['subnets']:
@@ -167,14 +168,14 @@ class PrioritizedSampler:
                 {k: v for k, v in row.items() if k != 'score'})
             score = row['score']
             if not isinstance(score, float) or not math.isfinite(score):
-                raise InputError(f'pool {budget}: score={score!r} of {subnet} '
-                                 'is not a finite number')
+                raise InputError(f'pool {budget}: score={shown(score)} of '
+                                 f'{subnet} is not a finite number')
             scores[self.space.validate(subnet)] = score
         newcomers = entry.get('newcomers', 0)
         if isinstance(newcomers, bool) or not isinstance(newcomers, int) or \
                 not 0 <= newcomers <= len(scores):
-            raise InputError(f'pool {budget}: newcomers={newcomers!r} must be '
-                             f'an integer from 0 to {len(scores)}')
+            raise InputError(f'pool {budget}: newcomers={shown(newcomers)} '
+                             f'must be an integer from 0 to {len(scores)}')
         return budget, scores, newcomers
 
 

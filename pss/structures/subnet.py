@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Dict, Tuple
 
+from ..checks import shown
 from ..errors import InputError
 
 
@@ -35,10 +36,10 @@ class Subnet:
         legal = ('resolution', 'widths')
         if not isinstance(fields, dict):
             raise InputError('a subnet is an object with the fields '
-                             f'{" and ".join(legal)}, not {fields!r}')
+                             f'{" and ".join(legal)}, not {shown(fields)}')
         for key in fields:
             if key not in legal:
-                raise InputError(f'unknown field {key!r} of a subnet; the '
+                raise InputError(f'unknown field {shown(key)} of a subnet; the '
                                  f'expected {" and ".join(legal)}')
         for key in legal:
             if key not in fields:
@@ -46,14 +47,15 @@ class Subnet:
                                  f'has {sorted(fields)}')
         widths = fields['widths']
         if not isinstance(widths, (list, tuple)):
-            raise InputError(f'widths={widths!r} must be a list of integers')
+            raise InputError(f'widths={shown(widths)} must be a list of '
+                             'integers')
         return cls(_integer('resolution', fields['resolution']),
                    tuple(_integer('widths', width) for width in widths))
 
 
 def _integer(field: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InputError(f'{field}: {value!r} is not an integer')
+        raise InputError(f'{field}: {shown(value)} is not an integer')
     if value < 1:
-        raise InputError(f'{field}: {value!r} must be at least 1')
+        raise InputError(f'{field}: {shown(value)} must be at least 1')
     return value
