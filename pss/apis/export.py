@@ -39,6 +39,7 @@ from ..deploy.testing_vocabulary import check_testing
 from ..deploy.vocabulary import Trust, check_trust
 from ..errors import InputError
 from ..files import whole_file
+from ..registry import importing_nothing
 from ..structures import Subnet
 from ..structures.subnet_file import json_text, read_json
 from .arguments import check_out_folder
@@ -333,7 +334,8 @@ class Exporter:
         statistics = self.bank.statistics[kept.subnet]
         config = extracted_config(ConfigDict(self.bank.model), self.model,
                                   kept.subnet)
-        plain = extract(self.model, config, kept.subnet, statistics)
+        with importing_nothing():  # as the supernet was built
+            plain = extract(self.model, config, kept.subnet, statistics)
         stem = self._stems[self.bank.kept.index(kept)]
         out = folder / f'{stem}{FORMATS[kind]}'
         record = self._record(kept, out)
