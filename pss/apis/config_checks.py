@@ -293,6 +293,11 @@ def _check_normalisation(cfg: Config) -> None:
         for field, limits in (('mean', {}), ('std', dict(above=0))):
             values = images.get(field) if isinstance(images, dict) else None
             if isinstance(values, (list, tuple)):
+                other = images.get('std')
+                if isinstance(other, (list, tuple)) and \
+                        len(values) != len(other):
+                    raise InputError(f'{where}.mean has {len(values)} values: '
+                                     f'expected {len(other)}, as std has')
                 for i, value in enumerate(values):
                     check_number(f'{where}.{field}[{i}]', value, **limits)
 

@@ -482,6 +482,7 @@ class _Reader:
             if not (number.isascii() and number.isdecimal()) or \
                     len(number) > 9 or number != str(int(number)) or \
                     value.dtype not in TYPES or value.dim() != 2 or \
+                    not value.is_floating_point() or \
                     value.shape[0] != 2 or \
                     not value.float().isfinite().all() or \
                     (value[1] < 0).any():

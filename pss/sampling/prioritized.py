@@ -143,7 +143,10 @@ class PrioritizedSampler:
         """
         try:
             loaded = [self._load_pool(entry) for entry in state]
-        except (KeyError, TypeError, AttributeError) as error:
+        except InputError:
+            raise
+        except (KeyError, TypeError, AttributeError, IndexError,
+                ValueError) as error:
             raise InputError('the pools in the checkpoint are damaged '
                              f'({type(error).__name__}: {error})') from None
         found = [budget for budget, _, _ in loaded]
