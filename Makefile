@@ -20,7 +20,7 @@ DETECTION := .venv-detection/bin
 # wheels that take long to compile outlive the checkout here
 WHEELS ?= $(HOME)/.cache/pss-net/wheels
 
-.PHONY: install demo demo-latency demo-adaptive compare test lint benchmarks \
+.PHONY: install demo demo-latency demo-adaptive compare test lint format benchmarks \
 	clean install-detection test-detection
 
 install: .venv/.installed
@@ -69,8 +69,15 @@ compare: install
 		$(if $(JOBS),--jobs $(JOBS))
 
 lint: install
+	$(BIN)/yapf --parallel --recursive --quiet . || \
+		{ echo 'not formatted: run `make format`'; exit 1; }
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
+
+# formats every Python file as `make lint` wants it
+format: install
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/yapf --parallel --recursive --in-place .
 
 test: lint
 	$(BIN)/python -m pytest -n 2

@@ -39,8 +39,9 @@ def mean_subnets(config, model, flops, number=2000):
                          **config.default_hooks.pss_sampler.budgets['flops'])
     sampler = ConditionalSampler(flops, budgets)
     rng = np.random.default_rng(0)
-    codes = np.concatenate([sampler.draw(budget, rng, number // len(budgets))
-                            for budget in budgets])
+    codes = np.concatenate([
+        sampler.draw(budget, rng, number // len(budgets)) for budget in budgets
+    ])
     costs = flops(codes)
     nearest = np.abs(costs - costs.mean()).argmin()
     return costs.mean(), space.decode(codes[nearest:nearest + 1])[0]
@@ -50,11 +51,13 @@ def measured_ratio(model, sampled, batch_size, rounds):
     """Seconds of an iteration over those of a step of the largest alone."""
     space = model.search_space
     size = space.largest.resolution
-    data = dict(inputs=torch.randn(batch_size, 3, size, size),
-                data_samples=[DataSample().set_gt_label(0)] * batch_size)
+    data = dict(
+        inputs=torch.randn(batch_size, 3, size, size),
+        data_samples=[DataSample().set_gt_label(0)] * batch_size)
     largest = Pass('largest', space.largest)
-    plans = [(largest, Pass('sampled', sampled),
-              Pass('smallest', space.smallest)), (largest, )]
+    plans = [(largest, Pass('sampled', sampled), Pass('smallest',
+                                                      space.smallest)),
+             (largest, )]
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
     seconds = [[], []]
     model.train()
@@ -94,26 +97,39 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('networks', nargs='*', default=list(ASSUMED))
     parser.add_argument('--gpus', type=int, nargs='+', default=[8, 64])
-    parser.add_argument('--images-per-second', type=float,
-                        help='of one GPU and the largest subnet alone '
-                        f'(default: {ASSUMED})')
-    parser.add_argument('--bandwidth', type=float, nargs='+',
-                        default=[100., 10.],
-                        help='GB/s that a GPU sends, for each of --gpus '
-                        '(default: %(default)s: links between the GPUs of a '
-                        'node; one card of 100 Gbit/s in every node)')
-    parser.add_argument('--latency', type=float, default=50.,
-                        help='microseconds of a collective '
-                        '(default: %(default)s)')
-    parser.add_argument('--batch-size', type=int, default=128,
-                        help='of a GPU (default: %(default)s)')
+    parser.add_argument(
+        '--images-per-second',
+        type=float,
+        help='of one GPU and the largest subnet alone '
+        f'(default: {ASSUMED})')
+    parser.add_argument(
+        '--bandwidth',
+        type=float,
+        nargs='+',
+        default=[100., 10.],
+        help='GB/s that a GPU sends, for each of --gpus '
+        '(default: %(default)s: links between the GPUs of a '
+        'node; one card of 100 Gbit/s in every node)')
+    parser.add_argument(
+        '--latency',
+        type=float,
+        default=50.,
+        help='microseconds of a collective '
+        '(default: %(default)s)')
+    parser.add_argument(
+        '--batch-size',
+        type=int,
+        default=128,
+        help='of a GPU (default: %(default)s)')
     parser.add_argument('--measure', type=int, metavar='ROUNDS', default=0)
     args = parser.parse_args()
     if args.measure:
         speed, size = images_per_core(
             load_config(f'configs/pss_{args.networks[0]}_imagenet.py'))
-        print(f'loading and augmenting: {speed:.0f} images a second a core '
-              f'(a JPEG file of {size:.0f} kB)', flush=True)
+        print(
+            f'loading and augmenting: {speed:.0f} images a second a core '
+            f'(a JPEG file of {size:.0f} kB)',
+            flush=True)
     rows = []
     for name in args.networks:
         config = load_config(f'configs/pss_{name}_imagenet.py')
@@ -124,14 +140,17 @@ def main():
         mean, sampled = mean_subnets(config, model, flops)
         ratio = (ends.sum() + mean) / ends[0]
         parameters = sum(p.numel() for p in model.parameters())
-        print(f'{name}: {4 * parameters / 1e6:.1f} MB of gradients, '
-              f'{len(model.norms)} batch norms; largest {ends[0]:.0f}, drawn '
-              f'{mean:.0f} on average, smallest {ends[1]:.0f} MFLOPs: an '
-              f'iteration is {ratio:.2f} of the largest alone', flush=True)
+        print(
+            f'{name}: {4 * parameters / 1e6:.1f} MB of gradients, '
+            f'{len(model.norms)} batch norms; largest {ends[0]:.0f}, drawn '
+            f'{mean:.0f} on average, smallest {ends[1]:.0f} MFLOPs: an '
+            f'iteration is {ratio:.2f} of the largest alone',
+            flush=True)
         if args.measure:
-            print(f'{name}: measured on this CPU, batch 8: '
-                  f'{measured_ratio(model, sampled, 8, args.measure):.2f}',
-                  flush=True)
+            print(
+                f'{name}: measured on this CPU, batch 8: '
+                f'{measured_ratio(model, sampled, 8, args.measure):.2f}',
+                flush=True)
         speed = args.images_per_second or ASSUMED[name]
         for gpus, bandwidth in zip(args.gpus, args.bandwidth):
             compute = args.batch_size * ratio / speed
@@ -142,10 +161,16 @@ def main():
             rows.append([
                 name, gpus, iterations, compute * 1e3, exchange * 1e3,
                 gpus * args.batch_size / (compute + exchange),
-                iterations * (compute + exchange) / 3600])
-    print(tabulate(rows, floatfmt=('', '', ',', '.0f', '.2f', ',.0f', '.1f'),
-                   headers=['network', 'GPUs', 'iterations', 'compute, ms',
-                            'exchange, ms', 'images/s', 'hours']))
+                iterations * (compute + exchange) / 3600
+            ])
+    print(
+        tabulate(
+            rows,
+            floatfmt=('', '', ',', '.0f', '.2f', ',.0f', '.1f'),
+            headers=[
+                'network', 'GPUs', 'iterations', 'compute, ms', 'exchange, ms',
+                'images/s', 'hours'
+            ]))
 
 
 if __name__ == '__main__':

@@ -74,30 +74,39 @@ def setting(iterations: int) -> Dict[str, Any]:
         train_dataloader=dict(batch_size=32, dataset=held_out),
         optim_wrapper=dict(optimizer=dict(lr=LEARNING_RATE)),
         param_scheduler=[
-            dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0,
-                 end=max(iterations // 20, 1)),
-            dict(type='CosineAnnealingLR', T_max=iterations, eta_min=0.,
-                 by_epoch=False),
+            dict(
+                type='LinearLR',
+                start_factor=0.01,
+                by_epoch=False,
+                begin=0,
+                end=max(iterations // 20, 1)),
+            dict(
+                type='CosineAnnealingLR',
+                T_max=iterations,
+                eta_min=0.,
+                by_epoch=False),
         ],
-        train_cfg=dict(_delete_=True, type='IterBasedTrainLoop',
-                       max_iters=iterations),
-        val_cfg=None, val_dataloader=None, val_evaluator=None,
-        test_cfg=dict(calibration_dataloader=dict(dataset=held_out),
-                      calibration_batches=2,
-                      selection_dataloader=dict(dataset=held_out)),
+        train_cfg=dict(
+            _delete_=True, type='IterBasedTrainLoop', max_iters=iterations),
+        val_cfg=None,
+        val_dataloader=None,
+        val_evaluator=None,
+        test_cfg=dict(
+            calibration_dataloader=dict(dataset=held_out),
+            calibration_batches=2,
+            selection_dataloader=dict(dataset=held_out)),
         log_processor=dict(by_epoch=False),
         default_hooks=dict(
             logger=dict(interval=10, log_metric_by_epoch=False),
             checkpoint=dict(by_epoch=False, interval=iterations),
-            pss_sampler=dict(budgets=dict(
-                flops=dict(start=10, stop=19, step=3)))))
+            pss_sampler=dict(
+                budgets=dict(flops=dict(start=10, stop=19, step=3)))))
 
 
 LEARNING_RATE = 0.01
 
 
-def runs_of(seeds: List[int], iterations: int,
-            piece_seeds: int) -> List[Run]:
+def runs_of(seeds: List[int], iterations: int, piece_seeds: int) -> List[Run]:
     """All runs, those of a seed together.
 
     At equal iterations, and at equal network passes: an iteration of the
@@ -114,8 +123,10 @@ def runs_of(seeds: List[int], iterations: int,
         runs += [Run(m, m, iterations, seed) for m in METHODS]
         runs += [Run(m, m, fewer, seed) for m in METHODS if PASSES[m] == 4]
         if place < piece_seeds:
-            runs += [Run('pss', f'pss_{name}', iterations, seed)
-                     for name in ABLATIONS]
+            runs += [
+                Run('pss', f'pss_{name}', iterations, seed)
+                for name in ABLATIONS
+            ]
     return runs
 
 
@@ -144,9 +155,11 @@ class Study:
         self.folder = folder
         # glibc keeps memory rather than giving it back for every activation
         self._environment = dict(
-            os.environ, OMP_NUM_THREADS=str(threads),
+            os.environ,
+            OMP_NUM_THREADS=str(threads),
             MALLOC_MMAP_THRESHOLD_='4294967296',
-            MALLOC_TRIM_THRESHOLD_='4294967296', MALLOC_TOP_PAD_='268435456')
+            MALLOC_TRIM_THRESHOLD_='4294967296',
+            MALLOC_TOP_PAD_='268435456')
         self._processes: List[subprocess.Popen] = []
         self.running: List[Run] = []
         self._stopped = threading.Event()
@@ -184,19 +197,21 @@ class Study:
             whole = time.monotonic() - started
             if _is_ranked(task):
                 self._call(log, 'tools/analysis_tools/rank_pools.py', config,
-                           folder / f'iter_{task.iterations}.pth',
-                           '--work-dir', folder, '--draws', DRAWS, '--out',
+                           folder / f'iter_{task.iterations}.pth', '--work-dir',
+                           folder, '--draws', DRAWS, '--out',
                            folder / 'ranks.json')
         self.running.remove(task)
-        write_json(dict(train_seconds=_train_seconds(folder, task.iterations),
-                        seconds=round(whole, 1)), folder / 'run.json')
+        write_json(
+            dict(
+                train_seconds=_train_seconds(folder, task.iterations),
+                seconds=round(whole, 1)), folder / 'run.json')
         return task
 
     def _call(self, log, *command) -> None:
         command = [sys.executable, *map(str, command)]
         print('+', *command[1:], file=log, flush=True)
-        process = subprocess.Popen(command, stdout=log, stderr=log,
-                                   env=self._environment)
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, env=self._environment)
         self._processes.append(process)
         if self._stopped.is_set():
             process.terminate()
@@ -215,9 +230,11 @@ class Study:
     def entry(self, task: Run) -> Dict[str, Any]:
         """What the results of the comparison say of a run."""
         folder = self.folder / task.name
-        entry = dict(task._asdict(), passes=PASSES[task.method],
-                     **read_json(folder / 'run.json'),
-                     results=read_results(folder / 'results.json'))
+        entry = dict(
+            task._asdict(),
+            passes=PASSES[task.method],
+            **read_json(folder / 'run.json'),
+            results=read_results(folder / 'results.json'))
         if _is_ranked(task):
             entry['ranks'] = read_json(folder / 'ranks.json')
         return entry
@@ -231,16 +248,19 @@ def _train_seconds(folder: Path, iterations: int) -> float:
     """Seconds of the iterations, from the mean time of one in the log."""
     log = max(folder.rglob('scalars.json'), key=lambda p: p.stat().st_mtime)
     lines = map(json.loads, log.read_text(encoding='utf-8').splitlines())
-    times = [line['time'] for line in lines if 'time' in line and
-             'loss' in line]
+    times = [
+        line['time'] for line in lines if 'time' in line and 'loss' in line
+    ]
     return round(statistics.mean(times) * iterations, 1)
 
 
 def do_all(study: Study, runs: List[Run], jobs: int) -> None:
     """Does what is not done yet, and says how long the rest will take."""
     waiting = [task for task in runs if not study.is_done(task)]
-    print(f'{len(runs) - len(waiting)} of {len(runs)} runs are done; {jobs} at '
-          f'a time in {study.folder}', flush=True)
+    print(
+        f'{len(runs) - len(waiting)} of {len(runs)} runs are done; {jobs} at '
+        f'a time in {study.folder}',
+        flush=True)
     # an iteration's passes, as a measure of what is left
     size = {task: task.iterations * PASSES[task.method] for task in runs}
     left, started = sum(size[task] for task in waiting), time.monotonic()
@@ -256,10 +276,12 @@ def do_all(study: Study, runs: List[Run], jobs: int) -> None:
                     rest = _rest(spent, total, left,
                                  [size[task] for task in study.running])
                     done_now = sum(map(study.is_done, runs))
-                    print(f'[{done_now}/{len(runs)}] {task.variant}, '
-                          f'{task.iterations} iterations, seed {task.seed}; '
-                          f'{timedelta(seconds=round(spent))} gone, about '
-                          f'{timedelta(seconds=round(rest))} left', flush=True)
+                    print(
+                        f'[{done_now}/{len(runs)}] {task.variant}, '
+                        f'{task.iterations} iterations, seed {task.seed}; '
+                        f'{timedelta(seconds=round(spent))} gone, about '
+                        f'{timedelta(seconds=round(rest))} left',
+                        flush=True)
         except BaseException:
             for future in futures:
                 future.cancel()
@@ -267,8 +289,7 @@ def do_all(study: Study, runs: List[Run], jobs: int) -> None:
             raise
 
 
-def _rest(spent: float, total: float, left: float,
-          running: List[int]) -> float:
+def _rest(spent: float, total: float, left: float, running: List[int]) -> float:
     """Seconds that are left, if what runs is half done."""
     half = sum(running) / 2
     return spent / (total - left + half) * (left - half)
@@ -278,13 +299,19 @@ def machine() -> Dict[str, Any]:
     """What it ran on."""
     lines = Path('/proc/cpuinfo').read_text().splitlines() \
         if Path('/proc/cpuinfo').is_file() else []
-    names = [line.split(':')[1].strip() for line in lines
-             if line.startswith('model name')]
-    gpus = [torch.cuda.get_device_name(i)
-            for i in range(torch.cuda.device_count())]
-    return dict(cpu=(names or [platform.processor()])[0],
-                cores=os.cpu_count(), gpus=gpus, system=platform.system(),
-                python=platform.python_version())
+    names = [
+        line.split(':')[1].strip() for line in lines
+        if line.startswith('model name')
+    ]
+    gpus = [
+        torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())
+    ]
+    return dict(
+        cpu=(names or [platform.processor()])[0],
+        cores=os.cpu_count(),
+        gpus=gpus,
+        system=platform.system(),
+        python=platform.python_version())
 
 
 def origin(args: argparse.Namespace, jobs: int) -> Dict[str, Any]:
@@ -299,22 +326,30 @@ def origin(args: argparse.Namespace, jobs: int) -> Dict[str, Any]:
         setting=setting(args.iters),
         ablations=ABLATIONS,
         machine=machine(),
-        versions={name: import_module(name).__version__ for name in PACKAGES})
+        versions={name: import_module(name).__version__
+                  for name in PACKAGES})
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--iters', type=int, default=600)
-    parser.add_argument('--piece-seeds', type=int, default=2,
-                        help="so many of the seeds train PSS-Net's changed "
-                        'pieces too (default: %(default)s)')
-    parser.add_argument('--jobs', type=int, default=None,
-                        help='runs at a time; one a core by default, and four '
-                        'if there is a GPU')
+    parser.add_argument(
+        '--piece-seeds',
+        type=int,
+        default=2,
+        help="so many of the seeds train PSS-Net's changed "
+        'pieces too (default: %(default)s)')
+    parser.add_argument(
+        '--jobs',
+        type=int,
+        default=None,
+        help='runs at a time; one a core by default, and four '
+        'if there is a GPU')
     parser.add_argument('--work-dir', default='work_dirs/compare')
-    parser.add_argument('--out', default='benchmarks/results/'
-                        'compare_fashion_mnist.json')
+    parser.add_argument(
+        '--out', default='benchmarks/results/'
+        'compare_fashion_mnist.json')
     args = parser.parse_args()
     cores = os.cpu_count() or 1
     jobs = args.jobs if args.jobs is not None else \
@@ -343,8 +378,8 @@ def main():
         do_all(study, runs, jobs)
     except KeyboardInterrupt:
         sys.exit(130)
-    report_study(dict(found, runs=[study.entry(task) for task in runs]),
-                 args.out)
+    report_study(
+        dict(found, runs=[study.entry(task) for task in runs]), args.out)
 
 
 if __name__ == '__main__':

@@ -18,11 +18,16 @@ from pss.evaluation.comparison import spread
 from pss.structures import write_json
 from pss.structures.subnet_file import write_text
 
-NAMES = dict(pss='PSS-Net', random='Random', mutualnet='MutualNet',
-             usnet='US-Net', pss_pool_size_1='pool size 1',
-             pss_pool_size_10='pool size 10', pss_p_constant='constant p',
-             pss_draw_uniform='uniform drawing',
-             pss_momentum_0='no score smoothing')
+NAMES = dict(
+    pss='PSS-Net',
+    random='Random',
+    mutualnet='MutualNet',
+    usnet='US-Net',
+    pss_pool_size_1='pool size 1',
+    pss_pool_size_10='pool size 10',
+    pss_p_constant='constant p',
+    pss_draw_uniform='uniform drawing',
+    pss_momentum_0='no score smoothing')
 REFERENCE = NAMES['pss']
 RANK_NOTES = """\
 Pool scores against held-out accuracy, PSS-Net, mean ± standard deviation over
@@ -46,27 +51,36 @@ def report_study(study: Dict[str, Any], out: str) -> None:
     runs, full = study['runs'], study['iterations']
     passes = full * 3
     panels = {
-        f'{full} iterations': _group(
-            runs, lambda r: r['iterations'] == full and
-            r['variant'] == r['method']),
-        f'{passes} network passes': _group(
+        f'{full} iterations':
+        _group(
+            runs,
+            lambda r: r['iterations'] == full and r['variant'] == r['method']),
+        f'{passes} network passes':
+        _group(
             runs, lambda r: passes - 4 < r['iterations'] * r['passes'] <= passes
             and r['variant'] == r['method']),
     }
     pieces = _group(runs, lambda r: r['method'] == 'pss')
-    comparisons = {title: compare(group, REFERENCE)
-                   for title, group in (*panels.items(), ('pieces', pieces))}
+    comparisons = {
+        title: compare(group, REFERENCE)
+        for title, group in (*panels.items(), ('pieces', pieces))
+    }
     ranks = _ranks([rank_summary(r['ranks']) for r in runs if 'ranks' in r])
-    rows = [dict(setting=title, **row)
-            for title, found in comparisons.items()
-            for row in comparison_rows(found)]
+    rows = [
+        dict(setting=title, **row) for title, found in comparisons.items()
+        for row in comparison_rows(found)
+    ]
     text = _text(study, comparisons, ranks)
     files = report_files(out)
     plot_comparison(panels, files[3])
     write_text(text, files[2])
     write_text(csv_text(rows), files[1])
-    write_json(dict(study, comparisons=comparisons, ranks=ranks,
-                    runs=[_brief(r) for r in runs]), files[0])
+    write_json(
+        dict(
+            study,
+            comparisons=comparisons,
+            ranks=ranks,
+            runs=[_brief(r) for r in runs]), files[0])
     print(f'\n{text}\n{", ".join(map(str, files))}')
 
 
@@ -107,22 +121,30 @@ def _text(study: Dict[str, Any], comparisons: Dict[str, Dict],
     """The tables in Markdown."""
     parts = [
         f'`{study["command"]}`, a run for each seed. '
-        f'{caption_of(next(iter(comparisons.values())))}']
+        f'{caption_of(next(iter(comparisons.values())))}'
+    ]
     for title, comparison in comparisons.items():
         title = f'The pieces of {REFERENCE}, {study["iterations"]} iterations' \
             if title == 'pieces' else f'Equal training: {title}'
         parts += [f'**{title}**', comparison_table(comparison)]
     if ranks:
-        headers = dict(subnets='subnets', correlation='correlation',
-                       halves='halves', spread='std of accuracy',
-                       behind_best='behind best', behind_fair='fair',
-                       tried_behind_fair='five tried, fair',
-                       ahead_of_draws='ahead of draws')
-        parts += [RANK_NOTES, tabulate(
-            [[row['pool'], *(_figure(row[key]) for key in headers)]
-             for row in ranks],
-            headers=['pool', *headers.values()], tablefmt='github',
-            disable_numparse=True)]
+        headers = dict(
+            subnets='subnets',
+            correlation='correlation',
+            halves='halves',
+            spread='std of accuracy',
+            behind_best='behind best',
+            behind_fair='fair',
+            tried_behind_fair='five tried, fair',
+            ahead_of_draws='ahead of draws')
+        parts += [
+            RANK_NOTES,
+            tabulate([[row['pool'], *(_figure(row[key]) for key in headers)]
+                      for row in ranks],
+                     headers=['pool', *headers.values()],
+                     tablefmt='github',
+                     disable_numparse=True)
+        ]
     return '\n\n'.join(parts) + '\n'
 
 

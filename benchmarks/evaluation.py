@@ -42,13 +42,14 @@ def main():
     config = load_config(args.config)
     model = init_model(config)
     space = model.search_space
-    subnets = space.decode(space.random(np.random.default_rng(0),
-                                        args.subnets))
+    subnets = space.decode(space.random(np.random.default_rng(0), args.subnets))
     with tempfile.TemporaryDirectory() as folder:
         write_images(Path(folder), args.images)
         loader = dict(config.test_dataloader, num_workers=0, batch_size=32)
         loader['dataset'] = dict(
-            type='CustomDataset', data_root=folder, ann_file='list.txt',
+            type='CustomDataset',
+            data_root=folder,
+            ann_file='list.txt',
             pipeline=config.test_pipeline)
         with DefaultScope.overwrite_default_scope('mmpretrain'):
             loader = Runner.build_dataloader(loader, seed=0)

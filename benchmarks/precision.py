@@ -42,8 +42,9 @@ def build(network, amp, channels_last, args):
     space = model.search_space
     middle = space.decode([[n // 2 for n in space.shape]])[0]
     wrapper = SandwichOptimWrapper(
-        torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9,
-                        nesterov=True), amp=amp)
+        torch.optim.SGD(
+            model.parameters(), lr=1e-3, momentum=0.9, nesterov=True),
+        amp=amp)
     wrapper.plan = (Pass('largest', space.largest), Pass('sampled', middle),
                     Pass('smallest', space.smallest))
     size = space.largest.resolution
@@ -84,8 +85,10 @@ def measure(network, amp, channels_last, args, turns, out):
 def measured(network, args):
     """A row for each setting of a network."""
     together = [SETTINGS] if args.device == 'cpu' else [[s] for s in SETTINGS]
-    return [row for settings in together
-            for row in measured_together(network, settings, args)]
+    return [
+        row for settings in together
+        for row in measured_together(network, settings, args)
+    ]
 
 
 def measured_together(network, settings, args):
@@ -95,8 +98,8 @@ def measured_together(network, settings, args):
     for amp, last in settings:
         turns, my_turns = context.Pipe()
         out, my_out = context.Pipe()
-        process = context.Process(target=measure, args=(
-            network, amp, last, args, my_turns, my_out))
+        process = context.Process(
+            target=measure, args=(network, amp, last, args, my_turns, my_out))
         process.start()
         my_out.close()
         workers.append((amp, last, process, turns, out, []))
@@ -108,36 +111,44 @@ def measured_together(network, settings, args):
     for amp, last, process, turns, out, seconds in workers:
         turns.send(False)
         median = statistics.median(seconds)
-        rows.append(dict(
-            network=network, precision=amp or 'float32',
-            memory_format='channels_last' if last else 'contiguous',
-            images_per_second=args.batch_size / median,
-            fastest=args.batch_size / min(seconds),
-            slowest=args.batch_size / max(seconds), peak_mib=out.recv()))
+        rows.append(
+            dict(
+                network=network,
+                precision=amp or 'float32',
+                memory_format='channels_last' if last else 'contiguous',
+                images_per_second=args.batch_size / median,
+                fastest=args.batch_size / min(seconds),
+                slowest=args.batch_size / max(seconds),
+                peak_mib=out.recv()))
         process.join()
     return rows
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--networks', nargs='+', default=NETWORKS,
-                        choices=NETWORKS)
-    parser.add_argument('--batch-size', type=int,
-                        help='default: 128 on a GPU, 8 on a CPU')
+    parser.add_argument(
+        '--networks', nargs='+', default=NETWORKS, choices=NETWORKS)
+    parser.add_argument(
+        '--batch-size', type=int, help='default: 128 on a GPU, 8 on a CPU')
     parser.add_argument('--rounds', type=int, default=7)
     parser.add_argument('--warmup', type=int, default=2)
-    parser.add_argument('--threads', type=int, default=0,
-                        help='on a CPU; 0 for as many as torch takes')
     parser.add_argument(
-        '--device', choices=['cpu', 'cuda'],
+        '--threads',
+        type=int,
+        default=0,
+        help='on a CPU; 0 for as many as torch takes')
+    parser.add_argument(
+        '--device',
+        choices=['cpu', 'cuda'],
         default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--out', default='benchmarks/results',
-                        help='folder (default: %(default)s)')
+    parser.add_argument(
+        '--out',
+        default='benchmarks/results',
+        help='folder (default: %(default)s)')
     args = parser.parse_args()
     if args.batch_size is None:
         args.batch_size = 128 if args.device == 'cuda' else 8
-    rows = [row for network in args.networks
-            for row in measured(network, args)]
+    rows = [row for network in args.networks for row in measured(network, args)]
     report(rows, args)
 
 
@@ -145,26 +156,32 @@ def report(rows, args):
     """Writes and prints the table."""
     device = torch.cuda.get_device_name() if args.device == 'cuda' \
         else f'CPU ({platform.machine()})'
-    about = dict(device=device, torch=torch.__version__,
-                 batch_size=args.batch_size, rounds=args.rounds,
-                 threads=args.threads or torch.get_num_threads())
+    about = dict(
+        device=device,
+        torch=torch.__version__,
+        batch_size=args.batch_size,
+        rounds=args.rounds,
+        threads=args.threads or torch.get_num_threads())
     first = {row['network']: row for row in reversed(rows)}
-    table = tabulate(
-        [[row['network'], row['precision'], row['memory_format'],
-          row['images_per_second'],
-          row['images_per_second']
-          / first[row['network']]['images_per_second'],
-          f'{row["slowest"]:.1f} to {row["fastest"]:.1f}', row['peak_mib']]
-         for row in rows],
-        headers=['network', 'precision', 'memory format', 'images/s',
-                 'of the first', 'range', 'peak MiB'],
-        floatfmt=('', '', '', '.1f', '.2f', '', '.0f'), tablefmt='github')
+    table = tabulate([[
+        row['network'], row['precision'], row['memory_format'],
+        row['images_per_second'],
+        row['images_per_second'] / first[row['network']]['images_per_second'],
+        f'{row["slowest"]:.1f} to {row["fastest"]:.1f}', row['peak_mib']
+    ] for row in rows],
+                     headers=[
+                         'network', 'precision', 'memory format', 'images/s',
+                         'of the first', 'range', 'peak MiB'
+                     ],
+                     floatfmt=('', '', '', '.1f', '.2f', '', '.0f'),
+                     tablefmt='github')
     out = Path(args.out)
     write_json(dict(about, rows=rows), out / f'precision_{args.device}.json')
-    write_text(f'`python benchmarks/precision.py --batch-size '
-               f'{args.batch_size} --rounds {args.rounds}`: {device}, torch '
-               f'{about["torch"]}, {about["threads"]} threads.\n\n{table}\n',
-               out / f'precision_{args.device}.md')
+    write_text(
+        f'`python benchmarks/precision.py --batch-size '
+        f'{args.batch_size} --rounds {args.rounds}`: {device}, torch '
+        f'{about["torch"]}, {about["threads"]} threads.\n\n{table}\n',
+        out / f'precision_{args.device}.md')
     print(table)
     print(json.dumps(about))
 

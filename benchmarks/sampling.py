@@ -31,23 +31,35 @@ def report(what, model, table_of, levels, num):
     start = time.perf_counter()
     sampler = ConditionalSampler(cost, budgets)
     built = time.perf_counter() - start
-    rates = {budget: num / seconds(lambda: sampler.draw(budget, rng, num))  # noqa: B023
-             for budget in budgets}
+    rates = {
+        budget:
+        num / seconds(lambda: sampler.draw(budget, rng, num))  # noqa: B023
+        for budget in budgets
+    }
     slowest = min(rates, key=rates.get)
-    print(f'{what}: cost table in {table:.2f} s; {placed / 1e6:.1f} M subnets '
-          f'placed a second; {len(budgets)} levels set up in {built:.2f} s; '
-          f'slowest level {slowest.level:g} with {rates[slowest]:,.0f} draws a '
-          'second', flush=True)
+    print(
+        f'{what}: cost table in {table:.2f} s; {placed / 1e6:.1f} M subnets '
+        f'placed a second; {len(budgets)} levels set up in {built:.2f} s; '
+        f'slowest level {slowest.level:g} with {rates[slowest]:,.0f} draws a '
+        'second',
+        flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('configs', nargs='*', default=[
-        f'configs/pss_{name}_imagenet.py' for name in ('mbv2', 'mbv1', 'r50')])
-    parser.add_argument('--num', type=int, default=20_000,
-                        help='draws for each level')
-    parser.add_argument('--latency-table', default=None,
-                        help='also of 20 levels of this latency table')
+    parser.add_argument(
+        'configs',
+        nargs='*',
+        default=[
+            f'configs/pss_{name}_imagenet.py'
+            for name in ('mbv2', 'mbv1', 'r50')
+        ])
+    parser.add_argument(
+        '--num', type=int, default=20_000, help='draws for each level')
+    parser.add_argument(
+        '--latency-table',
+        default=None,
+        help='also of 20 levels of this latency table')
     args = parser.parse_args()
     for path in args.configs:
         config = load_config(path)

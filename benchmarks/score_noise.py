@@ -54,10 +54,12 @@ def agreements(members, losses, largest, rng):
     subnets, batches = losses.shape
 
     def own(losses):
-        return float(np.mean([
-            agree(-losses[np.arange(subnets),
-                          rng.integers(batches, size=subnets)])
-            for _ in range(200)]))
+        return float(
+            np.mean([
+                agree(-losses[np.arange(subnets),
+                              rng.integers(batches, size=subnets)])
+                for _ in range(200)
+            ]))
 
     return dict(
         trained=agree([m['score'] for m in members]),
@@ -65,8 +67,7 @@ def agreements(members, losses, largest, rng):
         own_batch_less_largest=own(losses - largest),
         same_batch=float(np.mean([agree(-column) for column in losses.T])),
         all_batches=agree(-losses.mean(1)),
-        held_out_halves=rank_correlation(*zip(*(m['halves']
-                                                for m in members))),
+        held_out_halves=rank_correlation(*zip(*(m['halves'] for m in members))),
         # standard deviations: between batches, and between the subnets
         loss_std_batches=float(losses.std(1, ddof=1).mean()),
         loss_std_subnets=float(losses.mean(1).std(ddof=1)))
@@ -83,10 +84,13 @@ def main():
     config = load_config(args.config)
     model = init_model(config, args.checkpoint)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
-        loader = dict(config.test_cfg.calibration_dataloader,
-                      batch_size=config.train_dataloader.batch_size)
-        batches = [batch for batch, _ in zip(
-            Runner.build_dataloader(loader, seed=1), range(args.batches))]
+        loader = dict(
+            config.test_cfg.calibration_dataloader,
+            batch_size=config.train_dataloader.batch_size)
+        batches = [
+            batch for batch, _ in zip(
+                Runner.build_dataloader(loader, seed=1), range(args.batches))
+        ]
     rng = np.random.default_rng(0)
     rows = []
     for pool in read_json(args.ranks)['pools']:
@@ -95,12 +99,16 @@ def main():
                            batches)
         rows.append(agreements(pool['members'], losses[1:], losses[0], rng))
         print(f'{pool["resource"]} {pool["level"]:g}: {rows[-1]}', flush=True)
-    means = {key: float(np.mean([row[key] for row in rows]))
-             for key in rows[0]}
-    write_json(dict(batch_size=config.train_dataloader.batch_size,
-                    batches=len(batches), pools=rows, mean=means), args.out)
-    print(tabulate(means.items(), headers=['score of', 'agreement'],
-                   floatfmt='.2f'))
+    means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+    write_json(
+        dict(
+            batch_size=config.train_dataloader.batch_size,
+            batches=len(batches),
+            pools=rows,
+            mean=means), args.out)
+    print(
+        tabulate(
+            means.items(), headers=['score of', 'agreement'], floatfmt='.2f'))
 
 
 if __name__ == '__main__':

@@ -45,28 +45,36 @@ def random_bank(path):
     kept = []
     for i, (name, (subnet, level)) in enumerate(named.items()):
         cost = float(flops(space.encode([subnet]))[0])
-        kept.append(KeptSubnet(
-            name, subnet, dict(flops=cost), 60. + i, 60. + i,
-            *((None, None) if level is None else ('flops', level))))
+        kept.append(
+            KeptSubnet(name, subnet, dict(flops=cost), 60. + i, 60. + i,
+                       *((None, None) if level is None else ('flops', level))))
     samples = torch.randint(256, (2, 3, size, size), dtype=torch.uint8)
     return model, Bank(
-        model=kept_config(config), classes=None,
+        model=kept_config(config),
+        classes=None,
         pipeline=[dict(step) for step in config.test_pipeline],
-        input_shape=(3, size, size), resources=dict(flops='MFLOPs'),
-        metric='top1', kept=tuple(kept), weights=weights_of(model),
-        statistics=calibrate(model, subnets, [images]), samples=samples,
+        input_shape=(3, size, size),
+        resources=dict(flops='MFLOPs'),
+        metric='top1',
+        kept=tuple(kept),
+        weights=weights_of(model),
+        statistics=calibrate(model, subnets, [images]),
+        samples=samples,
         versions=versions())
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('configs', nargs='*',
-                        default=['configs/pss_mbv2_imagenet.py'])
+    parser.add_argument(
+        'configs', nargs='*', default=['configs/pss_mbv2_imagenet.py'])
     parser.add_argument('--device', default='cpu')
-    parser.add_argument('--subnets', type=int, default=4,
-                        help='whose forward passes are timed')
-    parser.add_argument('--rounds', type=int, default=30,
-                        help='of each at batch 1; a fifth at batch 32')
+    parser.add_argument(
+        '--subnets', type=int, default=4, help='whose forward passes are timed')
+    parser.add_argument(
+        '--rounds',
+        type=int,
+        default=30,
+        help='of each at batch 1; a fifth at batch 32')
     args = parser.parse_args()
     torch.set_num_threads(1)
     for config in args.configs:
@@ -83,13 +91,18 @@ def measure(path, args):
         net = AdaptiveClassifier(Path(folder, 'bank'), args.device)
         loading = time.perf_counter() - start
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    print(f'{path}, {len(bank.kept)} subnets: bank {size / 1e6:.2f} MB, '
-          f'{size / weights:.3f} of the weights; loaded in {loading:.1f} s, '
-          f'{net.copied_bytes / 1e6:.0f} MB of contiguous copies', flush=True)
+    print(
+        f'{path}, {len(bank.kept)} subnets: bank {size / 1e6:.2f} MB, '
+        f'{size / weights:.3f} of the weights; loaded in {loading:.1f} s, '
+        f'{net.copied_bytes / 1e6:.0f} MB of contiguous copies',
+        flush=True)
 
     switches(net)
-    kept = [net.subnets[i] for i in np.linspace(
-        0, len(net.subnets) - 1, args.subnets).round().astype(int)]
+    kept = [
+        net.subnets[i] for i in np.linspace(0,
+                                            len(net.subnets) -
+                                            1, args.subnets).round().astype(int)
+    ]
     plain = {}
     for entry in kept:
         config = extracted_config(ConfigDict(bank.model), model, entry.subnet)
@@ -118,8 +131,10 @@ def switches(net, num=20_000):
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     median, high = np.percentile(times, [50, 99]) * 1e3
-    print(f'  a switch: median {median:.4f} ms, 99th percentile {high:.4f} '
-          f'ms; {grown} bytes more after {num} of them', flush=True)
+    print(
+        f'  a switch: median {median:.4f} ms, 99th percentile {high:.4f} '
+        f'ms; {grown} bytes more after {num} of them',
+        flush=True)
 
 
 @torch.no_grad()
@@ -144,11 +159,13 @@ def forward(net, plain, batch, rounds, device):
         ratios.append(ours / theirs)
         medians.append(ours)
         del logits
-    print(f'  forward, batch {batch}: {statistics.median(ratios):.3f} of the '
-          f'extracted networks\' time ({min(ratios):.3f} to '
-          f'{max(ratios):.3f} over {len(ratios)} subnets of '
-          f'{min(medians) * 1e3:.1f} to {max(medians) * 1e3:.1f} ms), logits '
-          f'differ by {max(differences):.1g}', flush=True)
+    print(
+        f'  forward, batch {batch}: {statistics.median(ratios):.3f} of the '
+        f'extracted networks\' time ({min(ratios):.3f} to '
+        f'{max(ratios):.3f} over {len(ratios)} subnets of '
+        f'{min(medians) * 1e3:.1f} to {max(medians) * 1e3:.1f} ms), logits '
+        f'differ by {max(differences):.1g}',
+        flush=True)
 
 
 if __name__ == '__main__':

@@ -27,13 +27,20 @@ from pss.sampling import ConditionalSampler, PrioritizedSampler, SubnetPool
 def sgd(model):
     """One group for each parameter, as a weight-decay rule makes them."""
     return torch.optim.SGD([dict(params=[p]) for p in model.parameters()],
-                           lr=1e-3, momentum=0.9, nesterov=True)
+                           lr=1e-3,
+                           momentum=0.9,
+                           nesterov=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('configs', nargs='*', default=[
-        f'configs/pss_{name}_imagenet.py' for name in ('mbv2', 'mbv1', 'r50')])
+    parser.add_argument(
+        'configs',
+        nargs='*',
+        default=[
+            f'configs/pss_{name}_imagenet.py'
+            for name in ('mbv2', 'mbv1', 'r50')
+        ])
     parser.add_argument('--batch-size', type=int, default=32)
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--device', default='cpu')
@@ -47,22 +54,21 @@ def measure(path, args):
     config = load_config(path)
     model = init_model(config, device=args.device)
     flops = flops_table(model)
-    budgets = parse_budgets(
-        'flops', config.default_hooks.pss_sampler.budgets['flops'], flops)
-    sampler = PrioritizedSampler(
-        model.search_space,
-        {'flops': ConditionalSampler(flops, budgets)},
-        [SubnetPool(budget) for budget in budgets])
+    budgets = parse_budgets('flops',
+                            config.default_hooks.pss_sampler.budgets['flops'],
+                            flops)
+    sampler = PrioritizedSampler(model.search_space,
+                                 {'flops': ConditionalSampler(flops, budgets)},
+                                 [SubnetPool(budget) for budget in budgets])
     middle = len(sampler.pools) // 2
     sampled = sampler.fresh(budgets[middle], np.random.default_rng(0))[0]
     plan, _ = sampler.plan(0, 0, 0.)
-    plan = tuple(p._replace(subnet=sampled) if p.name == 'sampled' else p
-                 for p in plan)
+    plan = tuple(
+        p._replace(subnet=sampled) if p.name == 'sampled' else p for p in plan)
 
     plain = []
     for _, subnet in plan:
-        plain_config = extracted_config(model_config(config), model,
-                                        subnet)
+        plain_config = extracted_config(model_config(config), model, subnet)
         plain.append(extract(model, plain_config, subnet).to(args.device))
     size = model.search_space.largest.resolution
     images = torch.randn(args.batch_size, 3, size, size, device=args.device)
@@ -76,8 +82,8 @@ def measure(path, args):
     optimizer = sgd(plain[0])
 
     def supernet_iteration():
-        model.train_step(dict(inputs=images, data_samples=copy.copy(samples)),
-                         wrapper)
+        model.train_step(
+            dict(inputs=images, data_samples=copy.copy(samples)), wrapper)
 
     def plain_iteration():
         inputs = model.data_preprocessor(dict(inputs=images), True)['inputs']
@@ -112,10 +118,12 @@ def measure(path, args):
         passes, pool = sampler.plan(0, i, 0.5)
         pool.update(passes[1].subnet, -1. - i / num)
     draw = (time.perf_counter() - start) / num
-    print(f'{path}, batch {args.batch_size}, {args.device}: supernet '
-          f'{ours:.3f} s, three plain networks {theirs:.3f} s, ratio '
-          f'{ours / theirs:.3f}; sampler and pools {draw * 1e3:.3f} ms, '
-          f'{draw / ours:.3%} of an iteration', flush=True)
+    print(
+        f'{path}, batch {args.batch_size}, {args.device}: supernet '
+        f'{ours:.3f} s, three plain networks {theirs:.3f} s, ratio '
+        f'{ours / theirs:.3f}; sampler and pools {draw * 1e3:.3f} ms, '
+        f'{draw / ours:.3%} of an iteration',
+        flush=True)
 
 
 if __name__ == '__main__':

@@ -3,8 +3,7 @@
 # They are an eighth of ImageNet's, but for 18, where PSS-Net's begin too.
 _base_ = 'pss_mbv2_fashion_mnist.py'
 
-model = dict(
-    backbone=dict(search_space=dict(resolutions=[18, 20, 24, 28])))
+model = dict(backbone=dict(search_space=dict(resolutions=[18, 20, 24, 28])))
 optim_wrapper = dict(passes=4)
 default_hooks = dict(pss_sampler=dict(method='mutualnet'))
 val_cfg = dict(ranked_pools=0)

@@ -24,8 +24,7 @@ model = dict(
 # steadier with a warm-up
 optim_wrapper = dict(optimizer=dict(lr=0.04))
 param_scheduler = [
-    dict(
-        type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
     dict(
         type='CosineAnnealingLR',
         T_max=3,

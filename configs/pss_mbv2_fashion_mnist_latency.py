@@ -11,7 +11,9 @@ default_hooks = dict(
     pss_sampler=dict(
         resources=dict(
             latency_cpu=dict(
-                type='pss.Latency', table=latency_table, device='cpu',
+                type='pss.Latency',
+                table=latency_table,
+                device='cpu',
                 batch_size=32)),
         budgets=dict(
             flops=dict(start=10.5, stop=18.5, step=2),

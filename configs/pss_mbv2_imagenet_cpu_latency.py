@@ -13,4 +13,5 @@ default_hooks = dict(
             latency_cpu=dict(
                 type='pss.Latency', table=latency_table, device='cpu')),
         budgets=dict(
-            _delete_=True, latency_cpu=dict(start=13000, stop=27000, step=1000))))
+            _delete_=True, latency_cpu=dict(start=13000, stop=27000,
+                                            step=1000))))

@@ -12,6 +12,4 @@ default_hooks = dict(
                 type='pss.Latency', table=cpu_latency_table, device='cpu'),
             latency_gpu=dict(
                 type='pss.Latency', table=gpu_latency_table, device='cuda')),
-        budgets=dict(
-            latency_cpu=dict(pools=20),
-            latency_gpu=dict(pools=20))))
+        budgets=dict(latency_cpu=dict(pools=20), latency_gpu=dict(pools=20))))

@@ -32,16 +32,18 @@ def parse_args():
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('bank', help="the bank's folder")
-    parser.add_argument('--config',
-                        default='configs/pss_mbv2_fashion_mnist.py',
-                        help='says where the test images are')
-    parser.add_argument('--out', required=True, help='the figure to draw')
-    parser.add_argument('--batch-size', type=int, default=40,
-                        help='images in a request')
-    parser.add_argument('--passes', type=int, default=2,
-                        help='over the test images')
     parser.add_argument(
-        '--latency-ms', type=float,
+        '--config',
+        default='configs/pss_mbv2_fashion_mnist.py',
+        help='says where the test images are')
+    parser.add_argument('--out', required=True, help='the figure to draw')
+    parser.add_argument(
+        '--batch-size', type=int, default=40, help='images in a request')
+    parser.add_argument(
+        '--passes', type=int, default=2, help='over the test images')
+    parser.add_argument(
+        '--latency-ms',
+        type=float,
         help='the latency to hold; a quarter above what the most accurate '
         'subnet takes without load by default')
     return parser.parse_args()
@@ -59,11 +61,12 @@ def main():
     first = images[:args.batch_size]
     target = args.latency_ms
     if target is None:
-        target = 1.25 * np.median([
-            timed(fixed, first)[0] for _ in range(25)])
+        target = 1.25 * np.median([timed(fixed, first)[0] for _ in range(25)])
     follower = net.follow(latency_ms=target, images=first)
-    print(f'{num} requests of {args.batch_size} images; to hold: '
-          f'{target:.1f} ms', flush=True)
+    print(
+        f'{num} requests of {args.batch_size} images; to hold: '
+        f'{target:.1f} ms',
+        flush=True)
 
     rows = {net: [], fixed: []}
     load = []
@@ -77,8 +80,8 @@ def main():
             for classifier, found in rows.items():
                 used = classifier.active
                 latency, predicted = timed(classifier, images[part])
-                found.append((latency, used,
-                              np.mean(predicted == labels[part])))
+                found.append(
+                    (latency, used, np.mean(predicted == labels[part])))
     finally:
         stop(load)
     draw(rows, net, target, num, args.out)
@@ -103,8 +106,8 @@ def test_images(path):
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         dataset = DATASETS.build(cfg)
     rows = [dataset.get_data_info(i) for i in range(len(dataset))]
-    return ([row['img'] if 'img' in row else row['img_path'] for row in rows],
-            np.array([row['gt_label'] for row in rows]))
+    return ([row['img'] if 'img' in row else row['img_path']
+             for row in rows], np.array([row['gt_label'] for row in rows]))
 
 
 def share_a_core():
@@ -121,8 +124,10 @@ def start_load(cores):
     """Processes that compete: one on our core, or one on every core."""
     pin = f'os.sched_setaffinity(0, {set(cores)}); ' if cores else ''
     code = f'import os; {pin}os.nice({NICENESS})\nwhile True: pass'
-    return [subprocess.Popen([sys.executable, '-c', code])
-            for _ in cores or range(os.cpu_count())]
+    return [
+        subprocess.Popen([sys.executable, '-c', code])
+        for _ in cores or range(os.cpu_count())
+    ]
 
 
 def stop(load):
@@ -146,25 +151,31 @@ def draw(rows, net, target, num, out):
     matplotlib.use('Agg')
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(3, figsize=(9, 8), sharex=True,
-                                layout='constrained')
+    figure, axes = plt.subplots(
+        3, figsize=(9, 8), sharex=True, layout='constrained')
     for name, colour, found in zip(('following', 'most accurate subnet'),
                                    ('C0', 'C7'), rows.values()):
         axes[0].plot([row[0] for row in found], colour, lw=1, label=name)
-        axes[1].step(range(num), [row[1].costs['flops'] for row in found],
-                     colour, where='post')
-        running = np.convolve([100 * row[2] for row in found], np.ones(25) / 25,
-                              'valid')
+        axes[1].step(
+            range(num), [row[1].costs['flops'] for row in found],
+            colour,
+            where='post')
+        running = np.convolve([100 * row[2] for row in found],
+                              np.ones(25) / 25, 'valid')
         axes[2].plot(range(24, 24 + len(running)), running, colour)
     axes[0].axhline(target, color='C3', ls='--', label='to hold')
     high = np.percentile([row[0] for found in rows.values() for row in found],
                          99.5)
     axes[0].set_ylim(0, 1.2 * max(high, target))
-    for axis, label in zip(axes, (
-            'latency (ms)', 'subnet (MFLOPs)',
-            'accuracy, last 25 requests (%)')):
-        axis.axvspan(STARTS * num, STOPS * num, color='C3', alpha=0.1,
-                     label='competing load')
+    for axis, label in zip(
+            axes,
+        ('latency (ms)', 'subnet (MFLOPs)', 'accuracy, last 25 requests (%)')):
+        axis.axvspan(
+            STARTS * num,
+            STOPS * num,
+            color='C3',
+            alpha=0.1,
+            label='competing load')
         axis.set_ylabel(label)
         axis.grid(alpha=0.3)
     axes[0].legend(loc='upper left')

@@ -46,7 +46,9 @@ def is_number(value: Any) -> bool:
         return False
 
 
-def check_integer(name: str, value: Any, least: Optional[int] = None,
+def check_integer(name: str,
+                  value: Any,
+                  least: Optional[int] = None,
                   most: Optional[int] = None) -> int:
     """An integer inside a range, both ends included.
 
@@ -65,8 +67,11 @@ def check_integer(name: str, value: Any, least: Optional[int] = None,
     return value
 
 
-def check_number(name: str, value: Any, least: Optional[float] = None,
-                 most: Optional[float] = None, above: Optional[float] = None,
+def check_number(name: str,
+                 value: Any,
+                 least: Optional[float] = None,
+                 most: Optional[float] = None,
+                 above: Optional[float] = None,
                  below: Optional[float] = None) -> float:
     """A finite number inside a range.
 
@@ -106,8 +111,9 @@ def check_choice(name: str, value: Any, choices: Collection[Any]) -> Any:
         InputError: for anything else.
     """
     # 1 == True and 1 == 1.0, so types are compared as well
-    if not any(type(value) is type(choice) and value == choice
-               for choice in choices):
+    if not any(
+            type(value) is type(choice) and value == choice
+            for choice in choices):
         raise InputError(f'{name}={shown(value)}: expected one of '
                          f'{", ".join(map(repr, choices))}')
     return value
@@ -153,11 +159,18 @@ class Fields:
             if kind is float:
                 if is_number(found):
                     return float(found)
-            elif isinstance(found, kind) and not (
-                    kind is int and isinstance(found, bool)):
+            elif isinstance(
+                    found,
+                    kind) and not (kind is int and isinstance(found, bool)):
                 return found
-        names = {float: 'a finite number', int: 'an integer', str: 'a string',
-                 dict: 'an object', list: 'a list', type(None): 'null'}
+        names = {
+            float: 'a finite number',
+            int: 'an integer',
+            str: 'a string',
+            dict: 'an object',
+            list: 'a list',
+            type(None): 'null'
+        }
         raise self.wrong(key, ' or '.join(names[kind] for kind in kinds))
 
     def text(self, key: str, longest: int = LONGEST_NAME) -> str:
@@ -186,12 +199,16 @@ class Fields:
         return InputError(f'{self.where}: {key}={value}: expected {expected}')
 
 
-def _range(least: Optional[float], most: Optional[float],
+def _range(least: Optional[float],
+           most: Optional[float],
            above: Optional[float] = None,
            below: Optional[float] = None) -> str:
     """How a range reads in a message; empty for none."""
-    parts = [f'{words} {end!r}' for words, end in (
-        ('of at least', least), ('above', above), ('of at most', most),
-        ('below', below)) if end is not None]
+    parts = [
+        f'{words} {end!r}'
+        for words, end in (('of at least', least), ('above', above),
+                           ('of at most', most), ('below', below))
+        if end is not None
+    ]
     text = ' and '.join(parts).replace('and of at', 'and at')
     return f' {text}' if text else ''

@@ -9,8 +9,9 @@ _OF_A_WORKER = '\nOriginal Traceback (most recent call last):'
 def printable(text: str) -> str:
     """A text as one line that a terminal shows as it is: line ends, control
     characters and others that cannot be printed become their escapes."""
-    return ''.join(c if c.isprintable() else
-                   c.encode('unicode_escape').decode() for c in text)
+    return ''.join(
+        c if c.isprintable() else c.encode('unicode_escape').decode()
+        for c in text)
 
 
 def without_traceback(text: str) -> str:

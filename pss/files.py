@@ -20,13 +20,18 @@ DEEPEST = 100  # lists and objects inside one another
 MOST_DIGITS = 100  # of an integer
 _MOST_LINKS = 40  # that are followed, as Linux does
 
-_KINDS = {stat.S_IFDIR: 'a folder', stat.S_IFIFO: 'a named pipe',
-          stat.S_IFCHR: 'a device', stat.S_IFBLK: 'a device',
-          stat.S_IFSOCK: 'a socket'}
+_KINDS = {
+    stat.S_IFDIR: 'a folder',
+    stat.S_IFIFO: 'a named pipe',
+    stat.S_IFCHR: 'a device',
+    stat.S_IFBLK: 'a device',
+    stat.S_IFSOCK: 'a socket'
+}
 
 
 @contextmanager
-def open_regular(path: FilePath, most: Optional[int] = None,
+def open_regular(path: FilePath,
+                 most: Optional[int] = None,
                  name: Optional[str] = None) -> Iterator[BinaryIO]:
     """Opens a regular file, or a link to one, for reading.
 
@@ -46,16 +51,17 @@ def open_regular(path: FilePath, most: Optional[int] = None,
     _check_name(path)
     try:
         _check_regular(name, os.stat(path), most)
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
-                             | os.O_CLOEXEC)
+        descriptor = os.open(
+            path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
+            | os.O_CLOEXEC)
         with open(descriptor, 'rb') as file:
             _check_regular(name, os.fstat(descriptor), most)
             yield file
     except FileNotFoundError:
         raise InputError(f'{name}: no such file') from None
     except OSError as error:
-        raise InputError(f'{name}: cannot be read ({error.strerror or error})'
-                         ) from None
+        raise InputError(
+            f'{name}: cannot be read ({error.strerror or error})') from None
 
 
 def _check_regular(name: str, status: os.stat_result,
@@ -135,9 +141,11 @@ def _is_deep(value: Any) -> bool:
     since a recursion would have a limit of its own."""
     level: List[Any] = [value]
     for _ in range(DEEPEST):
-        level = [inner for outer in level if isinstance(outer, (dict, list))
-                 for inner in (outer.values() if isinstance(outer, dict)
-                               else outer) if isinstance(inner, (dict, list))]
+        level = [
+            inner for outer in level if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
     return bool(level)
 
 
@@ -176,8 +184,8 @@ def _temporary_of(path: Path) -> Iterator[Path]:
         mode = 0 if descriptor is not None else os.stat(target).st_mode
     except FileNotFoundError:
         mode = None
-    if descriptor is not None or mode is not None and (
-            stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)):
+    if descriptor is not None or mode is not None and (stat.S_ISFIFO(mode)
+                                                       or stat.S_ISCHR(mode)):
         with tempfile.TemporaryDirectory() as folder:
             temporary = Path(folder, 'content')
             yield temporary
@@ -208,8 +216,7 @@ def _check_name(path: FilePath) -> None:
 
 def _unused(target: Path) -> Path:
     """A name beside a file that no other process thinks of."""
-    return target.with_name(
-        f'{target.name[:200]}.{secrets.token_hex(8)}.tmp')
+    return target.with_name(f'{target.name[:200]}.{secrets.token_hex(8)}.tmp')
 
 
 def _behind_links(path: Path) -> Tuple[Optional[int], Path]:
@@ -237,8 +244,9 @@ def _pour(source: Path, target: Path, descriptor: Optional[int]) -> None:
             file.write(content)
         return
     try:  # without a reader, opening a pipe would wait for ever
-        opened = os.open(target, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
-                         | os.O_CLOEXEC)
+        opened = os.open(
+            target, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
+            | os.O_CLOEXEC)
     except OSError as error:
         if error.errno == errno.ENXIO:
             raise OSError(errno.ENXIO, 'nobody reads from it') from None

@@ -74,9 +74,13 @@ def _acquire(lock: FileLock, holder: Path) -> None:
 def _write(holder: Path) -> bool:
     """Says that this process holds a lock, and whether that could be said."""
     with suppress(InputError), whole_file(holder) as file:
-        file.write_text(json.dumps(dict(
-            host=socket.gethostname(), pid=os.getpid(),
-            since=datetime.now().astimezone().isoformat(timespec='seconds'))))
+        file.write_text(
+            json.dumps(
+                dict(
+                    host=socket.gethostname(),
+                    pid=os.getpid(),
+                    since=datetime.now().astimezone().isoformat(
+                        timespec='seconds'))))
         return True
     return False
 

@@ -49,8 +49,10 @@ def check_operations(source: Union[bytes, BinaryIO], size: int) -> None:
             memory[argument] = max(stack[-1:], default=0)
         elif 'GET' in name:
             depth = memory.get(argument, 0)
-        stack += [_MARK if item is pickletools.markobject else depth
-                  for item in operation.stack_after]
+        stack += [
+            _MARK if item is pickletools.markobject else depth
+            for item in operation.stack_after
+        ]
 
 
 def _take(stack: List[int], before: List) -> List[int]:

@@ -12,17 +12,8 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Callable, Iterable, Iterator, Set
 
+from mmengine import registry as mmengine_registry
 from mmengine.config import ConfigDict
-from mmengine.registry import DATASETS as MMENGINE_DATASETS
-from mmengine.registry import HOOKS as MMENGINE_HOOKS
-from mmengine.registry import LOOPS as MMENGINE_LOOPS
-from mmengine.registry import METRICS as MMENGINE_METRICS
-from mmengine.registry import MODEL_WRAPPERS as MMENGINE_MODEL_WRAPPERS
-from mmengine.registry import MODELS as MMENGINE_MODELS
-from mmengine.registry import (
-    OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
-)
-from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import Registry
 from mmengine.registry import registry as _lookup
 
@@ -38,7 +29,9 @@ class OpenRegistry(Registry):
     registry, in which all others look last, knows it too.
     """
 
-    def _register_module(self, module: Any, module_name: Any = None,
+    def _register_module(self,
+                         module: Any,
+                         module_name: Any = None,
                          force: bool = False) -> None:
         super()._register_module(module, module_name, force)
         if self.parent is None or is_ours(module):
@@ -56,37 +49,46 @@ def is_ours(target: Any) -> bool:
 
 
 MODELS = OpenRegistry(
-    'model', parent=MMENGINE_MODELS, scope='pss', locations=['pss.models'])
+    'model',
+    parent=mmengine_registry.MODELS,
+    scope='pss',
+    locations=['pss.models'])
 MODEL_WRAPPERS = OpenRegistry(
     'model wrapper',
-    parent=MMENGINE_MODEL_WRAPPERS,
+    parent=mmengine_registry.MODEL_WRAPPERS,
     scope='pss',
     locations=['pss.models'])
 DATASETS = OpenRegistry(
-    'dataset', parent=MMENGINE_DATASETS, scope='pss',
+    'dataset',
+    parent=mmengine_registry.DATASETS,
+    scope='pss',
     locations=['pss.datasets'])
 HOOKS = OpenRegistry(
     'hook',
-    parent=MMENGINE_HOOKS,
+    parent=mmengine_registry.HOOKS,
     scope='pss',
     locations=['pss.engine', 'pss.deploy'])
 LOOPS = OpenRegistry(
-    'loop', parent=MMENGINE_LOOPS, scope='pss', locations=['pss.engine'])
+    'loop',
+    parent=mmengine_registry.LOOPS,
+    scope='pss',
+    locations=['pss.engine'])
 OPTIM_WRAPPERS = OpenRegistry(
     'optimizer wrapper',
-    parent=MMENGINE_OPTIM_WRAPPERS,
+    parent=mmengine_registry.OPTIM_WRAPPERS,
     scope='pss',
     locations=['pss.engine'])
 OPTIM_WRAPPER_CONSTRUCTORS = OpenRegistry(
     'optimizer wrapper constructor',
-    parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
+    parent=mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS,
     scope='pss',
     locations=['pss.engine'])
 METRICS = OpenRegistry(
-    'metric', parent=MMENGINE_METRICS, scope='pss',
+    'metric',
+    parent=mmengine_registry.METRICS,
+    scope='pss',
     locations=['pss.evaluation'])
-RESOURCES = OpenRegistry(
-    'resource', scope='pss', locations=['pss.resources'])
+RESOURCES = OpenRegistry('resource', scope='pss', locations=['pss.resources'])
 
 _REGISTRIES = (MODELS, MODEL_WRAPPERS, DATASETS, HOOKS, LOOPS, OPTIM_WRAPPERS,
                OPTIM_WRAPPER_CONSTRUCTORS, METRICS, RESOURCES)
@@ -189,8 +191,8 @@ def importing_nothing() -> Iterator[None]:
         if not hasattr(_lookup.import_module, 'of_ours'):
             _lookup.get_object_from_string = _unless_closed(
                 _lookup.get_object_from_string, lambda path: None)
-            _lookup.import_module = _unless_closed(
-                _lookup.import_module, _import_known)
+            _lookup.import_module = _unless_closed(_lookup.import_module,
+                                                   _import_known)
     _closed.depth = getattr(_closed, 'depth', 0) + 1
     try:
         yield
@@ -226,13 +228,17 @@ def parameters(target) -> Set[str]:
     """
     callables = [target]
     if inspect.isclass(target):
-        callables = [c.__init__ for c in target.__mro__
-                     if '__init__' in vars(c)]
+        callables = [
+            c.__init__ for c in target.__mro__ if '__init__' in vars(c)
+        ]
     names: Set[str] = set()
     for function in callables:
         parameters = inspect.signature(function).parameters.values()
-        names |= {p.name for p in parameters
-                  if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        names |= {
+            p.name
+            for p in parameters
+            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        }
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
     return names - {'self'}

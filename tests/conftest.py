@@ -19,16 +19,18 @@ warnings.filterwarnings('ignore', message='Fail to import ``MultiScale')
 
 ROOT = Path(__file__).parents[1]
 # numbers of the published program; see README, "Tests"
-FIXTURES = Path(os.environ.get('PSS_FIXTURES',
-                               ROOT.parent / 'shared' / 'fixtures'))
+FIXTURES = Path(
+    os.environ.get('PSS_FIXTURES', ROOT.parent / 'shared' / 'fixtures'))
 
 
 def pytest_collection_modifyitems(config, items):
     """Leaves out what needs MMDetection where it is not installed."""
     if importlib.util.find_spec('mmdet') is not None:
         return
-    left = [item for item in items
-            if ROOT / 'tests' / 'detection' in item.path.parents]
+    left = [
+        item for item in items
+        if ROOT / 'tests' / 'detection' in item.path.parents
+    ]
     items[:] = [item for item in items if item not in left]
     config.hook.pytest_deselected(items=left)
     config.needs_mmdet = len(left)
@@ -39,8 +41,8 @@ def pytest_collection_modifyitems(config, items):
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node, error):
     """Takes the number from a process of xdist; all have the same."""
-    node.config.needs_mmdet = getattr(node, 'workeroutput', {}).get(
-        'needs_mmdet', 0)
+    node.config.needs_mmdet = getattr(node, 'workeroutput',
+                                      {}).get('needs_mmdet', 0)
 
 
 def pytest_terminal_summary(terminalreporter, config):
@@ -87,8 +89,7 @@ def supernet():
     """A MobileNetV2 supernet for 32 x 32 pixels, random weights."""
     from pss.models import SupernetClassifier
     torch.manual_seed(0)
-    config = classifier_config(
-        search_space=dict(resolutions=[16, 24, 32]))
+    config = classifier_config(search_space=dict(resolutions=[16, 24, 32]))
     config.pop('type')
     model = SupernetClassifier(**config)
     for name, buffer in model.named_buffers():
@@ -115,8 +116,10 @@ def random_bank(num=6, classes=None, **backbone):
         config['backbone']['type'].replace('pss.Slimmable', ''),
         2048 if config['backbone'].get('depth') == 50 else 32)
     config['data_preprocessor'] = dict(
-        type='mmpretrain.ClsDataPreprocessor', mean=[120., 110., 100.],
-        std=[60., 50., 40.], to_rgb=True)
+        type='mmpretrain.ClsDataPreprocessor',
+        mean=[120., 110., 100.],
+        std=[60., 50., 40.],
+        to_rgb=True)
     torch.manual_seed(0)
     model = MODELS.build(copy.deepcopy(config)).eval()
     for name, parameter in model.named_parameters():
@@ -126,49 +129,74 @@ def random_bank(num=6, classes=None, **backbone):
             parameter.data.fill_(0.2)
     rng = np.random.default_rng(0)
     space, size = model.search_space, model.search_space.largest.resolution
-    subnets = [space.smallest, *space.decode(space.random(rng, num)),
-               space.largest]
+    subnets = [
+        space.smallest, *space.decode(space.random(rng, num)), space.largest
+    ]
     statistics = calibrate(model, list(dict.fromkeys(subnets)),
                            [torch.randn(64, 3, size, size)])
     flops = flops_table(model)(space.encode(subnets))
     latency = rng.permutation(flops) * 100  # another order than FLOPs
     accuracy = rng.permutation(len(subnets)) + 50.
     names = ['smallest', *range(num), 'largest']
-    kept = [KeptSubnet(
-        name if isinstance(name, str) else f'flops {name}', subnet,
-        dict(flops=float(f), latency_cpu=float(t)), float(a), float(a) - 1,
-        *((None, None) if isinstance(name, str) else ('flops', float(name))))
-        for name, subnet, f, t, a in zip(names, subnets, flops, latency,
-                                         accuracy)]
+    kept = [
+        KeptSubnet(
+            name if isinstance(name, str) else f'flops {name}', subnet,
+            dict(flops=float(f), latency_cpu=float(t)), float(a),
+            float(a) - 1,
+            *((None, None) if isinstance(name, str) else
+              ('flops', float(name)))) for name, subnet, f, t, a in zip(
+                  names, subnets, flops, latency, accuracy)
+    ]
     return model, Bank(
-        model=config, classes=classes,
-        pipeline=[dict(type='LoadImageFromFile'),
-                  dict(type='ResizeEdge', scale=size + 4, edge='short',
-                       backend='pillow'),
-                  dict(type='CenterCrop', crop_size=size),
-                  dict(type='PackInputs')],
+        model=config,
+        classes=classes,
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(
+                type='ResizeEdge',
+                scale=size + 4,
+                edge='short',
+                backend='pillow'),
+            dict(type='CenterCrop', crop_size=size),
+            dict(type='PackInputs')
+        ],
         input_shape=(3, size, size),
-        resources=dict(flops='MFLOPs', latency_cpu='us'), metric='top1',
-        kept=tuple(kept), weights=weights_of(model), statistics=statistics,
+        resources=dict(flops='MFLOPs', latency_cpu='us'),
+        metric='top1',
+        kept=tuple(kept),
+        weights=weights_of(model),
+        statistics=statistics,
         samples=torch.randint(256, (2, 3, size, size), dtype=torch.uint8),
         versions=versions())
 
 
 SMALL_RESNET = dict(
-    type='pss.SlimmableResNet', depth=18, num_stages=1, out_indices=(0, ),
-    strides=(1, ), dilations=(1, ), stem_channels=32, base_channels=32,
+    type='pss.SlimmableResNet',
+    depth=18,
+    num_stages=1,
+    out_indices=(0, ),
+    strides=(1, ),
+    dilations=(1, ),
+    stem_channels=32,
+    base_channels=32,
     search_space=dict(resolutions=[16, 20, 24]))
-
 
 # the three networks of the configs, at resolutions that are quick
 NETWORKS = {
-    'mbv1': dict(type='pss.SlimmableMobileNetV1',
-                 search_space=dict(resolutions=[24, 32])),
-    'mbv2': dict(type='pss.SlimmableMobileNetV2',
-                 search_space=dict(resolutions=[24, 32])),
-    'r50': dict(type='pss.SlimmableResNet', depth=50,
-                zero_init_residual=False,
-                search_space=dict(resolutions=[48, 64])),
+    'mbv1':
+    dict(
+        type='pss.SlimmableMobileNetV1',
+        search_space=dict(resolutions=[24, 32])),
+    'mbv2':
+    dict(
+        type='pss.SlimmableMobileNetV2',
+        search_space=dict(resolutions=[24, 32])),
+    'r50':
+    dict(
+        type='pss.SlimmableResNet',
+        depth=50,
+        zero_init_residual=False,
+        search_space=dict(resolutions=[48, 64])),
 }
 
 
@@ -225,11 +253,12 @@ def shrink(config, data_root, work_dir, batch_size=18):
     """Points a config at other data and makes its loaders small."""
     config.work_dir = str(work_dir)
     config.launcher = 'none'
-    loaders = [config.train_dataloader, config.val_dataloader,
-               config.test_dataloader,
-               config.val_cfg.calibration_dataloader,
-               config.test_cfg.calibration_dataloader,
-               config.test_cfg.selection_dataloader]
+    loaders = [
+        config.train_dataloader, config.val_dataloader, config.test_dataloader,
+        config.val_cfg.calibration_dataloader,
+        config.test_cfg.calibration_dataloader,
+        config.test_cfg.selection_dataloader
+    ]
     for loader in loaders:
         loader.num_workers = 0
         loader.batch_size = batch_size
@@ -265,10 +294,10 @@ def tiny_imagenet(tmp_path_factory, tiny_fashion_mnist):
     from PIL import Image
     root = tmp_path_factory.mktemp('data') / 'imagenet'
     for split, source, num in (('train', 'train', 24), ('val', 't10k', 10)):
-        images = (tiny_fashion_mnist / f'{source}-images-idx3-ubyte'
-                  ).read_bytes()[16:]
-        labels = (tiny_fashion_mnist / f'{source}-labels-idx1-ubyte'
-                  ).read_bytes()[8:]
+        images = (tiny_fashion_mnist /
+                  f'{source}-images-idx3-ubyte').read_bytes()[16:]
+        labels = (tiny_fashion_mnist /
+                  f'{source}-labels-idx1-ubyte').read_bytes()[8:]
         lines = []
         for i in range(num):
             pixels = np.frombuffer(images[784 * i:784 * (i + 1)], np.uint8)
@@ -276,8 +305,8 @@ def tiny_imagenet(tmp_path_factory, tiny_fashion_mnist):
             name = f'n{labels[i]:08d}/{split}_{i}.JPEG'
             path = root / split / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            image.resize([(320, 256), (256, 300), (500, 375)][i % 3]
-                         ).save(path, 'JPEG')
+            image.resize([(320, 256), (256, 300),
+                          (500, 375)][i % 3]).save(path, 'JPEG')
             lines.append(f'{name} {labels[i]}')
         (root / 'meta').mkdir(exist_ok=True)
         (root / 'meta' / f'{split}.txt').write_text('\n'.join(lines))

@@ -20,11 +20,17 @@ def _run(rank: int, world: int, folder: str, function: Callable,
          arguments: tuple) -> None:
     torch.set_num_threads(1)
     # MMEngine reads these
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank),
-                      WORLD_SIZE=str(world), GLOO_SOCKET_IFNAME='lo')
+    os.environ.update(
+        RANK=str(rank),
+        LOCAL_RANK=str(rank),
+        WORLD_SIZE=str(world),
+        GLOO_SOCKET_IFNAME='lo')
     torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank,
-        world_size=world, timeout=timedelta(seconds=COLLECTIVE))
+        'gloo',
+        init_method=f'file://{folder}/store',
+        rank=rank,
+        world_size=world,
+        timeout=timedelta(seconds=COLLECTIVE))
     # gloo on one side may still be connecting when the other is done already
     torch.distributed.barrier()
     result = function(rank, *arguments)
@@ -32,7 +38,10 @@ def _run(rank: int, world: int, folder: str, function: Callable,
     torch.distributed.destroy_process_group()
 
 
-def run_ranks(world: int, folder, function: Callable, *arguments: Any,
+def run_ranks(world: int,
+              folder,
+              function: Callable,
+              *arguments: Any,
               timeout: float = 240.) -> List[Any]:
     """Calls ``function(rank, *arguments)`` in processes that talk by gloo.
 
@@ -50,7 +59,9 @@ def run_ranks(world: int, folder, function: Callable, *arguments: Any,
     """
     end = time.monotonic() + timeout
     context = multiprocessing.start_processes(
-        _run, (world, str(folder), function, arguments), world, join=False,
+        _run, (world, str(folder), function, arguments),
+        world,
+        join=False,
         start_method='fork')
     try:
         while not context.join(timeout=1.):
@@ -61,8 +72,10 @@ def run_ranks(world: int, folder, function: Callable, *arguments: Any,
             if process.is_alive():
                 process.kill()
             process.join()
-    return [torch.load(f'{folder}/{rank}.pt', weights_only=True)
-            for rank in range(world)]
+    return [
+        torch.load(f'{folder}/{rank}.pt', weights_only=True)
+        for rank in range(world)
+    ]
 
 
 @MODELS.register_module()

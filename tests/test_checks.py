@@ -18,8 +18,8 @@ from pss.errors import InputError
      [0, 4, True, 1.0, '1', None, 10**5000]),
     (lambda v: check_number('a', v, least=0, below=1), [0, 0.5],
      [-1, 1, math.nan, math.inf, True, '0', 10**400, None]),
-    (lambda v: check_number('a', v, above=0, most=2), [1e-300, 2],
-     [0, 2.1, -math.inf]),
+    (lambda v: check_number('a', v, above=0, most=2), [1e-300, 2
+                                                       ], [0, 2.1, -math.inf]),
     (lambda v: check_boolean('a', v), [True, False], [0, 1, None, 'True']),
     (lambda v: check_choice('a', v, (1, 'x')), [1, 'x'], [True, 1.0, 'y', []]),
     (lambda v: check_text('a', v, 5), ['', 'ab c'],
@@ -38,10 +38,14 @@ def test_checks(check, good, bad):
 
 def test_messages():
     """Oracle: written out by hand."""
-    with pytest.raises(InputError, match='^a=7: expected an integer of at '
-                                         'least 1 and at most 3$'):
+    with pytest.raises(
+            InputError,
+            match='^a=7: expected an integer of at '
+            'least 1 and at most 3$'):
         check_integer('a', 7, 1, 3)
-    with pytest.raises(InputError, match='^a=0: expected a finite number '
-                                         'above 0 and below 1$'):
+    with pytest.raises(
+            InputError,
+            match='^a=0: expected a finite number '
+            'above 0 and below 1$'):
         check_number('a', 0, above=0, below=1)
     assert shown('x' * 100) == "'" + 76 * 'x' + '...'

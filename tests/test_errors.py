@@ -3,10 +3,11 @@ import pytest
 from pss.errors import InputError, printable
 
 
-@pytest.mark.parametrize('text, expected', [
-    ('a\x1b[31mb', 'a\\x1b[31mb'), ('a\nb\tc', 'a\\nb\\tc'),
-    ('\u202edlrow', '\\u202edlrow'), ('\udcff', '\\udcff'),
-    ('é ü 字', 'é ü 字')])
+@pytest.mark.parametrize('text, expected', [('a\x1b[31mb', 'a\\x1b[31mb'),
+                                            ('a\nb\tc', 'a\\nb\\tc'),
+                                            ('\u202edlrow', '\\u202edlrow'),
+                                            ('\udcff', '\\udcff'),
+                                            ('é ü 字', 'é ü 字')])
 def test_messages_are_one_line(text, expected):
     """Oracle: the escapes of Python's string literals, by hand."""
     assert printable(text) == expected

@@ -59,8 +59,12 @@ def special(folder):
     server.bind('socket')
     os.chdir(here)
     server.close()
-    found = {'a named pipe': folder / 'pipe', 'a folder': folder / 'folder',
-             'a socket': folder / 'socket', 'a device': Path('/dev/zero')}
+    found = {
+        'a named pipe': folder / 'pipe',
+        'a folder': folder / 'folder',
+        'a socket': folder / 'socket',
+        'a device': Path('/dev/zero')
+    }
     for number, (what, path) in enumerate(list(found.items())):
         link = folder / f'link{number}'
         link.symlink_to(path)
@@ -69,14 +73,16 @@ def special(folder):
 
 @pytest.mark.parametrize('read', [
     read_regular, read_json, read_checkpoint, read_results,
-    lambda path: read_pool_log([path]) if not path.is_dir() else
-    read_regular(path)])
+    lambda path: read_pool_log([path])
+    if not path.is_dir() else read_regular(path)
+])
 def test_only_regular_files_are_read(tmp_path, read):
     """Oracle: what it is in one line, at once; a pipe that nobody writes to
     and a device without an end would take for ever."""
     for what, path in special(tmp_path):
-        with pytest.raises(InputError, match=f'{path}: is {what}; expected a '
-                                             'regular file') as error:
+        with pytest.raises(
+                InputError, match=f'{path}: is {what}; expected a '
+                'regular file') as error:
             read(path)
         assert '\n' not in str(error.value)
     with pytest.raises(InputError, match='none: no such file'):
@@ -105,13 +111,13 @@ def test_size_is_asked_before_reading(tmp_path):
         read_regular('/proc/self/status', most=3)
 
 
-@pytest.mark.parametrize('text, words', [
-    ('[' * 101 + ']' * 101, 'inside one another; expected at most 100'),
-    ('{"a":' * 100 + '[]' + '}' * 100, 'expected at most 100'),
-    ('[' * 100_000, 'expected at most 100'),
-    ('1' * 101, 'an integer of 101 digits; expected at most 100'),
-    ('[-' + '1' * 5_000 + ']', 'an integer of'),
-    ('[1', 'delimiter')])
+@pytest.mark.parametrize(
+    'text, words',
+    [('[' * 101 + ']' * 101, 'inside one another; expected at most 100'),
+     ('{"a":' * 100 + '[]' + '}' * 100, 'expected at most 100'),
+     ('[' * 100_000, 'expected at most 100'),
+     ('1' * 101, 'an integer of 101 digits; expected at most 100'),
+     ('[-' + '1' * 5_000 + ']', 'an integer of'), ('[1', 'delimiter')])
 def test_json_has_limits(tmp_path, text, words):
     """Oracle: the limit in one line that names the file."""
     (tmp_path / 'a.json').write_text(text)
@@ -163,8 +169,8 @@ def test_what_cannot_be_replaced(tmp_path):
             assert path.lstat() == before
     (tmp_path / 'circle').symlink_to(tmp_path / 'circle')
     for path, words in ((tmp_path / 'circle', 'symbolic links|circle'),
-                        (Path('a\0b'), 'NUL'),
-                        (tmp_path / 'pipe', 'nobody reads')):
+                        (Path('a\0b'), 'NUL'), (tmp_path / 'pipe',
+                                                'nobody reads')):
         with pytest.raises(InputError, match=words), whole_file(path) as file:
             file.write_text('a')
 
@@ -202,9 +208,10 @@ def test_standard_output(tmp_path, kind):
                '    print("after")\n')
     path = tmp_path / 'out'
     with open(path, 'wb') as file:
-        found = subprocess.run([sys.executable, '-c', program], check=True,
-                               stdout=subprocess.PIPE if kind == 'pipe'
-                               else file)
+        found = subprocess.run(
+            [sys.executable, '-c', program],
+            check=True,
+            stdout=subprocess.PIPE if kind == 'pipe' else file)
     out = found.stdout if kind == 'pipe' else path.read_bytes()
     assert out.decode().splitlines()[-9:] == ['before', 'it', 'after'] * 3
 

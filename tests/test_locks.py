@@ -24,7 +24,8 @@ with locked(sys.argv[1], 'it'):
 def hold(path, how='alone'):
     """Another process that holds a lock."""
     process = subprocess.Popen([sys.executable, '-c', HOLD, path, how],
-                               stdout=subprocess.PIPE, text=True)
+                               stdout=subprocess.PIPE,
+                               text=True)
     assert process.stdout.readline() == 'held\n'
     return process
 
@@ -84,9 +85,14 @@ STALE = dict(host='elsewhere', pid=1, since='yesterday')
 
 
 @pytest.mark.parametrize('text', [
-    json.dumps(STALE), json.dumps({**STALE, 'pid': -1}), '{"pid": 10', '[]',
-    json.dumps({**STALE, 'since': 'a\n\x1b[31mb'}), '', '\udcff', 'folder',
-    'pipe'])
+    json.dumps(STALE),
+    json.dumps({
+        **STALE, 'pid': -1
+    }), '{"pid": 10', '[]',
+    json.dumps({
+        **STALE, 'since': 'a\n\x1b[31mb'
+    }), '', '\udcff', 'folder', 'pipe'
+])
 def test_what_an_earlier_holder_left(tmp_path, text):
     """Oracle: the lock is had; meanwhile the message is one line."""
     path = tmp_path / 'a.holder'

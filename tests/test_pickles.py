@@ -22,8 +22,15 @@ def nested(depth):
 @pytest.mark.parametrize('protocol', range(pickle.HIGHEST_PROTOCOL + 1))
 def test_what_pickles_have(protocol):
     """Oracle: Python's own pickles of ordinary values, in every protocol."""
-    value = {'a': [(1, (2, (3, ))), {'b': (4., None)}], (1, 2): 'x' * 300,
-             'c': b'd', 'e': {1, 2}, 'f': frozenset([3])}
+    value = {
+        'a': [(1, (2, (3, ))), {
+            'b': (4., None)
+        }],
+        (1, 2): 'x' * 300,
+        'c': b'd',
+        'e': {1, 2},
+        'f': frozenset([3])
+    }
     value['g'] = value['a']
     data = pickle.dumps(value, protocol)
     check_operations(data, len(data))
@@ -45,10 +52,12 @@ def test_checkpoints(tmp_path, old):
     """Oracle: a file that torch wrote is read; with its pickle exchanged it is
     refused before torch reads it."""
     path = tmp_path / 'a.pth'
-    torch.save(dict(state_dict=dict(x=torch.ones(3)), meta=dict(iter=1)), path,
-               _use_new_zipfile_serialization=not old)
-    assert torch.equal(read_checkpoint_data(path)['state_dict']['x'],
-                       torch.ones(3))
+    torch.save(
+        dict(state_dict=dict(x=torch.ones(3)), meta=dict(iter=1)),
+        path,
+        _use_new_zipfile_serialization=not old)
+    assert torch.equal(
+        read_checkpoint_data(path)['state_dict']['x'], torch.ones(3))
     if old:
         path.write_bytes(nested(60))
     else:

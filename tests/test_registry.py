@@ -133,12 +133,16 @@ test_cfg = dict(
 
 def python(*arguments, cwd):
     """Runs Python as a user would, in a folder of the user's own."""
-    path = os.pathsep.join([str(cwd), str(ROOT),
-                            os.environ.get('PYTHONPATH', '')])
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)], cwd=cwd, capture_output=True,
-        text=True, timeout=600,
-        env=dict(os.environ, PYTHONPATH=path, OMP_NUM_THREADS='1'))
+    path = os.pathsep.join(
+        [str(cwd), str(ROOT),
+         os.environ.get('PYTHONPATH', '')])
+    return subprocess.run([sys.executable, *map(str, arguments)],
+                          cwd=cwd,
+                          capture_output=True,
+                          text=True,
+                          timeout=600,
+                          env=dict(
+                              os.environ, PYTHONPATH=path, OMP_NUM_THREADS='1'))
 
 
 def tool(name, *arguments, cwd):
@@ -153,9 +157,11 @@ def folder(tmp_path, tiny_fashion_mnist):
 
     def config(scope):
         path = tmp_path / 'config.py'
-        path.write_text(CONFIG.format(
-            base=str(ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py'),
-            data=str(tiny_fashion_mnist), scope=scope))
+        path.write_text(
+            CONFIG.format(
+                base=str(ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py'),
+                data=str(tiny_fashion_mnist),
+                scope=scope))
         return path
 
     return tmp_path, config
@@ -179,8 +185,8 @@ def test_classes_of_ones_own(folder, scope):
     assert done_too.stdout == 'MB True\n', done_too.stderr[-2000:]
     assert '2 pools for traffic' in done.stdout + done.stderr
     checkpoint = cwd / 'work_dirs' / 'config' / 'epoch_1.pth'
-    done = tool('test.py', config(scope), checkpoint, '--out', 'r.json',
-                cwd=cwd)
+    done = tool(
+        'test.py', config(scope), checkpoint, '--out', 'r.json', cwd=cwd)
     assert done.returncode == 0, done.stderr[-2000:]
     assert '"traffic": "MB"' in (cwd / 'r.json').read_text()
 
@@ -194,8 +200,7 @@ def test_their_keys_are_checked(folder, scope, change, words):
     """Oracle: the key, before anything is built."""
     cwd, config = folder
     path = config(scope)
-    path.write_text(path.read_text().replace(
-        change, change.replace('=', 's=')))
+    path.write_text(path.read_text().replace(change, change.replace('=', 's=')))
     done = tool('train.py', path, cwd=cwd)
     assert done.returncode == 2
     assert words.format(scope=scope) in done.stderr
@@ -204,7 +209,9 @@ def test_their_keys_are_checked(folder, scope, change, words):
 def test_a_name_of_others():
     """Oracle: a class of MMEngine's has the name already and keeps it; ours
     goes by its scope, and keys under the bare name are not checked as ours."""
+
     class TimerHookOfMine:
+
         def __init__(self, only_this=1):
             pass
 

@@ -32,43 +32,69 @@ def parse_args():
     parser.add_argument('config', help='config of a supernet')
     parser.add_argument('--out', required=True, help='JSON file to write')
     parser.add_argument(
-        '--device', choices=['cpu', 'cuda'], default='cpu',
+        '--device',
+        choices=['cpu', 'cuda'],
+        default='cpu',
         help='what to measure (default: %(default)s)')
     parser.add_argument(
-        '--backend', choices=['torch', 'onnxruntime'], default='torch',
+        '--backend',
+        choices=['torch', 'onnxruntime'],
+        default='torch',
         help='what runs the blocks (default: %(default)s)')
     parser.add_argument(
-        '--batch-size', type=int, default=1,
+        '--batch-size',
+        type=int,
+        default=1,
         help='images at a time (default: %(default)s)')
     parser.add_argument(
-        '--threads', type=int, default=1,
+        '--threads',
+        type=int,
+        default=1,
         help='CPU threads of one run (default: %(default)s)')
     parser.add_argument(
-        '--dtype', choices=list(DTYPES), default='float32',
+        '--dtype',
+        choices=list(DTYPES),
+        default='float32',
         help='type of weights and activations (default: %(default)s)')
     parser.add_argument(
-        '--max-blocks', type=int, default=None,
+        '--max-blocks',
+        type=int,
+        default=None,
         help='measure at most so many blocks (but two of each kind), and '
         'interpolate the rest')
     parser.add_argument(
-        '--min-run-time', type=float, default=0.05,
+        '--min-run-time',
+        type=float,
+        default=0.05,
         help='seconds that a measurement takes at least '
         '(default: %(default)s)')
     parser.add_argument(
-        '--rounds', type=int, default=3,
+        '--rounds',
+        type=int,
+        default=3,
         help='how often everything is measured, at different times; the '
         'median counts (default: %(default)s)')
     parser.add_argument(
-        '--verify', type=int, default=0, metavar='N',
+        '--verify',
+        type=int,
+        default=0,
+        metavar='N',
         help='then measure N random subnets and report how far the sums of '
         'their blocks are from them')
     parser.add_argument(
-        '--seed', type=int, default=0,
+        '--seed',
+        type=int,
+        default=0,
         help='of the subnets to verify with (default: %(default)s)')
     add_options(parser)
     args = parser.parse_args()
-    check_integers(args, batch_size=1, threads=(1, 1024), max_blocks=1,
-                   rounds=(1, 1000), verify=(0, 1_000_000))
+    check_integers(
+        args,
+        batch_size=1,
+        threads=(1, 1024),
+        max_blocks=1,
+        rounds=(1, 1000),
+        verify=(0, 1_000_000))
     if args.verify in (1, 2):
         raise InputError(f'--verify={args.verify} must be at least 3: fewer '
                          'subnets have no order')
@@ -83,17 +109,16 @@ def main():
     config = load_config(args.config)
     merge_options(config, args.cfg_options)
     torch.set_num_threads(args.threads)
-    profiler = Profiler(init_model(config), args.device, args.backend,
-                        args.batch_size, args.threads, args.dtype,
-                        args.min_run_time)
+    profiler = Profiler(
+        init_model(config), args.device, args.backend, args.batch_size,
+        args.threads, args.dtype, args.min_run_time)
     try:
-        table = build_table(profiler, args.out, args.max_blocks,
-                            args.rounds)
+        table = build_table(profiler, args.out, args.max_blocks, args.rounds)
         print_table(table, args.out)
         if args.verify:
-            print_verification(verify_table(profiler, table, args.out,
-                                            args.verify, args.seed,
-                                            args.rounds))
+            print_verification(
+                verify_table(profiler, table, args.out, args.verify, args.seed,
+                             args.rounds))
     except KeyboardInterrupt:
         print('\nstopped; the same command goes on from here', file=sys.stderr)
         sys.exit(130)
@@ -102,8 +127,10 @@ def main():
 def print_table(table, path):
     """What was measured, and where it lies."""
     header = table.header
-    spreads = [t.spread / t.latency for t in table.timings.values()
-               if t.spread is not None]
+    spreads = [
+        t.spread / t.latency for t in table.timings.values()
+        if t.spread is not None
+    ]
     print(f'{len(table.timings)} blocks on {header["device_name"]} '
           f'({header["device"]}, {header["backend"]}, batch '
           f'{header["batch_size"]}, {header["threads"]} threads, '
@@ -123,9 +150,9 @@ def print_verification(found):
     print(f'{found["subnets"]} subnets, {low:.2f} to {high:.2f} ms: sums of '
           f'blocks times {found["scale"]:.3f} are off by '
           f'{found["mean_relative_error"]:.1%} on average, '
-          f'{found["worst_relative_error"]:.1%} at worst; rank correlation '
-          + ('not defined' if found['rank_correlation'] is None
-             else f'{found["rank_correlation"]:.3f}'))
+          f'{found["worst_relative_error"]:.1%} at worst; rank correlation ' +
+          ('not defined' if found['rank_correlation'] is
+           None else f'{found["rank_correlation"]:.3f}'))
 
 
 if __name__ == '__main__':

@@ -77,8 +77,9 @@ def main():
     if args.out is not None:
         check_report(args.out, [args.config, args.checkpoint])
     verify_config(cfg)
-    out = check_report(args.out or Path(cfg.work_dir, 'results.json'),
-                       [args.config, args.checkpoint])
+    out = check_report(
+        args.out or Path(cfg.work_dir, 'results.json'),
+        [args.config, args.checkpoint])
     join_processes(cfg)
     runner = build_runner(cfg)
     pools = isinstance(runner.test_loop, SubnetTestLoop)

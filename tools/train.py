@@ -54,8 +54,7 @@ def parse_args():
     parser.add_argument(
         '--no-persistent-workers',
         action='store_true',
-        help='whether to disable the persistent_workers option in dataloaders.'
-    )
+        help='whether to disable the persistent_workers option in dataloaders.')
     add_arguments(parser)
     return parser.parse_args()
 
@@ -114,8 +113,9 @@ def main():
     with ExitStack() as held:
 
         def hold_work_dir():
-            held.enter_context(locked(Path(cfg.work_dir, '.train'),
-                                      f'work_dir={cfg.work_dir!r}'))
+            held.enter_context(
+                locked(
+                    Path(cfg.work_dir, '.train'), f'work_dir={cfg.work_dir!r}'))
 
         ask_first(hold_work_dir)  # if the first cannot, all end
         train(cfg, args.resume)

@@ -10,8 +10,8 @@ model = dict(
         norm_eval=True,
         subnet=dict(
             resolution=128,
-            widths=(24, 48, 96, 96, 192, 192, 384, 384, 384, 384, 384, 384,
-                    768, 768)),
+            widths=(24, 48, 96, 96, 192, 192, 384, 384, 384, 384, 384, 384, 768,
+                    768)),
         init_cfg=dict(
             type='Pretrained',
             checkpoint='bank://work_dirs/pss_mbv1_imagenet/bank',

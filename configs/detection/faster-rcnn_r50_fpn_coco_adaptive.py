@@ -1,5 +1,7 @@
 # ResNet-50 as a supernet: widths as on ImageNet, short sides of 480 to 800
-_base_ = ['mmdet::_base_/models/faster-rcnn_r50_fpn.py', '_base_/coco_adaptive.py']
+_base_ = [
+    'mmdet::_base_/models/faster-rcnn_r50_fpn.py', '_base_/coco_adaptive.py'
+]
 
 model = dict(
     type='pss.SupernetDetector',

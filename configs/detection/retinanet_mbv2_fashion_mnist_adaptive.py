@@ -36,8 +36,7 @@ optim_wrapper = dict(type='pss.SandwichOptimWrapper')
 # three passes an iteration: fewer of them
 train_cfg = dict(max_epochs=4, val_interval=4)
 param_scheduler = [
-    dict(
-        type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
     dict(
         type='CosineAnnealingLR',
         T_max=4,

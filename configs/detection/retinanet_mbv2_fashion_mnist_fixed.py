@@ -10,7 +10,6 @@ _base_ = [
 model = dict(
     backbone=dict(
         search_space=dict(resolutions=dict(start=18, stop=28, step=2)),
-        subnet=dict(
-            resolution=18, widths=(24, 16, 24, 24, 48, 72, 120, 240))),
+        subnet=dict(resolution=18, widths=(24, 16, 24, 24, 48, 72, 120, 240))),
     neck=dict(in_channels=[72, 240]))
 default_hooks = dict(logger=dict(interval=20))

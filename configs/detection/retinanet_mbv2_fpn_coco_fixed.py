@@ -8,9 +8,7 @@ model = dict(
         type='pss.SlimmableMobileNetV2',
         out_indices=(1, 2, 4, 6),
         norm_eval=True,
-        subnet=dict(
-            resolution=128,
-            widths=(24, 16, 24, 24, 48, 72, 120, 240)),
+        subnet=dict(resolution=128, widths=(24, 16, 24, 24, 48, 72, 120, 240)),
         init_cfg=dict(
             type='Pretrained',
             checkpoint='bank://work_dirs/pss_mbv2_imagenet/bank',

@@ -12,7 +12,9 @@ model = dict(
 held_out_every = 50
 train_set = _base_.train_dataloader.dataset.dataset
 training_part = dict(
-    type='pss.HeldOutSplit', every=held_out_every, held_out=False,
+    type='pss.HeldOutSplit',
+    every=held_out_every,
+    held_out=False,
     dataset=train_set)
 train_dataloader = dict(
     dataset=dict(dataset=dict(_delete_=True, **training_part)))
@@ -21,7 +23,9 @@ held_out_dataloader = dict(
     num_workers=2,
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
-        type='pss.HeldOutSplit', every=held_out_every, held_out=True,
+        type='pss.HeldOutSplit',
+        every=held_out_every,
+        held_out=True,
         dataset=dict(
             type='CocoDataset',
             data_root=train_set.data_root,
@@ -34,8 +38,8 @@ held_out_dataloader = dict(
                 dict(type='LoadAnnotations', with_bbox=True),
                 dict(
                     type='PackDetInputs',
-                    meta_keys=('img_id', 'img_path', 'ori_shape',
-                               'img_shape', 'scale_factor', 'instances')),
+                    meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape',
+                               'scale_factor', 'instances')),
             ])))
 val_dataloader = dict(_delete_=True, **held_out_dataloader)
 # takes the annotations from the images

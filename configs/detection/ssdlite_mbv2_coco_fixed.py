@@ -7,7 +7,7 @@ model = dict(
     type='pss.ResizedDetector',
     detector='mmdet.SingleStageDetector',
     scale=1.,
-    backbone=dict(subnet=dict(
-        resolution=128, widths=(24, 16, 24, 24, 48, 72, 120, 240))),
+    backbone=dict(
+        subnet=dict(resolution=128, widths=(24, 16, 24, 24, 48, 72, 120, 240))),
     neck=dict(in_channels=channels[:2], out_channels=channels),
     bbox_head=dict(in_channels=channels))

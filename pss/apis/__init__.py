@@ -54,16 +54,15 @@ from .resuming import find_checkpoint
 from .runner import build_runner
 
 __all__ = [
-    'AdaptiveClassifier', 'AdaptiveDetector', 'Exporter', 'TESTING',
-    'TRAINING', 'add_arguments', 'add_options', 'ask_first', 'build_runner',
-    'calibration_images', 'check_checkpoint', 'check_detector',
-    'check_export', 'check_integers', 'check_numbers', 'check_out',
-    'check_out_folder', 'check_report', 'check_seed',
-    'checkpoint_bytes', 'config_resources', 'config_text',
-    'feature_channels', 'find_checkpoint', 'init_model', 'join_processes',
-    'keep_testing', 'largest_difference', 'launched_at', 'load_config',
-    'merge_arguments', 'merge_options', 'mix_precision', 'model_config',
-    'need_fields', 'parse_budget', 'raw_outputs', 'read_checkpoint',
-    'read_checkpoint_data', 'restarts', 'run', 'save_checkpoint',
-    'verify_config', 'write_config', 'write_model_index'
+    'AdaptiveClassifier', 'AdaptiveDetector', 'Exporter', 'TESTING', 'TRAINING',
+    'add_arguments', 'add_options', 'ask_first', 'build_runner',
+    'calibration_images', 'check_checkpoint', 'check_detector', 'check_export',
+    'check_integers', 'check_numbers', 'check_out', 'check_out_folder',
+    'check_report', 'check_seed', 'checkpoint_bytes', 'config_resources',
+    'config_text', 'feature_channels', 'find_checkpoint', 'init_model',
+    'join_processes', 'keep_testing', 'largest_difference', 'launched_at',
+    'load_config', 'merge_arguments', 'merge_options', 'mix_precision',
+    'model_config', 'need_fields', 'parse_budget', 'raw_outputs',
+    'read_checkpoint', 'read_checkpoint_data', 'restarts', 'run',
+    'save_checkpoint', 'verify_config', 'write_config', 'write_model_index'
 ]

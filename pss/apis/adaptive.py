@@ -43,19 +43,26 @@ class SubnetTable(Tuple[KeptSubnet, ...]):
         return table
 
     def __repr__(self) -> str:
-        names = [f'{name} ({unit})' if unit else name
-                 for name, unit in self.units.items()]
-        rows = [[kept.name, kept.subnet.resolution,
-                 ' '.join(map(str, kept.subnet.widths)),
-                 *(f'{kept.costs[name]:.6g}' for name in self.units),
-                 f'{kept.held_out_accuracy:.2f}',
-                 '' if kept.test_accuracy is None
-                 else f'{kept.test_accuracy:.2f}'] for kept in self]
+        names = [
+            f'{name} ({unit})' if unit else name
+            for name, unit in self.units.items()
+        ]
+        rows = [[
+            kept.name, kept.subnet.resolution,
+            ' '.join(map(str, kept.subnet.widths)), *(f'{kept.costs[name]:.6g}'
+                                                      for name in self.units),
+            f'{kept.held_out_accuracy:.2f}',
+            '' if kept.test_accuracy is None else f'{kept.test_accuracy:.2f}'
+        ] for kept in self]
         align = ['left', 'right', 'left', *(len(names) + 2) * ['right']]
         return tabulate(
-            rows, headers=['subnet', 'resolution', 'widths', *names,
-                           f'held-out {self.metric}', f'test {self.metric}'],
-            disable_numparse=True, colalign=align)
+            rows,
+            headers=[
+                'subnet', 'resolution', 'widths', *names,
+                f'held-out {self.metric}', f'test {self.metric}'
+            ],
+            disable_numparse=True,
+            colalign=align)
 
 
 class AdaptiveClassifier:
@@ -87,9 +94,11 @@ class AdaptiveClassifier:
             device that is not there.
     """
 
-    def __init__(self, bank: Union[str, Path],
+    def __init__(self,
+                 bank: Union[str, Path],
                  device: Union[str, torch.device] = 'cpu',
-                 copies_mb: float = 512, trust: Trust = ()) -> None:
+                 copies_mb: float = 512,
+                 trust: Trust = ()) -> None:
         check_number('copies_mb', copies_mb, least=0)
         try:
             self.device = torch.device(device)
@@ -106,8 +115,10 @@ class AdaptiveClassifier:
         check_classes(self.classes, contents.model, f'bank {bank}')
         networks, self._weights = kept_networks(contents, model,
                                                 copies_mb * 1e6)
-        self._running = {kept.name: _Running(kept, networks[kept.subnet])
-                         for kept in self.subnets}
+        self._running = {
+            kept.name: _Running(kept, networks[kept.subnet])
+            for kept in self.subnets
+        }
         self._preprocessing = Preprocessing(contents, model)
         self._following: Optional[Tuple[LatencyFollower,
                                         Sequence[_Running]]] = None
@@ -147,11 +158,12 @@ class AdaptiveClassifier:
             InputError: if no subnet fits: it names the nearest and what that
                 needs; for a limit that is unknown or not a number above 0.
         """
-        return most_accurate(self.subnets,
-                             check_limits(limits, self.resources),
+        return most_accurate(self.subnets, check_limits(limits, self.resources),
                              self.resources)
 
-    def switch(self, subnet: Union[KeptSubnet, Subnet, str, None] = None, /,
+    def switch(self,
+               subnet: Union[KeptSubnet, Subnet, str, None] = None,
+               /,
                **limits: float) -> KeptSubnet:
         """Makes a subnet active: the one given, or that :meth:`select` gives.
 
@@ -194,7 +206,8 @@ class AdaptiveClassifier:
         """
         return self._active.network(inputs)
 
-    def predict(self, images: Union[Image, Sequence[Image]],
+    def predict(self,
+                images: Union[Image, Sequence[Image]],
                 batch_size: int = 32) -> List[Dict[str, Any]]:
         """Labels and scores, as mmpretrain's inferencer gives them.
 
@@ -224,8 +237,7 @@ class AdaptiveClassifier:
             follower, choices = following
             if running in choices:
                 position = follower.observe(
-                    choices.index(running),
-                    1e3 * (time.perf_counter() - start))
+                    choices.index(running), 1e3 * (time.perf_counter() - start))
                 with self._writing:
                     if self._following is following:  # not ended meanwhile
                         self._active = choices[position]
@@ -237,8 +249,7 @@ class AdaptiveClassifier:
         loaded = self._preprocessing.load(images)
         results = []
         for first in range(0, len(loaded), batch_size):
-            batch = self._preprocessing.batch(
-                loaded[first:first + batch_size])
+            batch = self._preprocessing.batch(loaded[first:first + batch_size])
             for sample in network.head.predict(network.features(batch)):
                 scores = sample.pred_score.cpu().numpy()
                 if not np.isfinite(scores).all():
@@ -246,14 +257,17 @@ class AdaptiveClassifier:
                                      'finite: expected weights and images of '
                                      'ordinary size')
                 label = int(scores.argmax())
-                result = dict(pred_scores=scores, pred_label=label,
-                              pred_score=float(scores[label]))
+                result = dict(
+                    pred_scores=scores,
+                    pred_label=label,
+                    pred_score=float(scores[label]))
                 if self.classes is not None:
                     result['pred_class'] = self.classes[label]
                 results.append(result)
         return results
 
-    def follow(self, latency_ms: Optional[float],
+    def follow(self,
+               latency_ms: Optional[float],
                images: Union[Image, Sequence[Image], None] = None,
                **options: Any) -> Optional[LatencyFollower]:
         """Moves between subnets by itself to hold a latency.
@@ -288,8 +302,10 @@ class AdaptiveClassifier:
         if images is None:
             channels, height, width = self.input_shape
             images = np.zeros((height, width, channels), np.uint8)
-        choices = tuple({running.kept.subnet: running for running in
-                         self._running.values()}.values())
+        choices = tuple({
+            running.kept.subnet: running
+            for running in self._running.values()
+        }.values())
         typical = self._typical_ms(choices, images)
         if min(typical) > latency_ms:
             fastest = choices[typical.index(min(typical))].kept
@@ -304,7 +320,9 @@ class AdaptiveClassifier:
             self._following = follower, choices
         return follower
 
-    def _typical_ms(self, choices: Sequence[_Running], images: Any,
+    def _typical_ms(self,
+                    choices: Sequence[_Running],
+                    images: Any,
                     rounds: int = 5) -> List[float]:
         """The median latency of each subnet; they take turns."""
         times: List[List[float]] = [[] for _ in choices]

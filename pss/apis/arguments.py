@@ -45,8 +45,8 @@ def check_numbers(args: argparse.Namespace,
     """
     for name, (above, below) in ranges.items():
         if getattr(args, name) is not None:
-            check_number(_option(name), getattr(args, name), above=above,
-                         below=below)
+            check_number(
+                _option(name), getattr(args, name), above=above, below=below)
 
 
 def check_seed(args: argparse.Namespace) -> None:
@@ -62,8 +62,10 @@ def _option(name: str) -> str:
     return f'--{name.replace("_", "-")}'
 
 
-def check_out(out: FilePath, inputs: Iterable[Optional[FilePath]] = (),
-              suffix: str = '', option: str = '--out') -> Path:
+def check_out(out: FilePath,
+              inputs: Iterable[Optional[FilePath]] = (),
+              suffix: str = '',
+              option: str = '--out') -> Path:
     """Checks that a file can be written. Nothing is left of the check.
 
     Args:

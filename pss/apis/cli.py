@@ -222,8 +222,7 @@ def _check_place(cfg: Config, name: str) -> None:
     for i, key in enumerate(keys):
         where = f'--cfg-options {name}: {".".join(keys[:i]) or "the config"}'
         if isinstance(value, (list, tuple)):
-            if not (key.isascii() and key.isdigit()
-                    and int(key) < len(value)):
+            if not (key.isascii() and key.isdigit() and int(key) < len(value)):
                 raise InputError(f'{where} has {len(value)} entries; expected '
                                  f'the number of one, from 0, not {key!r}')
             value = value[int(key)]

@@ -31,27 +31,26 @@ TRAINING = ('train_dataloader', 'train_cfg', 'optim_wrapper')
 VALIDATION = ('val_dataloader', 'val_cfg', 'val_evaluator')
 TESTING = ('test_dataloader', 'test_cfg', 'test_evaluator')
 
-LARGEST = 2 ** 31 - 1  # of batches, epochs and the like
-LARGEST_SEED = 2 ** 32 - 1  # that NumPy takes
+LARGEST = 2**31 - 1  # of batches, epochs and the like
+LARGEST_SEED = 2**32 - 1  # that NumPy takes
 MOST_WORKERS = 1024  # processes of one loader
 LONGEST_PATH = 4096
 LOG_LEVELS = ('CRITICAL', 'FATAL', 'ERROR', 'WARNING', 'WARN', 'INFO', 'DEBUG',
               'NOTSET')
 
 # Fields that are dicts; the first may also be None.
-_DICTS_OR_NONE = (
-    'model', 'data_preprocessor', 'train_dataloader', 'val_dataloader',
-    'test_dataloader', 'train_cfg', 'val_cfg', 'test_cfg', 'optim_wrapper',
-    'auto_scale_lr', 'default_hooks', 'visualizer', 'log_processor',
-    'model_wrapper_cfg', 'custom_imports')
+_DICTS_OR_NONE = ('model', 'data_preprocessor', 'train_dataloader',
+                  'val_dataloader', 'test_dataloader', 'train_cfg', 'val_cfg',
+                  'test_cfg', 'optim_wrapper', 'auto_scale_lr', 'default_hooks',
+                  'visualizer', 'log_processor', 'model_wrapper_cfg',
+                  'custom_imports')
 _DICTS = ('env_cfg', 'randomness')
 # Fields that are dicts or lists of them, or None.
 _LISTS_OR_NONE = ('val_evaluator', 'test_evaluator', 'param_scheduler',
                   'custom_hooks')
 
 
-def need_fields(cfg: Config, fields: Sequence[str], what: str = ''
-                ) -> None:
+def need_fields(cfg: Config, fields: Sequence[str], what: str = '') -> None:
     """Checks that fields are there.
 
     Args:
@@ -126,9 +125,8 @@ def import_modules(cfg: Config) -> None:
         try:
             import_modules_from_strings([module], allowed)
         except ImportError as error:
-            raise InputError(
-                f'custom_imports: {module!r} cannot be imported '
-                f'({said(error.__context__ or error)})') from None
+            raise InputError(f'custom_imports: {module!r} cannot be imported '
+                             f'({said(error.__context__ or error)})') from None
         except (Exception, SystemExit) as error:
             raise InputError(f'custom_imports: {module!r} cannot be imported '
                              f'({said(error)})') from error
@@ -184,8 +182,7 @@ def _check_run(cfg: Config) -> None:
     check_keys(randomness, parameters(Runner.set_randomness), 'randomness')
     if randomness.get('seed') is not None:
         check_integer('randomness.seed', randomness.seed, 0, LARGEST_SEED)
-    _check_booleans(randomness, 'randomness', 'deterministic',
-                    'diff_rank_seed')
+    _check_booleans(randomness, 'randomness', 'deterministic', 'diff_rank_seed')
     scaling = cfg.get('auto_scale_lr') or {}
     _check_integers(scaling, 'auto_scale_lr', base_batch_size=1)
     _check_booleans(scaling, 'auto_scale_lr', 'enable')
@@ -198,9 +195,17 @@ def _check_loops(cfg: Config) -> None:
     """Loops, MMEngine's own among them."""
     for field in ('train_cfg', 'val_cfg', 'test_cfg'):
         loop = cfg.get(field) or {}
-        _check_integers(loop, field, max_epochs=1, max_iters=1, val_begin=0,
-                        val_interval=1, calibration_batches=1, candidates=1,
-                        ranked_pools=0, ranked_members=2)
+        _check_integers(
+            loop,
+            field,
+            max_epochs=1,
+            max_iters=1,
+            val_begin=0,
+            val_interval=1,
+            calibration_batches=1,
+            candidates=1,
+            ranked_pools=0,
+            ranked_members=2)
         _check_booleans(loop, field, 'fp16', 'by_epoch')
         if 'amp' in loop:
             check_choice(f'{field}.amp', loop['amp'], tuple(AMP_TYPES))
@@ -225,8 +230,10 @@ def _check_optimizer(wrapper: Dict[str, Any]) -> None:
 
 
 def _check_scheduler(scheduler: Dict[str, Any], where: str) -> None:
-    given = {key: value for key, value in scheduler.items()
-             if value is not None}
+    given = {
+        key: value
+        for key, value in scheduler.items() if value is not None
+    }
     _check_integers(given, where, begin=0, end=1, T_max=1)
     for field in ('eta_min', 'start_factor', 'end_factor', 'gamma', 'power'):
         if field in given:
@@ -272,12 +279,12 @@ def _check_classes(cfg: Config) -> None:
         return
     num = check_integer('model.head.num_classes', head['num_classes'], 1,
                         LARGEST)
-    for field, images in (
-            ('model.data_preprocessor', model.get('data_preprocessor')),
-            ('data_preprocessor', cfg.get('data_preprocessor'))):
+    for field, images in (('model.data_preprocessor',
+                           model.get('data_preprocessor')),
+                          ('data_preprocessor', cfg.get('data_preprocessor'))):
         if isinstance(images, dict) and images.get('num_classes') is not None:
-            other = check_integer(f'{field}.num_classes',
-                                  images['num_classes'], 1, LARGEST)
+            other = check_integer(f'{field}.num_classes', images['num_classes'],
+                                  1, LARGEST)
             if other != num:
                 raise InputError(
                     f'model.head.num_classes={num}: expected {field}.'
@@ -287,9 +294,9 @@ def _check_classes(cfg: Config) -> None:
 def _check_normalisation(cfg: Config) -> None:
     """What pixels are divided by: 0 would make NaN of every image."""
     model = cfg.get('model') or {}
-    for where, images in (
-            ('model.data_preprocessor', model.get('data_preprocessor')),
-            ('data_preprocessor', cfg.get('data_preprocessor'))):
+    for where, images in (('model.data_preprocessor',
+                           model.get('data_preprocessor')),
+                          ('data_preprocessor', cfg.get('data_preprocessor'))):
         for field, limits in (('mean', {}), ('std', dict(above=0))):
             values = images.get(field) if isinstance(images, dict) else None
             if isinstance(values, (list, tuple)):
@@ -338,9 +345,14 @@ def check_data(cfg: Any, where: str) -> None:
 def _check_dataset(cfg: Dict[str, Any], where: str) -> None:
     root, prefix = cfg.get('data_root'), cfg.get('data_prefix')
     parts = prefix if isinstance(prefix, dict) else {'': prefix}
-    paths = {'data_root': root, 'ann_file': cfg.get('ann_file'), **{
-        f'data_prefix.{key}'.strip('.'): value
-        for key, value in parts.items()}}
+    paths = {
+        'data_root': root,
+        'ann_file': cfg.get('ann_file'),
+        **{
+            f'data_prefix.{key}'.strip('.'): value
+            for key, value in parts.items()
+        }
+    }
     for field, path in paths.items():
         if path is not None:
             check_text(f'{where}.{field}', path, LONGEST_PATH)
@@ -350,12 +362,16 @@ def _check_dataset(cfg: Dict[str, Any], where: str) -> None:
         return
     for field, path in paths.items():
         if field != 'data_root':
-            _check_path(path, f'{where}.{field}', 'file' if field == 'ann_file'
-                        else 'folder', cfg, root or '')
+            _check_path(path, f'{where}.{field}',
+                        'file' if field == 'ann_file' else 'folder', cfg, root
+                        or '')
 
 
-def _check_path(path: Optional[str], where: str, kind: str,
-                dataset: Dict[str, Any], root: str = '') -> None:
+def _check_path(path: Optional[str],
+                where: str,
+                kind: str,
+                dataset: Dict[str, Any],
+                root: str = '') -> None:
     if not path or '://' in path:
         return
     full = Path(root, path).expanduser()

@@ -65,8 +65,8 @@ def check_detector(config: Config) -> None:
     elif isinstance(given, (list, tuple)) and list(given) != found:
         raise InputError(
             f'model.neck.in_channels={list(given)}: expected {found}, the '
-            f'channels of the features that {backbone["type"]} gives'
-            + (' as that subnet' if backbone.get('subnet') else ''))
+            f'channels of the features that {backbone["type"]} gives' +
+            (' as that subnet' if backbone.get('subnet') else ''))
 
 
 @torch.no_grad()
@@ -80,11 +80,15 @@ def raw_outputs(model: nn.Module, images: Tensor) -> Tensor:
     detector = getattr(model, 'detector', model)
     features = detector.extract_feat(
         scale_images(images, getattr(model, 'scale', 1.)))
-    outputs = [head(features) for head in (
-        getattr(detector, 'bbox_head', None),
-        getattr(detector, 'rpn_head', None)) if head is not None]
-    return torch.cat([level.flatten() for found in outputs
-                      for levels in found for level in levels])
+    outputs = [
+        head(features) for head in (getattr(detector, 'bbox_head', None),
+                                    getattr(detector, 'rpn_head', None))
+        if head is not None
+    ]
+    return torch.cat([
+        level.flatten() for found in outputs for levels in found
+        for level in levels
+    ])
 
 
 class AdaptiveDetector:
@@ -106,9 +110,12 @@ class AdaptiveDetector:
         InputError: for a bank that is not whole, or of no detector.
     """
 
-    def __init__(self, bank: Union[str, Path],
-                 device: Union[str, torch.device] = 'cpu',
-                 trust: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        bank: Union[str, Path],
+        device: Union[str, torch.device] = 'cpu',
+        trust: Sequence[str] = ()
+    ) -> None:
         contents = read_bank(bank, trust=trust)
         self.subnets = SubnetTable.of(contents)
         self.resources = contents.resources
@@ -116,9 +123,12 @@ class AdaptiveDetector:
         self.model: SupernetDetector = build_supernet(contents, device,
                                                       SupernetDetector)
         self._statistics = {
-            subnet: {name: (mean.to(device), var.to(device))
-                     for name, (mean, var) in statistics.items()}
-            for subnet, statistics in contents.statistics.items()}
+            subnet: {
+                name: (mean.to(device), var.to(device))
+                for name, (mean, var) in statistics.items()
+            }
+            for subnet, statistics in contents.statistics.items()
+        }
         self._steps = _steps(contents.pipeline)
         # the model is one subnet at a time
         self._using = threading.Lock()
@@ -143,11 +153,12 @@ class AdaptiveDetector:
         Raises:
             InputError: if no subnet fits, and for an unknown limit.
         """
-        return most_accurate(self.subnets,
-                             check_limits(limits, self.resources),
+        return most_accurate(self.subnets, check_limits(limits, self.resources),
                              self.resources)
 
-    def switch(self, subnet: Union[KeptSubnet, Subnet, str, None] = None, /,
+    def switch(self,
+               subnet: Union[KeptSubnet, Subnet, str, None] = None,
+               /,
                **limits: float) -> KeptSubnet:
         """Makes a subnet active: the one given, or that :meth:`select` gives.
 
@@ -162,8 +173,9 @@ class AdaptiveDetector:
         if subnet is None:
             kept = self.select(**limits)
         else:
-            kept = next((k for k in self.subnets
-                         if subnet in (k, k.name, k.subnet)), None)
+            kept = next(
+                (k for k in self.subnets if subnet in (k, k.name, k.subnet)),
+                None)
             if kept is None:
                 raise InputError(f'{subnet!r} is not in the bank; '
                                  'expected one of '
@@ -194,8 +206,10 @@ class AdaptiveDetector:
         """
         from mmengine.dataset import pseudo_collate
         several = isinstance(images, (list, tuple))
-        loaded = [self._load(image, i, f'images[{i}]' if several else 'images')
-                  for i, image in enumerate(images if several else [images])]
+        loaded = [
+            self._load(image, i, f'images[{i}]' if several else 'images')
+            for i, image in enumerate(images if several else [images])
+        ]
         if not loaded:
             return []
         with self._using:
@@ -211,15 +225,15 @@ class AdaptiveDetector:
             results = _attempt(self._steps['file'], dict(img_path=where),
                                f'{where}: cannot be read as an image')
         elif isinstance(image, np.ndarray):
-            results = self._steps['array'](dict(img=self._pixels(image,
-                                                                 where)))
+            results = self._steps['array'](dict(img=self._pixels(image, where)))
         else:
             raise InputError(f'{where}: {type(image).__name__} is not an '
                              'image; expected a path or an array')
         shape = results['img'].shape
-        packed = _attempt(self._steps['rest'], dict(results, img_id=number),
-                          f'{where}: shape {shape} (height, width, channels) '
-                          'cannot be preprocessed')
+        packed = _attempt(
+            self._steps['rest'], dict(results, img_id=number),
+            f'{where}: shape {shape} (height, width, channels) '
+            'cannot be preprocessed')
         channels = packed['inputs'].shape[0]
         if channels != self.model.input_channels:
             raise InputError(f'{where}: {channels} channels after '
@@ -268,16 +282,22 @@ def _steps(pipeline: List[Dict[str, Any]]) -> Dict[str, Any]:
     none for annotations."""
     from mmdet.registry import TRANSFORMS
     from mmengine.dataset import Compose
-    first, *rest = (step for step in pipeline
-                    if step['type'].rpartition('.')[2] != 'LoadAnnotations')
-    configs = {'file': [first], 'array': [dict(type='LoadImageFromNDArray')],
-               'rest': rest}
+    first, *rest = (
+        step for step in pipeline
+        if step['type'].rpartition('.')[2] != 'LoadAnnotations')
+    configs = {
+        'file': [first],
+        'array': [dict(type='LoadImageFromNDArray')],
+        'rest': rest
+    }
     try:
         with DefaultScope.overwrite_default_scope('mmdet'), \
                 importing_nothing():
-            return {name: Compose([TRANSFORMS.build(_tuples(step))
-                                   for step in steps])
-                    for name, steps in configs.items()}
+            return {
+                name:
+                Compose([TRANSFORMS.build(_tuples(step)) for step in steps])
+                for name, steps in configs.items()
+            }
     except Exception as error:  # whatever a wrong config makes a type raise
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError('bank: preprocessing.pipeline cannot be built '

@@ -54,8 +54,10 @@ COLLECTION = 'PSS-Net'
 FilePath = Union[str, Path]
 
 
-def config_text(model: Dict[str, Any], testing: Optional[Dict[str, Any]] = None,
-                packages: Sequence[str] = ()) -> str:
+def config_text(
+    model: Dict[str, Any],
+    testing: Optional[Dict[str, Any]] = None,
+    packages: Sequence[str] = ()) -> str:
     """The config file of an extracted network, for mmpretrain or mmdet.
 
     Config files are programs, and MMEngine expands templates in them besides.
@@ -76,15 +78,19 @@ def config_text(model: Dict[str, Any], testing: Optional[Dict[str, Any]] = None,
     detector = 'mmdet.' in f'{model.get("detector")} {model["type"]}'
     given = dict(model=model)
     if testing:
-        given.update(test_dataloader=testing['dataloader'],
-                     test_evaluator=_plain_evaluator(testing['evaluator']),
-                     test_cfg=dict())
+        given.update(
+            test_dataloader=testing['dataloader'],
+            test_evaluator=_plain_evaluator(testing['evaluator']),
+            test_cfg=dict())
     body = {key: _data(value, key) for key, value in given.items()}
-    head = dict(custom_imports=dict(imports=['pss', *packages]),
-                default_scope='mmdet' if detector else 'mmpretrain')
-    text = ''.join(f'{key} = {value}\n' for key, value in (
-        ('custom_imports', f'dict(imports={["pss", *packages]!r})'),
-        ('default_scope', repr(head['default_scope']))))
+    head = dict(
+        custom_imports=dict(imports=['pss', *packages]),
+        default_scope='mmdet' if detector else 'mmpretrain')
+    text = ''.join(f'{key} = {value}\n'
+                   for key, value in (('custom_imports',
+                                       f'dict(imports={["pss", *packages]!r})'),
+                                      ('default_scope',
+                                       repr(head['default_scope']))))
     text += Config(body).pretty_text
     _check_text(text, {**head, **body})
     return text
@@ -98,8 +104,10 @@ def _data(value: Any, where: str) -> Any:
                     not key.isidentifier() or keyword.iskeyword(key):
                 raise InputError(f'{where}: key {shown(key)}: expected a name '
                                  'that Python takes for one')
-        return {key: _data(item, f'{where}.{key}')
-                for key, item in value.items()}
+        return {
+            key: _data(item, f'{where}.{key}')
+            for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
         items = [_data(item, f'{where}[{i}]') for i, item in enumerate(value)]
         return tuple(items) if isinstance(value, tuple) else items
@@ -185,8 +193,11 @@ def _plain_evaluator(evaluator: Any) -> Any:
     if evaluator.get('type') != 'pss.SubnetAccuracy':
         return evaluator
     # ours counts predictions whatever their score
-    return dict(evaluator, type='Accuracy', thrs=None,
-                topk=tuple(evaluator.get('topk', (1, ))))
+    return dict(
+        evaluator,
+        type='Accuracy',
+        thrs=None,
+        topk=tuple(evaluator.get('topk', (1, ))))
 
 
 def checkpoint_bytes(checkpoint: Dict[str, Any]) -> bytes:
@@ -218,10 +229,13 @@ def write_files(files: Mapping[Path, bytes]) -> None:
             stack.enter_context(whole_file(path)).write_bytes(content)
 
 
-def write_config(model: Dict[str, Any], path: FilePath,
-                 testing: Optional[Dict[str, Any]] = None,
-                 others: Optional[Mapping[Path, bytes]] = None,
-                 packages: Sequence[str] = ()) -> None:
+def write_config(
+    model: Dict[str, Any],
+    path: FilePath,
+    testing: Optional[Dict[str, Any]] = None,
+    others: Optional[Mapping[Path, bytes]] = None,
+    packages: Sequence[str] = ()
+) -> None:
     """Writes the config file of an extracted network.
 
     Args:
@@ -256,8 +270,8 @@ def check_targets(targets: Iterable[FilePath],
 
 
 @torch.no_grad()
-def largest_difference(one: Callable[[Tensor], Tensor],
-                       other: Callable[[Tensor], Tensor],
+def largest_difference(one: Callable[[Tensor],
+                                     Tensor], other: Callable[[Tensor], Tensor],
                        images: Tensor) -> float:
     """Of the logits of two networks, on images ``(N, C, H, W)`` together and
     on the first one alone; NaN if any difference is."""
@@ -282,8 +296,11 @@ class Exporter:
             testing than it may.
     """
 
-    def __init__(self, bank: Bank, images: Optional[Sequence[Image]] = None,
-                 trust: Trust = ()) -> None:
+    def __init__(
+        self,
+        bank: Bank,
+        images: Optional[Sequence[Image]] = None,
+        trust: Trust = ()) -> None:
         self.trust = check_trust(trust)
         check_testing(bank.testing, 'bank', trust)
         self.bank = bank
@@ -332,23 +349,27 @@ class Exporter:
         if kept not in self.bank.kept:
             raise InputError('expected a subnet of the bank')
         statistics = self.bank.statistics[kept.subnet]
-        config = extracted_config(ConfigDict(self.bank.model), self.model,
-                                  kept.subnet)
+        config = extracted_config(
+            ConfigDict(self.bank.model), self.model, kept.subnet)
         with importing_nothing():  # as the supernet was built
             plain = extract(self.model, config, kept.subnet, statistics)
         stem = self._stems[self.bank.kept.index(kept)]
         out = folder / f'{stem}{FORMATS[kind]}'
         record = self._record(kept, out)
-        make = {'torch': self._torch, 'onnx': self._onnx,
-                'torchscript': self._torchscript}[kind]
+        make = {
+            'torch': self._torch,
+            'onnx': self._onnx,
+            'torchscript': self._torchscript
+        }[kind]
         content, network = make(plain, record)
         self.model.switch_to(kept.subnet, statistics)
         record['largest_difference'] = found = {
             name: largest_difference(network, self.model, images)
-            for name, images in self.images.items()}
+            for name, images in self.images.items()
+        }
         for name, images in self.images.items():
-            most = TOLERANCES[kind] * max(
-                1., self.model(images).abs().max().item())
+            most = TOLERANCES[kind] * max(1.,
+                                          self.model(images).abs().max().item())
             # NaN and infinity are not within any tolerance
             if not found[name] <= most < math.inf:
                 raise InputError(
@@ -358,10 +379,9 @@ class Exporter:
         try:
             text = json_text(record, allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise InputError(f'{out}: its record cannot be written ({error})'
-                             ) from None
-        files = {out.with_name(f'{out.name}.json'): text.encode(),
-                 out: content}
+            raise InputError(
+                f'{out}: its record cannot be written ({error})') from None
+        files = {out.with_name(f'{out.name}.json'): text.encode(), out: content}
         _check_replaceable(out, [*files, out.with_suffix('.py')]
                            if kind == 'torch' else list(files))
         if kind == 'torch':
@@ -374,9 +394,13 @@ class Exporter:
     def _record(self, kept: KeptSubnet, out: Path) -> Dict[str, Any]:
         bank = self.bank
         return dict(
-            file=out.name, name=kept.name, subnet=kept.subnet.as_dict(),
-            costs=dict(kept.costs), resources=bank.resources,
-            metric=bank.metric, held_out_accuracy=kept.held_out_accuracy,
+            file=out.name,
+            name=kept.name,
+            subnet=kept.subnet.as_dict(),
+            costs=dict(kept.costs),
+            resources=bank.resources,
+            metric=bank.metric,
+            held_out_accuracy=kept.held_out_accuracy,
             test_accuracy=kept.test_accuracy,
             input_shape=list(bank.input_shape),
             preprocessing=dict(
@@ -384,34 +408,40 @@ class Exporter:
                 data_preprocessor=bank.model.get('data_preprocessor')),
             classes=None if bank.classes is None else list(bank.classes))
 
-    def _torch(self, plain: nn.Module, record: Dict[str, Any]
-               ) -> Tuple[bytes, Callable[[Tensor], Tensor]]:
+    def _torch(
+            self, plain: nn.Module,
+            record: Dict[str, Any]) -> Tuple[bytes, Callable[[Tensor], Tensor]]:
         meta = dict(subnet=record['subnet'])
         if record['classes'] is not None:
             meta['dataset_meta'] = dict(classes=record['classes'])
         content = checkpoint_bytes(
             dict(meta=meta, state_dict=plain.state_dict()))
-        plain.load_state_dict(torch.load(
-            io.BytesIO(content), weights_only=True)['state_dict'])
+        plain.load_state_dict(
+            torch.load(io.BytesIO(content), weights_only=True)['state_dict'])
         return content, plain
 
-    def _torchscript(self, plain: nn.Module, record: Dict[str, Any]
-                     ) -> Tuple[bytes, Callable[[Tensor], Tensor]]:
+    def _torchscript(
+            self, plain: nn.Module,
+            record: Dict[str, Any]) -> Tuple[bytes, Callable[[Tensor], Tensor]]:
         buffer = io.BytesIO()
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter('ignore')  # shapes that are constants here
-            traced = torch.jit.trace(plain, self.images['random'],
-                                     check_trace=False)
-            torch.jit.save(traced, buffer, _extra_files={
-                'record.json': json.dumps(record)})
+            traced = torch.jit.trace(
+                plain, self.images['random'], check_trace=False)
+            torch.jit.save(
+                traced,
+                buffer,
+                _extra_files={'record.json': json.dumps(record)})
             buffer.seek(0)
             return buffer.getvalue(), torch.jit.load(buffer)
 
-    def _onnx(self, plain: nn.Module, record: Dict[str, Any]
-              ) -> Tuple[bytes, Callable[[Tensor], Tensor]]:
+    def _onnx(
+            self, plain: nn.Module,
+            record: Dict[str, Any]) -> Tuple[bytes, Callable[[Tensor], Tensor]]:
         check_onnx('--format onnx')
         content = onnx_bytes(
-            plain, self.images['random'], {'record': json.dumps(record)},
+            plain,
+            self.images['random'], {'record': json.dumps(record)},
             dynamic_axes=dict(images={0: 'batch'}, logits={0: 'batch'}))
         session = onnx_session(content)
         return content, lambda images: torch.from_numpy(
@@ -444,12 +474,12 @@ def _load(preprocessing: Preprocessing,
             loaded += preprocessing.load([image])
         except InputError as error:
             message = str(error)
-            raise InputError(message if name in message
-                             else f'{name}: {message}') from None
+            raise InputError(message if name in
+                             message else f'{name}: {message}') from None
         except Exception as error:  # whatever transforms raise
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise InputError(f'{name}: cannot be preprocessed ({first})'
-                             ) from None
+            raise InputError(
+                f'{name}: cannot be preprocessed ({first})') from None
     return loaded
 
 
@@ -516,8 +546,9 @@ def write_model_index(folder: FilePath) -> Path:
         except InputError as error:
             print_log(f'left out of {folder / INDEX}: {error}', 'current')
     # YAML knows all of JSON but characters in two escapes
-    text = json_text(dict(Collections=[dict(Name=COLLECTION)], Models=models),
-                     ensure_ascii=False)
+    text = json_text(
+        dict(Collections=[dict(Name=COLLECTION)], Models=models),
+        ensure_ascii=False)
     write_files({folder / INDEX: text.encode()})
     return folder / INDEX
 
@@ -547,8 +578,8 @@ def _index_entry(path: Path) -> Dict[str, Any]:
     """
     stem = path.name[:-len('.pth.json')]
     where = shown(path.name)
-    if path.is_symlink() or not path.is_file() or not re.fullmatch(r'\w+',
-                                                                   stem):
+    if path.is_symlink() or not path.is_file() or not re.fullmatch(
+            r'\w+', stem):
         raise InputError(f'{where}: expected the record of an export')
     try:
         record = read_json(path)
@@ -566,11 +597,23 @@ def _index_entry(path: Path) -> Dict[str, Any]:
     for name in (f'{stem}.py', f'{stem}.pth'):
         if not path.with_name(name).is_file():
             raise InputError(f'{where}: {name} is missing beside it')
-    return {'Name': f'pss_{stem}', 'In Collection': COLLECTION,
-            'Config': f'{stem}.py', 'Weights': str(path.with_name(
-                f'{stem}.pth')),
-            'Results': [{'Task': 'Image Classification', 'Dataset': None,
-                         'Metrics': {metric: accuracy}}]}
+    return {
+        'Name':
+        f'pss_{stem}',
+        'In Collection':
+        COLLECTION,
+        'Config':
+        f'{stem}.py',
+        'Weights':
+        str(path.with_name(f'{stem}.pth')),
+        'Results': [{
+            'Task': 'Image Classification',
+            'Dataset': None,
+            'Metrics': {
+                metric: accuracy
+            }
+        }]
+    }
 
 
 def parse_budget(words: List[str]) -> Dict[str, float]:

@@ -31,16 +31,27 @@ BUILT = ('model', 'data_preprocessor', 'model_wrapper_cfg', 'train_dataloader',
 # What MMEngine's Runner does before it trains or tests, and the field that it
 # does it with.
 _STEPS = {
-    'from_cfg': '', '__init__': '', 'setup_env': 'env_cfg',
-    'set_randomness': 'randomness', 'build_logger': 'log_level',
-    'build_log_processor': 'log_processor', 'build_visualizer': 'visualizer',
-    'build_model': 'model', 'wrap_model': 'model_wrapper_cfg',
+    'from_cfg': '',
+    '__init__': '',
+    'setup_env': 'env_cfg',
+    'set_randomness': 'randomness',
+    'build_logger': 'log_level',
+    'build_log_processor': 'log_processor',
+    'build_visualizer': 'visualizer',
+    'build_model': 'model',
+    'wrap_model': 'model_wrapper_cfg',
     'register_default_hooks': 'default_hooks',
-    'register_custom_hooks': 'custom_hooks', 'build_train_loop': 'train_cfg',
-    'build_val_loop': 'val_cfg', 'build_test_loop': 'test_cfg',
-    'build_dataloader': '', 'build_evaluator': '',
-    'build_optim_wrapper': 'optim_wrapper', 'scale_lr': 'auto_scale_lr',
-    'build_param_scheduler': 'param_scheduler', 'dump_config': ''}
+    'register_custom_hooks': 'custom_hooks',
+    'build_train_loop': 'train_cfg',
+    'build_val_loop': 'val_cfg',
+    'build_test_loop': 'test_cfg',
+    'build_dataloader': '',
+    'build_evaluator': '',
+    'build_optim_wrapper': 'optim_wrapper',
+    'scale_lr': 'auto_scale_lr',
+    'build_param_scheduler': 'param_scheduler',
+    'dump_config': ''
+}
 
 
 def said(error: BaseException) -> str:
@@ -103,7 +114,9 @@ def built_part(error: BaseException) -> Optional[str]:
     """
     config = config_of(error)
     whole = {} if config is None else {
-        key: config[key] for key in BUILT if key in config}
+        key: config[key]
+        for key in BUILT if key in config
+    }
     found, here = None, whole
     for frame in _frames(error):
         module, name = frame.f_globals.get('__name__'), frame.f_code.co_name
@@ -180,14 +193,15 @@ def write_log(error: BaseException, rank: str = '') -> Optional[Path]:
         folder = Path(config.work_dir)
         if folder.is_dir():
             path = folder / f'{name}.log'
-            with path.open('a', encoding='utf-8',
-                           errors='backslashreplace') as file:
+            with path.open(
+                    'a', encoding='utf-8', errors='backslashreplace') as file:
                 file.write(text)
             return path
     with suppress(Exception):
         handle, temporary = tempfile.mkstemp('.log', f'{name}_')
-        with open(handle, 'w', encoding='utf-8',
-                  errors='backslashreplace') as file:
+        with open(
+                handle, 'w', encoding='utf-8',
+                errors='backslashreplace') as file:
             file.write(text)
         return Path(temporary)
     return None

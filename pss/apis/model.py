@@ -51,8 +51,8 @@ def load_config(config: FilePath) -> Config:
     except InputError:
         raise
     except UnicodeDecodeError as error:
-        raise InputError(f'{where}: expected text in UTF-8 ({said(error)})'
-                         ) from None
+        raise InputError(
+            f'{where}: expected text in UTF-8 ({said(error)})') from None
     except RecursionError:
         raise InputError(f'{where}: nested too deeply') from None
     except (Exception, SystemExit) as error:
@@ -116,8 +116,8 @@ def config_resources(config: Config) -> Dict[str, Any]:
     """
     hooks = config.get('default_hooks') or {}
     with _building(config, 'default_hooks.pss_sampler.resources'):
-        return build_resources(
-            (hooks.get('pss_sampler') or {}).get('resources'))
+        return build_resources((hooks.get('pss_sampler')
+                                or {}).get('resources'))
 
 
 def calibration_images(config: Config, model: nn.Module) -> Iterator[Tensor]:
@@ -159,8 +159,7 @@ def _building(config: Config, part: str) -> Iterator[None]:
         if is_out_of_memory(error):
             raise
         part = built_part(error) or part
-        raise InputError(f'{name_of(config)}: {part}: {said(error)}'
-                         ) from error
+        raise InputError(f'{name_of(config)}: {part}: {said(error)}') from error
 
 
 @contextmanager
@@ -205,6 +204,9 @@ def init_model(config: Union[FilePath, Config],
                 model.init_weights()
     if checkpoint is not None:
         state = check_checkpoint(checkpoint, model)['state_dict']
-        model.load_state_dict({k[len('module.'):] if k.startswith('module.')
-                               else k: v for k, v in state.items()})
+        model.load_state_dict({
+            k[len('module.'):] if k.startswith('module.') else k:
+            v
+            for k, v in state.items()
+        })
     return model.to(device).eval()

@@ -102,12 +102,14 @@ def ask_first(question: Callable[[], Any]) -> Any:
 
 def _place(launcher: str, options: Dict[str, object]) -> Dict[str, str]:
     """What torch reads from the environment, by name."""
-    place = {ours: os.environ[theirs] for ours, theirs
-             in zip(NAMES['pytorch'], NAMES[launcher])}
+    place = {
+        ours: os.environ[theirs]
+        for ours, theirs in zip(NAMES['pytorch'], NAMES[launcher])
+    }
     if launcher == 'pytorch':
         return place
-    place['MASTER_PORT'] = str(options.get('port') or os.environ.get(
-        'MASTER_PORT', '29500'))
+    place['MASTER_PORT'] = str(
+        options.get('port') or os.environ.get('MASTER_PORT', '29500'))
     if 'MASTER_ADDR' not in os.environ:
         place['MASTER_ADDR'] = _first_node(launcher)
     return place
@@ -118,7 +120,9 @@ def _first_node(launcher: str) -> str:
     if launcher == 'slurm' and nodes:
         try:
             found = subprocess.run(['scontrol', 'show', 'hostname', nodes],
-                                   capture_output=True, text=True, check=True)
+                                   capture_output=True,
+                                   text=True,
+                                   check=True)
             return found.stdout.split()[0]
         except (OSError, subprocess.CalledProcessError, IndexError):
             pass

@@ -40,7 +40,9 @@ class CheckedDataset(Dataset):
             gives nothing, as MMEngine's datasets let it.
     """
 
-    def __init__(self, dataset: Dataset, where: str,
+    def __init__(self,
+                 dataset: Dataset,
+                 where: str,
                  num_classes: Optional[int] = None,
                  exact: bool = False) -> None:
         self.dataset = dataset
@@ -83,8 +85,9 @@ class CheckedDataset(Dataset):
             return self.dataset[index]
         item = self.dataset.prepare_data(index)
         if item is None:
-            raise self._wrong(index, 'its pipeline gives nothing; expected an '
-                              'image')
+            raise self._wrong(
+                index, 'its pipeline gives nothing; expected an '
+                'image')
         return item
 
     def check_labels(self) -> None:
@@ -125,7 +128,8 @@ class CheckedDataset(Dataset):
 
 
 @DATASETS.register_module(name='CheckedDataset')
-def checked_dataset(dataset: Dict[str, Any], where: str,
+def checked_dataset(dataset: Dict[str, Any],
+                    where: str,
                     num_classes: Optional[int] = None,
                     exact: bool = False) -> Dataset:
     """Builds a dataset and checks what can be checked before it is used.

@@ -54,8 +54,10 @@ def build_supernet(bank: Bank,
             raise InputError('bank: the largest subnet is missing')
         for name, (mean, var) in bank.statistics[space.largest].items():
             state.update({
-                f'{name}.running_mean': mean, f'{name}.running_var': var,
-                f'{name}.num_batches_tracked': torch.tensor(0)})
+                f'{name}.running_mean': mean,
+                f'{name}.running_var': var,
+                f'{name}.num_batches_tracked': torch.tensor(0)
+            })
         model.load_state_dict(state, strict=True)
     except InputError:
         raise
@@ -74,8 +76,10 @@ def _check_channels(model: nn.Module, bank: Bank) -> None:
         raise InputError(f'bank: input_shape={list(bank.input_shape)}: '
                          f'expected {channels} channels, as the model has')
     normalisation = bank.model.get('data_preprocessor') or {}
-    lengths = {len(normalisation[key]) for key in ('mean', 'std')
-               if normalisation.get(key) is not None}
+    lengths = {
+        len(normalisation[key])
+        for key in ('mean', 'std') if normalisation.get(key) is not None
+    }
     if len(lengths) > 1 or not lengths <= {1, channels}:
         raise InputError('bank: data_preprocessor: mean and std have '
                          f'{sorted(lengths)} values: expected {channels} each')
@@ -122,8 +126,8 @@ class _Allowance(TorchFunctionMode):
 
 
 def kept_networks(
-        bank: Bank, model: SupernetClassifier, limit: float
-) -> Tuple[Dict[Subnet, KeptNetwork], SharedWeights]:
+        bank: Bank, model: SupernetClassifier,
+        limit: float) -> Tuple[Dict[Subnet, KeptNetwork], SharedWeights]:
     """The plain networks of all kept subnets, over one set of weights.
 
     Args:
@@ -142,10 +146,11 @@ def kept_networks(
             continue
         statistics = {
             name: (mean.to(device), var.to(device))
-            for name, (mean, var) in bank.statistics[kept.subnet].items()}
+            for name, (mean, var) in bank.statistics[kept.subnet].items()
+        }
         try:
-            networks[kept.subnet] = kept_network(model, kept.subnet,
-                                                 statistics, weights)
+            networks[kept.subnet] = kept_network(model, kept.subnet, statistics,
+                                                 weights)
         except (KeyError, RuntimeError, ValueError) as error:
             raise InputError(f'bank: the statistics of {kept.name} do not '
                              f'fit its layers ({error})') from None

@@ -54,8 +54,9 @@ from .vocabulary import Trust, check_trust
 FORMAT = 'pss-bank'
 VERSION = 1
 INDEX = 'bank.json'
-WEIGHTS, STATISTICS, SAMPLES = (
-    f'{name}.safetensors' for name in ('weights', 'statistics', 'samples'))
+WEIGHTS, STATISTICS, SAMPLES = (f'{name}.safetensors'
+                                for name in ('weights', 'statistics',
+                                             'samples'))
 FILES = WEIGHTS, STATISTICS, SAMPLES
 
 LONGEST_CLASS = 1000  # characters of a class's name
@@ -166,8 +167,8 @@ def check_target(folder: FilePath) -> None:
         raise InputError(f'{folder}: no folder; {expected}')
     others = sorted(
         path.name for path in folder.iterdir()
-        if path.name not in (INDEX, *FILES) or path.is_symlink()
-        or not path.is_file())
+        if path.name not in (INDEX,
+                             *FILES) or path.is_symlink() or not path.is_file())
     if others:
         raise InputError(
             f'{folder}: holds something that is no bank ({others[0]!r}'
@@ -205,13 +206,19 @@ def write_bank(bank: Bank, folder: FilePath, trust: Trust = ()) -> None:
     save = _safetensors().save
     order = list(dict.fromkeys(kept.subnet for kept in bank.kept))
     data = {
-        WEIGHTS: save({k: v.detach().cpu().contiguous()
-                       for k, v in bank.weights.items()}),
-        STATISTICS: save({
+        WEIGHTS:
+        save({
+            k: v.detach().cpu().contiguous()
+            for k, v in bank.weights.items()
+        }),
+        STATISTICS:
+        save({
             f'{i}.{name}': torch.stack([mean, var]).detach().cpu()
             for i, subnet in enumerate(order)
-            for name, (mean, var) in bank.statistics[subnet].items()}),
-        SAMPLES: save({'images': bank.samples.contiguous()}),
+            for name, (mean, var) in bank.statistics[subnet].items()
+        }),
+        SAMPLES:
+        save({'images': bank.samples.contiguous()}),
     }
     index = _index(bank, order, data)
     temporary = folder.with_name(f'{folder.name}.{os.getpid()}.tmp')
@@ -248,13 +255,14 @@ def _index(bank: Bank, order: List[Subnet], data: Dict[str, bytes]) -> str:
         pool = {} if kept.resource is None else dict(
             resource=kept.resource, level=kept.level)
         return dict(
-            pool, subnet=kept.subnet.as_dict(), costs=dict(kept.costs),
+            pool,
+            subnet=kept.subnet.as_dict(),
+            costs=dict(kept.costs),
             held_out_accuracy=kept.held_out_accuracy,
             test_accuracy=kept.test_accuracy,
             statistics=order.index(kept.subnet))
 
-    ends = {kept.name: row(kept) for kept in bank.kept
-            if kept.resource is None}
+    ends = {kept.name: row(kept) for kept in bank.kept if kept.resource is None}
     model = dict(bank.model)
     normalisation = model.pop('data_preprocessor', None)
     value = dict(
@@ -267,20 +275,23 @@ def _index(bank: Bank, order: List[Subnet], data: Dict[str, bytes]) -> str:
         smallest=ends['smallest'],
         pools=[row(k) for k in bank.kept if k.resource is not None],
         classes=None if bank.classes is None else list(bank.classes),
-        preprocessing=dict(pipeline=bank.pipeline,
-                           input_shape=list(bank.input_shape),
-                           data_preprocessor=normalisation),
+        preprocessing=dict(
+            pipeline=bank.pipeline,
+            input_shape=list(bank.input_shape),
+            data_preprocessor=normalisation),
         model=model,
         testing=bank.testing,
-        files={name: dict(bytes=len(content), sha256=_digest(content))
-               for name, content in data.items()},
+        files={
+            name: dict(bytes=len(content), sha256=_digest(content))
+            for name, content in data.items()
+        },
         sha256=_BLANK)
     try:
         text = json_text(value, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise InputError('the config cannot be kept in a bank: it holds more '
-                         f'than numbers, text, lists and dicts ({error})'
-                         ) from None
+        raise InputError(
+            'the config cannot be kept in a bank: it holds more '
+            f'than numbers, text, lists and dicts ({error})') from None
     return _digest(text.encode()).join(text.rsplit(_BLANK, 1))
 
 
@@ -299,8 +310,8 @@ def _exchange(new: Path, old: Path) -> None:
         return
     at_cwd, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     try:
-        done = ctypes.CDLL(None).renameat2(
-            at_cwd, os.fsencode(new), at_cwd, os.fsencode(old), exchange) == 0
+        done = ctypes.CDLL(None).renameat2(at_cwd, os.fsencode(new), at_cwd,
+                                           os.fsencode(old), exchange) == 0
     except (OSError, AttributeError, TypeError):  # no Linux, or an old one
         done = False
     if not done:
@@ -368,11 +379,14 @@ class _Reader:
     def bank(self) -> Bank:
         value = self.value
         resources = value.texts('resources')
-        rows = [self._row(value.fields(name), resources, name)
-                for name in ('smallest', 'largest')]
+        rows = [
+            self._row(value.fields(name), resources, name)
+            for name in ('smallest', 'largest')
+        ]
         for i, row in enumerate(value.get('pools', list)):
-            rows.insert(-1, self._row(
-                Fields(row, f'{value.where}: pools[{i}]'), resources))
+            rows.insert(
+                -1,
+                self._row(Fields(row, f'{value.where}: pools[{i}]'), resources))
         _check_unique((kept.name for kept, _ in rows), value.where)
         classes = value.get('classes', list, type(None))
         for i, name in enumerate(classes or ()):
@@ -382,11 +396,11 @@ class _Reader:
         if len(shape) != 3 or not all(
                 type(size) is int and 0 < size <= LARGEST_SIDE
                 for size in shape):
-            raise preprocessing.wrong(
-                'input_shape', f'3 integers from 1 to {LARGEST_SIDE}')
+            raise preprocessing.wrong('input_shape',
+                                      f'3 integers from 1 to {LARGEST_SIDE}')
         if math.prod(shape) > LARGEST_INPUT:
-            raise preprocessing.wrong(
-                'input_shape', f'at most {LARGEST_INPUT} values')
+            raise preprocessing.wrong('input_shape',
+                                      f'at most {LARGEST_INPUT} values')
         model = dict(value.get('model', dict))
         normalisation = preprocessing.get('data_preprocessor', dict, type(None))
         if normalisation is not None:
@@ -417,13 +431,17 @@ class _Reader:
             kept=tuple(kept for kept, _ in rows),
             weights=tensors[WEIGHTS],
             statistics=self._statistics(
-                {kept.subnet: number for kept, number in rows},
-                tensors[STATISTICS]),
+                {
+                    kept.subnet: number
+                    for kept, number in rows
+                }, tensors[STATISTICS]),
             samples=samples,
             testing=testing,
             versions=value.texts('written_by'))
 
-    def _row(self, row: Fields, resources: Dict[str, str],
+    def _row(self,
+             row: Fields,
+             resources: Dict[str, str],
              end: Optional[str] = None) -> Tuple[KeptSubnet, int]:
         """A kept subnet, and the number of its statistics."""
         try:
@@ -439,14 +457,21 @@ class _Reader:
             if resource not in resources:
                 raise row.wrong('resource', f'one of {sorted(resources)}')
         for name in resources:
-            check_number(f'{row.where}: costs.{name}',
-                         costs.get(name, float), least=0, most=LARGEST_COST)
+            check_number(
+                f'{row.where}: costs.{name}',
+                costs.get(name, float),
+                least=0,
+                most=LARGEST_COST)
         tested = row.get('test_accuracy', float, type(None))
         return KeptSubnet(
-            name=end or level_name(resource, level), subnet=subnet,
-            costs={name: costs.get(name, float) for name in resources},
+            name=end or level_name(resource, level),
+            subnet=subnet,
+            costs={name: costs.get(name, float)
+                   for name in resources},
             held_out_accuracy=row.get('held_out_accuracy', float),
-            test_accuracy=tested, resource=resource, level=level,
+            test_accuracy=tested,
+            resource=resource,
+            level=level,
         ), row.get('statistics', int)
 
     def _tensors(self, name: str) -> Dict[str, Tensor]:
@@ -470,8 +495,8 @@ class _Reader:
         try:
             return _safetensors().load(content)
         except Exception as error:  # safetensors has errors of its own
-            raise InputError(f'{path}: not a safetensors file ({error})'
-                             ) from None
+            raise InputError(
+                f'{path}: not a safetensors file ({error})') from None
 
     def _statistics(self, numbers: Dict[Subnet, int],
                     tensors: Dict[str, Tensor]) -> Dict[Subnet, Statistics]:
@@ -496,8 +521,10 @@ class _Reader:
             if tensors and number not in found:
                 raise InputError(f'{self.value.where}: statistics={number} of '
                                  f'{subnet}: expected one of {sorted(found)}')
-        return {subnet: found.get(number, {})
-                for subnet, number in numbers.items()}
+        return {
+            subnet: found.get(number, {})
+            for subnet, number in numbers.items()
+        }
 
 
 def _check_unique(names: Iterable[str], where: str) -> None:
@@ -521,7 +548,7 @@ def _check_values(tensors: Mapping[str, Tensor], path: Path) -> None:
 
 
 def check_classes(classes: Optional[Sequence[str]], model: Dict[str, Any],
-                   where: str) -> None:
+                  where: str) -> None:
     """Refuses fewer names than a classifier has outputs.
 
     Raises:
@@ -538,6 +565,6 @@ def _safetensors():
     try:
         import safetensors.torch
     except ImportError:
-        raise InputError('banks need safetensors: pip install safetensors'
-                         ) from None
+        raise InputError(
+            'banks need safetensors: pip install safetensors') from None
     return safetensors.torch

@@ -28,19 +28,20 @@ def bank_checkpoint(folder: Union[str, Path],
     """
     bank = read_bank(folder)
     state: Dict[str, Tensor] = dict(bank.weights)
-    largest = next(kept.subnet for kept in bank.kept
-                   if kept.name == 'largest')
+    largest = next(kept.subnet for kept in bank.kept if kept.name == 'largest')
     for name, (mean, var) in bank.statistics[largest].items():
-        state.update({f'{name}.running_mean': mean,
-                      f'{name}.running_var': var,
-                      f'{name}.num_batches_tracked': torch.tensor(0)})
+        state.update({
+            f'{name}.running_mean': mean,
+            f'{name}.running_var': var,
+            f'{name}.num_batches_tracked': torch.tensor(0)
+        })
     start = 'backbone.'
     for subnet, statistics in bank.statistics.items():
         for name, (mean, var) in statistics.items():
             if name.startswith(start):
                 norm = name[len(start):]
-                for buffer, value in (('running_mean', mean),
-                                      ('running_var', var)):
+                for buffer, value in (('running_mean', mean), ('running_var',
+                                                               var)):
                     key = statistics_key(subnet, norm, buffer)
                     state[f'{start}{key}'] = value
     if map_location is not None and not callable(map_location):

@@ -60,8 +60,11 @@ class BankHook(Hook):
 
     priority = 'LOWEST'
 
-    def __init__(self, out: Optional[str] = None, samples: int = 2,
-                 after_training: bool = True, strict: bool = False,
+    def __init__(self,
+                 out: Optional[str] = None,
+                 samples: int = 2,
+                 after_training: bool = True,
+                 strict: bool = False,
                  trust: Trust = ()) -> None:
         self.out = out
         self.samples = check_integer('samples', samples, 0)
@@ -109,13 +112,15 @@ class BankHook(Hook):
 
     def _check(self, runner) -> None:
         check_target(self._folder(runner))
-        check_types(kept_config(runner.cfg), _pipeline(runner.cfg), 'config',
-                    self.trust)
+        check_types(
+            kept_config(runner.cfg), _pipeline(runner.cfg), 'config',
+            self.trust)
 
     def _write(self, runner) -> None:
         out = self._folder(runner)
-        write_bank(bank_of(runner.test_loop, runner.cfg, self.samples,
-                           self.trust), out, self.trust)
+        write_bank(
+            bank_of(runner.test_loop, runner.cfg, self.samples, self.trust),
+            out, self.trust)
         runner.logger.info(
             f'The bank of {len(runner.test_loop.results["pools"]) + 2} '
             f'subnets is in {out}')
@@ -126,11 +131,14 @@ class BankHook(Hook):
 
 def _check_names(runner) -> None:
     """Finds out before a training if its classes have too few names."""
-    check_classes(runner.train_dataloader.dataset.metainfo.get('classes'),
-                  kept_config(runner.cfg), 'train_dataloader')
+    check_classes(
+        runner.train_dataloader.dataset.metainfo.get('classes'),
+        kept_config(runner.cfg), 'train_dataloader')
 
 
-def bank_of(loop: SubnetTestLoop, config: Any, samples: int = 2,
+def bank_of(loop: SubnetTestLoop,
+            config: Any,
+            samples: int = 2,
             trust: Trust = ()) -> Bank:
     """The bank of the subnets that a test loop chose.
 
@@ -166,12 +174,13 @@ def _testing(config: Any, trust: Trust) -> Dict[str, Any]:
     """How exported networks are tested: as the config tests, if that is data
     and nothing else; otherwise empty, and the log says why."""
     try:
-        testing = testing_of(_plain(config.test_dataloader),
-                             _plain(config.test_evaluator))
+        testing = testing_of(
+            _plain(config.test_dataloader), _plain(config.test_evaluator))
         check_testing(testing, 'config', trust)
     except InputError as error:
-        print_log('The bank does not say how exported networks are tested: '
-                  f'{error}', 'current', logging.WARNING)
+        print_log(
+            'The bank does not say how exported networks are tested: '
+            f'{error}', 'current', logging.WARNING)
         return {}
     return testing
 
@@ -198,17 +207,25 @@ def _strip(part: Any) -> None:
 
 def weights_of(model: SupernetClassifier) -> Dict[str, Tensor]:
     """A supernet's state without the buffers that statistics stand in for."""
-    buffers = {f'{name}.{buffer}' for name, norm in model.norms.items()
-               for buffer, _ in norm.named_buffers(recurse=False)}
-    return {key: value for key, value in model.state_dict().items()
-            if key not in buffers}
+    buffers = {
+        f'{name}.{buffer}'
+        for name, norm in model.norms.items()
+        for buffer, _ in norm.named_buffers(recurse=False)
+    }
+    return {
+        key: value
+        for key, value in model.state_dict().items() if key not in buffers
+    }
 
 
 def versions() -> Dict[str, str]:
     """Of the packages that a bank's contents depend on."""
-    return {'pss-net': __version__, 'torch': torch.__version__,
-            'mmengine': mmengine.__version__,
-            'mmpretrain': mmpretrain.__version__}
+    return {
+        'pss-net': __version__,
+        'torch': torch.__version__,
+        'mmengine': mmengine.__version__,
+        'mmpretrain': mmpretrain.__version__
+    }
 
 
 def sample_images(dataset: Any, num: int) -> Tensor:
@@ -242,18 +259,24 @@ def _kept(loop: SubnetTestLoop) -> List[KeptSubnet]:
     def kept(row: Dict[str, Any], end: Optional[str] = None) -> KeptSubnet:
         subnet = Subnet.from_dict(row['subnet'])
         codes = loop.model.search_space.encode([subnet])
-        pool = {} if end else dict(resource=row['resource'],
-                                   level=float(row['level']))
+        pool = {} if end else dict(
+            resource=row['resource'], level=float(row['level']))
         return KeptSubnet(
-            name=end or level_name(**pool), subnet=subnet,
-            costs={name: float(cost(codes)[0])
-                   for name, cost in costs.items()},
+            name=end or level_name(**pool),
+            subnet=subnet,
+            costs={
+                name: float(cost(codes)[0])
+                for name, cost in costs.items()
+            },
             held_out_accuracy=row[f'held_out_{loop.metric}'],
-            test_accuracy=row[loop.metric], **pool)
+            test_accuracy=row[loop.metric],
+            **pool)
 
-    return [kept(results['smallest'], 'smallest'),
-            *(kept(row) for row in results['pools']),
-            kept(results['largest'], 'largest')]
+    return [
+        kept(results['smallest'], 'smallest'),
+        *(kept(row) for row in results['pools']),
+        kept(results['largest'], 'largest')
+    ]
 
 
 def _plain(config: Any) -> Any:
@@ -264,6 +287,6 @@ def _plain(config: Any) -> Any:
     try:
         return json.loads(json.dumps(config))
     except (TypeError, ValueError) as error:
-        raise InputError('the config cannot be kept in a bank: it holds more '
-                         f'than numbers, text, lists and dicts ({error})'
-                         ) from None
+        raise InputError(
+            'the config cannot be kept in a bank: it holds more '
+            f'than numbers, text, lists and dicts ({error})') from None

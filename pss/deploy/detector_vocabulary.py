@@ -88,9 +88,12 @@ _RATIOS = list_of(_SIZE, 1, 32)
 _BACKBONES, _CONVOLUTIONS, _NORMS = (
     _Listed('MODELS', family.entries)
     for family in (BACKBONES, CONVOLUTIONS, NORMS))
-_ACTIVATIONS = _Listed('MODELS', {
-    name: entry for name, entry in ACTIVATIONS.entries.items()
-    if name not in ('Mish', 'Hardswish')})  # mmpretrain's own
+_ACTIVATIONS = _Listed(
+    'MODELS', {
+        name: entry
+        for name, entry in ACTIVATIONS.entries.items()
+        if name not in ('Mish', 'Hardswish')
+    })  # mmpretrain's own
 _LAYERS: Dict[str, Check] = dict(
     conv_cfg=optional(_CONVOLUTIONS), norm_cfg=optional(_NORMS))
 _ACTIVATION: Dict[str, Check] = dict(act_cfg=optional(_ACTIVATIONS))
@@ -99,84 +102,141 @@ _WEIGHTED: Dict[str, Check] = dict(reduction=REDUCTION, loss_weight=number())
 _SIGMOID: Dict[str, Check] = dict(
     _WEIGHTED, use_sigmoid=choice(True), activated=boolean)
 _OVERLAP: Dict[str, Check] = dict(_WEIGHTED, eps=number(above=0))
-LOSSES = _Listed('MODELS', {
-    'CrossEntropyLoss': Entry(dict(
-        _WEIGHTED, use_sigmoid=boolean, use_mask=choice(False),
-        class_weight=optional(list_of(number())),
-        ignore_index=optional(integer()), avg_non_ignore=boolean)),
-    'FocalLoss': Entry(dict(_SIGMOID, gamma=number(), alpha=number())),
-    'QualityFocalLoss': Entry(dict(_SIGMOID, beta=number())),
-    'DistributionFocalLoss': Entry(_WEIGHTED),
-    'L1Loss': Entry(_WEIGHTED),
-    'SmoothL1Loss': Entry(dict(_WEIGHTED, beta=number(above=0))),
-    'IoULoss': Entry(dict(
-        _OVERLAP, linear=boolean, mode=choice('linear', 'square', 'log'))),
-    'GIoULoss': Entry(_OVERLAP),
-    'DIoULoss': Entry(_OVERLAP),
-    'CIoULoss': Entry(_OVERLAP),
-})
+LOSSES = _Listed(
+    'MODELS', {
+        'CrossEntropyLoss':
+        Entry(
+            dict(
+                _WEIGHTED,
+                use_sigmoid=boolean,
+                use_mask=choice(False),
+                class_weight=optional(list_of(number())),
+                ignore_index=optional(integer()),
+                avg_non_ignore=boolean)),
+        'FocalLoss':
+        Entry(dict(_SIGMOID, gamma=number(), alpha=number())),
+        'QualityFocalLoss':
+        Entry(dict(_SIGMOID, beta=number())),
+        'DistributionFocalLoss':
+        Entry(_WEIGHTED),
+        'L1Loss':
+        Entry(_WEIGHTED),
+        'SmoothL1Loss':
+        Entry(dict(_WEIGHTED, beta=number(above=0))),
+        'IoULoss':
+        Entry(
+            dict(
+                _OVERLAP,
+                linear=boolean,
+                mode=choice('linear', 'square', 'log'))),
+        'GIoULoss':
+        Entry(_OVERLAP),
+        'DIoULoss':
+        Entry(_OVERLAP),
+        'CIoULoss':
+        Entry(_OVERLAP),
+    })
 
 # --- necks -----------------------------------------------------------------
 
 _LEVELS = list_of(CHANNELS, 1, _MOST_LEVELS)
-NECKS = _Listed('MODELS', {
-    'FPN': Entry(dict(
-        _LAYERS, **_ACTIVATION, in_channels=_LEVELS, out_channels=CHANNELS,
-        num_outs=integer(1, _MOST_LEVELS), start_level=integer(0, 15),
-        end_level=integer(-1, 15),
-        add_extra_convs=choice(False, True, 'on_input', 'on_lateral',
-                               'on_output'),
-        relu_before_extra_convs=boolean, no_norm_on_lateral=boolean,
-        upsample_cfg=mapping(dict(mode=choice('nearest', 'bilinear'),
-                                  scale_factor=choice(2)))),
-        ('in_channels', 'out_channels', 'num_outs')),
-    'SSDNeck': Entry(dict(
-        _LAYERS, **_ACTIVATION, in_channels=_LEVELS, out_channels=_LEVELS,
-        level_strides=list_of(integer(1, 8), 0, _MOST_LEVELS),
-        level_paddings=list_of(integer(0, 8), 0, _MOST_LEVELS),
-        l2_norm_scale=optional(number()), last_kernel_size=integer(1, 7),
-        use_depthwise=boolean),
-        ('in_channels', 'out_channels', 'level_strides', 'level_paddings')),
-})
+NECKS = _Listed(
+    'MODELS', {
+        'FPN':
+        Entry(
+            dict(
+                _LAYERS,
+                **_ACTIVATION,
+                in_channels=_LEVELS,
+                out_channels=CHANNELS,
+                num_outs=integer(1, _MOST_LEVELS),
+                start_level=integer(0, 15),
+                end_level=integer(-1, 15),
+                add_extra_convs=choice(False, True, 'on_input', 'on_lateral',
+                                       'on_output'),
+                relu_before_extra_convs=boolean,
+                no_norm_on_lateral=boolean,
+                upsample_cfg=mapping(
+                    dict(
+                        mode=choice('nearest', 'bilinear'),
+                        scale_factor=choice(2)))),
+            ('in_channels', 'out_channels', 'num_outs')),
+        'SSDNeck':
+        Entry(
+            dict(
+                _LAYERS,
+                **_ACTIVATION,
+                in_channels=_LEVELS,
+                out_channels=_LEVELS,
+                level_strides=list_of(integer(1, 8), 0, _MOST_LEVELS),
+                level_paddings=list_of(integer(0, 8), 0, _MOST_LEVELS),
+                l2_norm_scale=optional(number()),
+                last_kernel_size=integer(1, 7),
+                use_depthwise=boolean),
+            ('in_channels', 'out_channels', 'level_strides', 'level_paddings')),
+    })
 
 # --- anchors and boxes -----------------------------------------------------
 
-ANCHORS = _Listed('TASK_UTILS', {
-    'AnchorGenerator': Entry(dict(
-        strides=_STRIDES, ratios=_RATIOS, scales=optional(_RATIOS),
-        base_sizes=optional(list_of(_SIZE, 1, _MOST_LEVELS)),
-        scale_major=boolean, octave_base_scale=optional(_SIZE),
-        scales_per_octave=optional(integer(1, 16)),
-        centers=optional(list_of(list_of(number(), 2, 2), 1, _MOST_LEVELS)),
-        center_offset=SHARE, use_box_type=choice(False)),
-        ('strides', 'ratios')),
-    # not basesize_ratio_range, which mmdet takes as a tuple only: a bank has
-    # lists
-    'SSDAnchorGenerator': Entry(dict(
-        strides=_STRIDES, ratios=list_of(_RATIOS, 1, _MOST_LEVELS),
-        min_sizes=optional(list_of(_SIZE, 1, _MOST_LEVELS)),
-        max_sizes=optional(list_of(_SIZE, 1, _MOST_LEVELS)),
-        input_size=choice(300, 512), scale_major=boolean,
-        use_box_type=choice(False)), ('strides', 'ratios')),
-})
-CODERS = _Listed('TASK_UTILS', {
-    'DeltaXYWHBBoxCoder': Entry(dict(
-        target_means=list_of(number(), 4, 4),
-        target_stds=list_of(number(above=0), 4, 4), clip_border=boolean,
-        add_ctr_clamp=boolean, ctr_clamp=number(least=0),
-        use_box_type=choice(False))),
-    'DistancePointBBoxCoder': Entry(dict(
-        clip_border=boolean, use_box_type=choice(False))),
-})
+ANCHORS = _Listed(
+    'TASK_UTILS',
+    {
+        'AnchorGenerator':
+        Entry(
+            dict(
+                strides=_STRIDES,
+                ratios=_RATIOS,
+                scales=optional(_RATIOS),
+                base_sizes=optional(list_of(_SIZE, 1, _MOST_LEVELS)),
+                scale_major=boolean,
+                octave_base_scale=optional(_SIZE),
+                scales_per_octave=optional(integer(1, 16)),
+                centers=optional(
+                    list_of(list_of(number(), 2, 2), 1, _MOST_LEVELS)),
+                center_offset=SHARE,
+                use_box_type=choice(False)), ('strides', 'ratios')),
+        # not basesize_ratio_range, which mmdet takes as a tuple only: a bank
+        # has lists
+        'SSDAnchorGenerator':
+        Entry(
+            dict(
+                strides=_STRIDES,
+                ratios=list_of(_RATIOS, 1, _MOST_LEVELS),
+                min_sizes=optional(list_of(_SIZE, 1, _MOST_LEVELS)),
+                max_sizes=optional(list_of(_SIZE, 1, _MOST_LEVELS)),
+                input_size=choice(300, 512),
+                scale_major=boolean,
+                use_box_type=choice(False)), ('strides', 'ratios')),
+    })
+CODERS = _Listed(
+    'TASK_UTILS', {
+        'DeltaXYWHBBoxCoder':
+        Entry(
+            dict(
+                target_means=list_of(number(), 4, 4),
+                target_stds=list_of(number(above=0), 4, 4),
+                clip_border=boolean,
+                add_ctr_clamp=boolean,
+                ctr_clamp=number(least=0),
+                use_box_type=choice(False))),
+        'DistancePointBBoxCoder':
+        Entry(dict(clip_border=boolean, use_box_type=choice(False))),
+    })
 
 _THRESHOLD: Dict[str, Check] = dict(
-    iou_threshold=SHARE, offset=choice(0, 1), class_agnostic=boolean,
+    iou_threshold=SHARE,
+    offset=choice(0, 1),
+    class_agnostic=boolean,
     split_thr=integer(1))
 _SUPPRESSIONS: Mapping[str, Mapping[str, Check]] = {
-    'nms': dict(_THRESHOLD, score_threshold=number(), max_num=integer(-1)),
-    'soft_nms': dict(_THRESHOLD, sigma=number(above=0),
-                     min_score=number(least=0),
-                     method=choice('naive', 'linear', 'gaussian')),
+    'nms':
+    dict(_THRESHOLD, score_threshold=number(), max_num=integer(-1)),
+    'soft_nms':
+    dict(
+        _THRESHOLD,
+        sigma=number(above=0),
+        min_score=number(least=0),
+        method=choice('naive', 'linear', 'gaussian')),
 }
 
 
@@ -191,133 +251,217 @@ def suppression(where: str, value: Any, trust: Trust) -> None:
 
 
 _BOXES: Dict[str, Check] = dict(
-    nms=optional(suppression), max_per_img=integer(1, 100_000),
-    nms_pre=integer(-1, 1_000_000), min_bbox_size=number(least=-1))
+    nms=optional(suppression),
+    max_per_img=integer(1, 100_000),
+    nms_pre=integer(-1, 1_000_000),
+    min_bbox_size=number(least=-1))
 _SCORED: Dict[str, Check] = dict(_BOXES, score_thr=number())
 _DENSE_TEST = mapping(_SCORED, ('nms', 'max_per_img'))
-_TWO_STAGE_TEST = mapping(dict(
-    rpn=mapping(_BOXES, ('nms', 'max_per_img')),
-    rcnn=mapping(dict(nms=_SCORED['nms'], score_thr=_SCORED['score_thr'],
-                      max_per_img=_SCORED['max_per_img']),
-                 ('score_thr', 'nms', 'max_per_img'))), ('rpn', 'rcnn'))
+_TWO_STAGE_TEST = mapping(
+    dict(
+        rpn=mapping(_BOXES, ('nms', 'max_per_img')),
+        rcnn=mapping(
+            dict(
+                nms=_SCORED['nms'],
+                score_thr=_SCORED['score_thr'],
+                max_per_img=_SCORED['max_per_img']),
+            ('score_thr', 'nms', 'max_per_img'))), ('rpn', 'rcnn'))
 
 # --- heads -----------------------------------------------------------------
 
 _CLASSIFIED: Dict[str, Check] = dict(
-    num_classes=CLASSES, in_channels=CHANNELS, loss_cls=LOSSES,
-    loss_bbox=LOSSES, bbox_coder=CODERS)
+    num_classes=CLASSES,
+    in_channels=CHANNELS,
+    loss_cls=LOSSES,
+    loss_bbox=LOSSES,
+    bbox_coder=CODERS)
 _ANCHORED: Dict[str, Check] = dict(
-    _CLASSIFIED, feat_channels=CHANNELS, anchor_generator=ANCHORS,
+    _CLASSIFIED,
+    feat_channels=CHANNELS,
+    anchor_generator=ANCHORS,
     reg_decoded_bbox=boolean)
 _TOWERS: Dict[str, Check] = dict(_LAYERS, stacked_convs=_DEPTH)
 _SIZES = ('num_classes', 'in_channels')
-DENSE_HEADS = _Listed('MODELS', {
-    'RetinaHead': Entry(dict(_ANCHORED, **_TOWERS), _SIZES),
-    'SSDHead': Entry(dict(
-        {key: check for key, check in _ANCHORED.items()
-         if not key.startswith('loss_')},
-        **_TOWERS, **_ACTIVATION, in_channels=_LEVELS,
-        use_depthwise=boolean)),
-    'ATSSHead': Entry(dict(
-        _ANCHORED, **_TOWERS, loss_centerness=LOSSES,
-        pred_kernel_size=choice(1, 3, 5, 7)), _SIZES),
-    'GFLHead': Entry(dict(
-        _ANCHORED, **_TOWERS, loss_dfl=LOSSES, reg_max=integer(1, 128)),
-        _SIZES),
-    'FCOSHead': Entry(dict(
-        _CLASSIFIED, **_TOWERS, feat_channels=CHANNELS, strides=_STRIDES,
-        conv_bias=choice(False, True, 'auto'),
-        dcn_on_last_conv=choice(False), loss_centerness=LOSSES,
-        regress_ranges=list_of(list_of(number(), 2, 2), 1, _MOST_LEVELS),
-        center_sampling=boolean, center_sample_radius=number(above=0),
-        norm_on_bbox=boolean, centerness_on_reg=boolean), _SIZES),
-})
-PROPOSAL_HEADS = _Listed('MODELS', {
-    'RPNHead': Entry(dict(_ANCHORED, num_classes=choice(1),
-                          num_convs=integer(1, 16)), ['in_channels']),
-})
+DENSE_HEADS = _Listed(
+    'MODELS', {
+        'RetinaHead':
+        Entry(dict(_ANCHORED, **_TOWERS), _SIZES),
+        'SSDHead':
+        Entry(
+            dict(
+                {
+                    key: check
+                    for key, check in _ANCHORED.items()
+                    if not key.startswith('loss_')
+                },
+                **_TOWERS,
+                **_ACTIVATION,
+                in_channels=_LEVELS,
+                use_depthwise=boolean)),
+        'ATSSHead':
+        Entry(
+            dict(
+                _ANCHORED,
+                **_TOWERS,
+                loss_centerness=LOSSES,
+                pred_kernel_size=choice(1, 3, 5, 7)), _SIZES),
+        'GFLHead':
+        Entry(
+            dict(
+                _ANCHORED, **_TOWERS, loss_dfl=LOSSES, reg_max=integer(1, 128)),
+            _SIZES),
+        'FCOSHead':
+        Entry(
+            dict(
+                _CLASSIFIED,
+                **_TOWERS,
+                feat_channels=CHANNELS,
+                strides=_STRIDES,
+                conv_bias=choice(False, True, 'auto'),
+                dcn_on_last_conv=choice(False),
+                loss_centerness=LOSSES,
+                regress_ranges=list_of(
+                    list_of(number(), 2, 2), 1, _MOST_LEVELS),
+                center_sampling=boolean,
+                center_sample_radius=number(above=0),
+                norm_on_bbox=boolean,
+                centerness_on_reg=boolean), _SIZES),
+    })
+PROPOSAL_HEADS = _Listed(
+    'MODELS', {
+        'RPNHead':
+        Entry(
+            dict(_ANCHORED, num_classes=choice(1), num_convs=integer(1, 16)),
+            ['in_channels']),
+    })
 
 _BBOX_HEAD: Dict[str, Check] = dict(
-    _CLASSIFIED, with_avg_pool=boolean, with_cls=choice(True),
-    with_reg=choice(True), roi_feat_size=either(_PAIR, integer(1, 64)),
-    predict_box_type=choice('hbox'), reg_class_agnostic=boolean,
+    _CLASSIFIED,
+    with_avg_pool=boolean,
+    with_cls=choice(True),
+    with_reg=choice(True),
+    roi_feat_size=either(_PAIR, integer(1, 64)),
+    predict_box_type=choice('hbox'),
+    reg_class_agnostic=boolean,
     reg_decoded_bbox=boolean)
 _FULL: Dict[str, Check] = dict(
-    _BBOX_HEAD, **_LAYERS, conv_out_channels=CHANNELS,
-    fc_out_channels=CHANNELS)
-BBOX_HEADS = _Listed('MODELS', {
-    'BBoxHead': Entry(_BBOX_HEAD),
-    'ConvFCBBoxHead': Entry(dict(
-        _FULL, **{f'num_{part}_{layers}': _DEPTH for layers in ('convs', 'fcs')
-                  for part in ('shared', 'cls', 'reg')})),
-    'Shared2FCBBoxHead': Entry(_FULL),
-    'Shared4Conv1FCBBoxHead': Entry(_FULL),
-})
+    _BBOX_HEAD, **_LAYERS, conv_out_channels=CHANNELS, fc_out_channels=CHANNELS)
+BBOX_HEADS = _Listed(
+    'MODELS', {
+        'BBoxHead':
+        Entry(_BBOX_HEAD),
+        'ConvFCBBoxHead':
+        Entry(
+            dict(
+                _FULL, **{
+                    f'num_{part}_{layers}': _DEPTH
+                    for layers in ('convs', 'fcs')
+                    for part in ('shared', 'cls', 'reg')
+                })),
+        'Shared2FCBBoxHead':
+        Entry(_FULL),
+        'Shared4Conv1FCBBoxHead':
+        Entry(_FULL),
+    })
 # one of mmcv's operators, looked up by its name
-ROI_LAYER = mapping(dict(
-    type=choice('RoIAlign'), output_size=either(_PAIR, integer(1, 64)),
-    sampling_ratio=integer(0, 64), pool_mode=choice('avg', 'max'),
-    aligned=boolean, use_torchvision=choice(False)), ('type', 'output_size'))
-EXTRACTORS = _Listed('MODELS', {
-    'SingleRoIExtractor': Entry(dict(
-        roi_layer=ROI_LAYER, out_channels=CHANNELS,
-        featmap_strides=list_of(SIDE, 1, _MOST_LEVELS), finest_scale=_SIZE),
-        ('roi_layer', 'out_channels', 'featmap_strides')),
-})
+ROI_LAYER = mapping(
+    dict(
+        type=choice('RoIAlign'),
+        output_size=either(_PAIR, integer(1, 64)),
+        sampling_ratio=integer(0, 64),
+        pool_mode=choice('avg', 'max'),
+        aligned=boolean,
+        use_torchvision=choice(False)), ('type', 'output_size'))
+EXTRACTORS = _Listed(
+    'MODELS', {
+        'SingleRoIExtractor':
+        Entry(
+            dict(
+                roi_layer=ROI_LAYER,
+                out_channels=CHANNELS,
+                featmap_strides=list_of(SIDE, 1, _MOST_LEVELS),
+                finest_scale=_SIZE),
+            ('roi_layer', 'out_channels', 'featmap_strides')),
+    })
 _ROI = ('bbox_roi_extractor', 'bbox_head')
 _STAGES = 8
-ROI_HEADS = _Listed('MODELS', {
-    'StandardRoIHead': Entry(dict(
-        bbox_roi_extractor=EXTRACTORS, bbox_head=BBOX_HEADS), _ROI),
-    'CascadeRoIHead': Entry(dict(
-        num_stages=integer(1, _STAGES),
-        stage_loss_weights=list_of(number(), 1, _STAGES),
-        bbox_roi_extractor=either(list_of(EXTRACTORS, 1, _STAGES), EXTRACTORS),
-        bbox_head=either(list_of(BBOX_HEADS, 1, _STAGES), BBOX_HEADS)),
-        (*_ROI, 'num_stages', 'stage_loss_weights')),
-})
+ROI_HEADS = _Listed(
+    'MODELS', {
+        'StandardRoIHead':
+        Entry(dict(bbox_roi_extractor=EXTRACTORS, bbox_head=BBOX_HEADS), _ROI),
+        'CascadeRoIHead':
+        Entry(
+            dict(
+                num_stages=integer(1, _STAGES),
+                stage_loss_weights=list_of(number(), 1, _STAGES),
+                bbox_roi_extractor=either(
+                    list_of(EXTRACTORS, 1, _STAGES), EXTRACTORS),
+                bbox_head=either(list_of(BBOX_HEADS, 1, _STAGES), BBOX_HEADS)),
+            (*_ROI, 'num_stages', 'stage_loss_weights')),
+    })
 
 # --- detectors -------------------------------------------------------------
 
-PREPROCESSORS = _Listed('MODELS', {
-    'DetDataPreprocessor': Entry(dict(
-        mean=optional(list_of(number(), 1, 3)),
-        std=optional(list_of(number(above=0), 1, 3)),
-        pad_size_divisor=integer(1, 1024), pad_value=number(),
-        pad_mask=boolean, mask_pad_value=integer(0, 255), pad_seg=boolean,
-        seg_pad_value=integer(0, 255), bgr_to_rgb=boolean, rgb_to_bgr=boolean,
-        boxtype2tensor=choice(True), non_blocking=boolean,
-        batch_augments=nothing)),
-})
+PREPROCESSORS = _Listed(
+    'MODELS', {
+        'DetDataPreprocessor':
+        Entry(
+            dict(
+                mean=optional(list_of(number(), 1, 3)),
+                std=optional(list_of(number(above=0), 1, 3)),
+                pad_size_divisor=integer(1, 1024),
+                pad_value=number(),
+                pad_mask=boolean,
+                mask_pad_value=integer(0, 255),
+                pad_seg=boolean,
+                seg_pad_value=integer(0, 255),
+                bgr_to_rgb=boolean,
+                rgb_to_bgr=boolean,
+                boxtype2tensor=choice(True),
+                non_blocking=boolean,
+                batch_augments=nothing)),
+    })
 # the class around a detector has these; the rest is the detector's
 OWN_KEYS: Dict[str, Check] = dict(
-    detector=text(200), input_size=list_of(SIDE, 2, 2),
-    distillation=number(least=0), channels_last=boolean)
+    detector=text(200),
+    input_size=list_of(SIDE, 2, 2),
+    distillation=number(least=0),
+    channels_last=boolean)
 _SHARED: Dict[str, Check] = dict(
-    OWN_KEYS, backbone=_BACKBONES, neck=optional(NECKS),
+    OWN_KEYS,
+    backbone=_BACKBONES,
+    neck=optional(NECKS),
     data_preprocessor=PREPROCESSORS)
 _NEEDED = ('input_size', 'backbone', 'test_cfg', 'data_preprocessor')
 _ONE_STAGE = Entry(
     dict(_SHARED, bbox_head=DENSE_HEADS, test_cfg=_DENSE_TEST),
     (*_NEEDED, 'bbox_head'))
 _TWO_STAGES = Entry(
-    dict(_SHARED, rpn_head=PROPOSAL_HEADS, roi_head=ROI_HEADS,
-         test_cfg=_TWO_STAGE_TEST),
-    (*_NEEDED, 'rpn_head', 'roi_head'))
-DETECTORS = _Listed('MODELS', {
-    **dict.fromkeys(('RetinaNet', 'SingleStageDetector', 'ATSS', 'FCOS',
-                     'GFL'), _ONE_STAGE),
-    **dict.fromkeys(('FasterRCNN', 'CascadeRCNN', 'TwoStageDetector'),
-                    _TWO_STAGES),
-})
+    dict(
+        _SHARED,
+        rpn_head=PROPOSAL_HEADS,
+        roi_head=ROI_HEADS,
+        test_cfg=_TWO_STAGE_TEST), (*_NEEDED, 'rpn_head', 'roi_head'))
+_NAMES_ONE_STAGE = ('RetinaNet', 'SingleStageDetector', 'ATSS', 'FCOS', 'GFL')
+_NAMES_TWO_STAGES = ('FasterRCNN', 'CascadeRCNN', 'TwoStageDetector')
+DETECTORS = _Listed(
+    'MODELS', {
+        **dict.fromkeys(_NAMES_ONE_STAGE, _ONE_STAGE),
+        **dict.fromkeys(_NAMES_TWO_STAGES, _TWO_STAGES),
+    })
 
 # what may stand inside a trusted class
+_FAMILIES = (_BACKBONES, _CONVOLUTIONS, _NORMS, _ACTIVATIONS, LOSSES, NECKS,
+             ANCHORS, CODERS, DENSE_HEADS, PROPOSAL_HEADS, BBOX_HEADS,
+             EXTRACTORS, ROI_HEADS, PREPROCESSORS)
 _PARTS: Dict[str, Check] = {
-    **{name: family for family in (
-        _BACKBONES, _CONVOLUTIONS, _NORMS, _ACTIVATIONS, LOSSES, NECKS,
-        ANCHORS, CODERS, DENSE_HEADS, PROPOSAL_HEADS, BBOX_HEADS, EXTRACTORS,
-        ROI_HEADS, PREPROCESSORS) for name in family.entries},
-    **dict.fromkeys(_SUPPRESSIONS, suppression), 'RoIAlign': ROI_LAYER,
+    **{
+        name: family
+        for family in _FAMILIES
+        for name in family.entries
+    },
+    **dict.fromkeys(_SUPPRESSIONS, suppression),
+    'RoIAlign': ROI_LAYER,
 }
 
 
@@ -360,28 +504,47 @@ def _name(where: str, value: Any, trust: Trust) -> None:
 
 
 _RESIZED: Dict[str, Check] = dict(
-    scale=either(list_of(SIDE, 2, 2), SIDE), keep_ratio=boolean,
-    backend=choice('cv2', 'pillow'), interpolation=choice(*INTERPOLATIONS))
+    scale=either(list_of(SIDE, 2, 2), SIDE),
+    keep_ratio=boolean,
+    backend=choice('cv2', 'pillow'),
+    interpolation=choice(*INTERPOLATIONS))
 _PIXEL = either(list_of(number(), 1, 4), number())
-STEPS = _Listed('TRANSFORMS', {
-    'LoadImageFromFile': Entry(dict(
-        color_type=choice('color', 'grayscale'),
-        imdecode_backend=choice('cv2', 'pillow'),
-        to_float32=choice(False), ignore_empty=choice(False))),
-    # left out where there is nothing but images
-    'LoadAnnotations': Entry(dict(
-        with_bbox=boolean, with_label=boolean, with_mask=choice(False),
-        with_seg=choice(False))),
-    'Resize': Entry(_RESIZED, ['scale']),
-    'FixScaleResize': Entry(_RESIZED, ['scale']),
-    'Pad': Entry(dict(
-        size=optional(list_of(SIDE, 2, 2)),
-        size_divisor=optional(integer(1, 1024)), pad_to_square=boolean,
-        pad_val=either(integer(), mapping(dict(
-            img=_PIXEL, masks=number(), seg=number()))),
-        padding_mode=choice('constant', 'edge', 'reflect', 'symmetric'))),
-    'PackDetInputs': Entry(dict(meta_keys=list_of(_name, 0, 64))),
-})
+STEPS = _Listed(
+    'TRANSFORMS',
+    {
+        'LoadImageFromFile':
+        Entry(
+            dict(
+                color_type=choice('color', 'grayscale'),
+                imdecode_backend=choice('cv2', 'pillow'),
+                to_float32=choice(False),
+                ignore_empty=choice(False))),
+        # left out where there is nothing but images
+        'LoadAnnotations':
+        Entry(
+            dict(
+                with_bbox=boolean,
+                with_label=boolean,
+                with_mask=choice(False),
+                with_seg=choice(False))),
+        'Resize':
+        Entry(_RESIZED, ['scale']),
+        'FixScaleResize':
+        Entry(_RESIZED, ['scale']),
+        'Pad':
+        Entry(
+            dict(
+                size=optional(list_of(SIDE, 2, 2)),
+                size_divisor=optional(integer(1, 1024)),
+                pad_to_square=boolean,
+                pad_val=either(
+                    integer(),
+                    mapping(dict(img=_PIXEL, masks=number(), seg=number()))),
+                padding_mode=choice('constant', 'edge', 'reflect',
+                                    'symmetric'))),
+        'PackDetInputs':
+        Entry(dict(meta_keys=list_of(_name, 0, 64))),
+    })
 # what boxes are brought back to an image's own size by
 _META = ('ori_shape', 'img_shape', 'scale_factor')
 

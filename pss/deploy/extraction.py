@@ -62,8 +62,8 @@ def extracted_config(config: Dict[str, Any], model: SupernetClassifier,
 def fix_backbone(config: ConfigDict, backbone: nn.Module,
                  subnet: Subnet) -> None:
     """Makes the config of a slimmable backbone one subnet's, in place."""
-    full = all(drive.conv.out_channels == subnet.widths[drive.width]
-               * drive.factor for drive in backbone.drives)
+    full = all(drive.conv.out_channels == subnet.widths[drive.width] *
+               drive.factor for drive in backbone.drives)
     plain = PLAIN_BACKBONES.get(config.type)
     if full and plain and not config.get('strides'):
         config.type = plain
@@ -104,8 +104,9 @@ def extracted_detector_config(config: Dict[str, Any], model: SupernetDetector,
     model.switch_to(subnet)
     images = blank(model, subnet.resolution)
     with evaluating(model):
-        inputs, outputs = ([level.shape[1] for level in levels] for levels in (
-            model.backbone(images), model.detector.extract_feat(images)))
+        inputs, outputs = ([level.shape[1] for level in levels]
+                           for levels in (model.backbone(images),
+                                          model.detector.extract_feat(images)))
     model.switch_to(active)
     neck = config.get('neck') or {}
     if isinstance(neck.get('in_channels'), (list, tuple)):
@@ -121,7 +122,9 @@ def extracted_detector_config(config: Dict[str, Any], model: SupernetDetector,
     return config
 
 
-def extract(model: nn.Module, config: Dict[str, Any], subnet: Subnet,
+def extract(model: nn.Module,
+            config: Dict[str, Any],
+            subnet: Subnet,
             statistics: Optional[Statistics] = None) -> nn.Module:
     """The plain network of a subnet: no slimmable layer, nothing shared.
 
@@ -140,8 +143,10 @@ def extract(model: nn.Module, config: Dict[str, Any], subnet: Subnet,
     narrowed = copy.deepcopy(model)
     narrowed.switch_to(subnet, statistics)
     detector = isinstance(model, SupernetDetector)
-    narrow(narrowed, blank(narrowed, subnet.resolution),
-           run=narrowed.run_norms if detector else None)
+    narrow(
+        narrowed,
+        blank(narrowed, subnet.resolution),
+        run=narrowed.run_norms if detector else None)
     state = narrowed.state_dict()
     if 'in_channels' in config.get('head', {}):
         config['head']['in_channels'] = _features(narrowed)

@@ -45,15 +45,20 @@ class LatencyFollower:
     SETTLING = 5  # requests between any two moves
     LONGEST = 16  # times ``patience``, at most
 
-    def __init__(self, target_ms: float, typical_ms: Sequence[float],
-                 accuracies: Sequence[float], share: float = 0.9,
-                 margin: float = 0.1, patience: int = 40) -> None:
+    def __init__(self,
+                 target_ms: float,
+                 typical_ms: Sequence[float],
+                 accuracies: Sequence[float],
+                 share: float = 0.9,
+                 margin: float = 0.1,
+                 patience: int = 40) -> None:
         self.target_ms = check_number('target_ms', target_ms, above=0)
         self.typical_ms = tuple(
             check_number(f'typical_ms[{i}]', value, above=0)
             for i, value in enumerate(typical_ms))
-        self.accuracies = tuple(check_number(f'accuracies[{i}]', value)
-                                for i, value in enumerate(accuracies))
+        self.accuracies = tuple(
+            check_number(f'accuracies[{i}]', value)
+            for i, value in enumerate(accuracies))
         if not self.accuracies or \
                 len(self.accuracies) != len(self.typical_ms):
             raise InputError(f'accuracies={shown(self.accuracies)}: expected '
@@ -113,13 +118,15 @@ class LatencyFollower:
 
     def _best(self, slowdown: float) -> int:
         """The most accurate subnet within the target; else the fastest."""
-        within = [i for i, typical in enumerate(self.typical_ms)
-                  if typical * slowdown <= self.target_ms]
+        within = [
+            i for i, typical in enumerate(self.typical_ms)
+            if typical * slowdown <= self.target_ms
+        ]
         if not within:
-            return min(range(len(self.typical_ms)),
-                       key=self.typical_ms.__getitem__)
-        return max(within,
-                   key=lambda i: (self.accuracies[i], -self.typical_ms[i]))
+            return min(
+                range(len(self.typical_ms)), key=self.typical_ms.__getitem__)
+        return max(
+            within, key=lambda i: (self.accuracies[i], -self.typical_ms[i]))
 
     def _reached(self, slowdowns: Sequence[float]) -> float:
         """What ``share`` of the slowdowns stay at or below."""

@@ -31,7 +31,8 @@ from ..structures.subnet_file import write_text
 from .profiling import Profiler, compare, subnets_to_verify
 
 
-def build_table(profiler: Profiler, path: Union[str, Path],
+def build_table(profiler: Profiler,
+                path: Union[str, Path],
                 max_blocks: Optional[int] = None,
                 rounds: int = 3) -> LatencyTable:
     """Measures the blocks that a space can reach and writes the table.
@@ -73,8 +74,10 @@ def _build(profiler: Profiler, path: Path, max_blocks: Optional[int],
         _check_conditions(old.header, conditions, path)
         known = {k: t for k, t in old.timings.items() if not t.interpolated}
     with Journal(path, conditions) as journal:
-        missing = [key for _ in range(rounds) for key in _shuffled(
-            k for k in chosen if k not in known)]
+        missing = [
+            key for _ in range(rounds)
+            for key in _shuffled(k for k in chosen if k not in known)
+        ]
         # what was measured before the run was stopped
         done = {key: len(r) for key, r in journal.rounds.items()}
         todo = []
@@ -103,9 +106,12 @@ def _shuffled(keys: Iterable[BlockKey]) -> List[BlockKey]:
     return keys
 
 
-def verify_table(profiler: Profiler, table: LatencyTable,
-                 path: Union[str, Path], num: int,
-                 seed: int = 0, rounds: int = 3) -> Dict[str, Any]:
+def verify_table(profiler: Profiler,
+                 table: LatencyTable,
+                 path: Union[str, Path],
+                 num: int,
+                 seed: int = 0,
+                 rounds: int = 3) -> Dict[str, Any]:
     """Compares the table's sums with whole subnets, measured.
 
     Writes what it found, and the factor that makes up for what sums leave out,
@@ -138,12 +144,18 @@ def _verify(profiler: Profiler, table: LatencyTable, path: Path, num: int,
         profiler.model.search_space.encode(subnets))
     what = f'Measuring {num} subnets'
     todo = list(subnets) * rounds
-    timings = [profiler.measure(profiler.subnet(subnet))
-               for subnet in logged(todo, len(todo), what)]
-    measured = np.array([Timing.median(timings[i::num]).latency
-                         for i in range(num)])
-    found = dict(compare(sums, measured), subnets=num, seed=seed,
-                 measured=[float(measured.min()), float(measured.max())])
+    timings = [
+        profiler.measure(profiler.subnet(subnet))
+        for subnet in logged(todo, len(todo), what)
+    ]
+    measured = np.array(
+        [Timing.median(timings[i::num]).latency for i in range(num)])
+    found = dict(
+        compare(sums, measured),
+        subnets=num,
+        seed=seed,
+        measured=[float(measured.min()),
+                  float(measured.max())])
     table.header['scale'] = found['scale']
     table.header['verification'] = found
     table.write(path)
@@ -159,15 +171,25 @@ def _complete(known: Dict[BlockKey, Timing], keys: List[BlockKey],
     if rest:
         times, error = interpolate(known, rest)
         timings = {**known, **times}
-        interpolation = dict(measured=len(known), interpolated=len(rest),
-                             mean_relative_error=error)
+        interpolation = dict(
+            measured=len(known),
+            interpolated=len(rest),
+            mean_relative_error=error)
     header = dict(
-        version=VERSION, unit='microseconds', **conditions,
+        version=VERSION,
+        unit='microseconds',
+        **conditions,
         date=datetime.now().astimezone().isoformat(timespec='seconds'),
-        scale=1., interpolation=interpolation, verification=None)
+        scale=1.,
+        interpolation=interpolation,
+        verification=None)
     order = {key: i for i, key in enumerate(keys)}
-    return LatencyTable(header, dict(sorted(
-        timings.items(), key=lambda item: order.get(item[0], len(order)))))
+    return LatencyTable(
+        header,
+        dict(
+            sorted(
+                timings.items(),
+                key=lambda item: order.get(item[0], len(order)))))
 
 
 class Journal:
@@ -211,9 +233,11 @@ class Journal:
                 raise InputError(f'{self.path}, line {i}: {error}; remove the '
                                  'file to measure anew') from None
             self.rounds.setdefault(key, []).append(timing)
-        lines = [self._conditions, *(
-            as_row(key, timing) for key, timings in self.rounds.items()
-            for timing in timings)]
+        lines = [
+            self._conditions, *(as_row(key, timing)
+                                for key, timings in self.rounds.items()
+                                for timing in timings)
+        ]
         write_text(''.join(json.dumps(row) + '\n' for row in lines), self.path)
         with self._writing():
             self._file = self.path.open('a', encoding='utf-8')

@@ -65,8 +65,13 @@ def export_onnx(network: nn.Module, images: Tensor, out: Union[str, BinaryIO],
     with warnings.catch_warnings(), torch.no_grad(), \
             contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter('ignore')  # shapes that are constants here
-        torch.onnx.export(network, (images, ), out, input_names=['images'],
-                          output_names=['logits'], opset_version=17, **options)
+        torch.onnx.export(
+            network, (images, ),
+            out,
+            input_names=['images'],
+            output_names=['logits'],
+            opset_version=17,
+            **options)
 
 
 def onnx_bytes(network: nn.Module, images: Tensor, properties: Dict[str, str],

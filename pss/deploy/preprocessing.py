@@ -50,10 +50,14 @@ class Preprocessing:
         self._steps = steps
         try:
             with importing_nothing():
-                self._pipeline = Compose([TRANSFORMS.build({
-                    # transforms want tuples, of which a bank makes lists
-                    key: tuple(value) if isinstance(value, list) else value
-                    for key, value in step.items()}) for step in steps])
+                self._pipeline = Compose([
+                    TRANSFORMS.build({
+                        # transforms want tuples, of which a bank makes lists
+                        key:
+                        tuple(value) if isinstance(value, list) else value
+                        for key, value in step.items()
+                    }) for step in steps
+                ])
         except Exception as error:  # whatever a wrong config makes a type raise
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError('bank: preprocessing.pipeline cannot be built '
@@ -104,11 +108,15 @@ class Preprocessing:
                              'channels, or grey')
         self._check_growth(pixels, where)
         if pixels.ndim == 2 or channels != self.input_shape[0]:
-            pixels = np.repeat(pixels.reshape(*pixels.shape[:2], 1),
-                               self.input_shape[0], axis=2)
-        loaded = self._pipeline(dict(
-            img=pixels, img_shape=pixels.shape[:2],
-            ori_shape=pixels.shape[:2]))['inputs']
+            pixels = np.repeat(
+                pixels.reshape(*pixels.shape[:2], 1),
+                self.input_shape[0],
+                axis=2)
+        loaded = self._pipeline(
+            dict(
+                img=pixels,
+                img_shape=pixels.shape[:2],
+                ori_shape=pixels.shape[:2]))['inputs']
         if tuple(loaded.shape[-2:]) != self.input_shape[1:]:
             raise InputError(
                 f'{where}: {pixels.shape[0]} x {pixels.shape[1]} pixels (height'
@@ -116,7 +124,6 @@ class Preprocessing:
                 f'preprocessing; expected {self.input_shape[1]} x '
                 f'{self.input_shape[2]}')
         return loaded
-
 
     def _check_growth(self, pixels: np.ndarray, where: str) -> None:
         """Refuses images that the steps would make endless, or nothing, such
@@ -136,16 +143,20 @@ def _size_after(step: Dict[str, Any], height: int,
     """About how high and wide an image is after a step."""
     name = step['type'].rpartition('.')[2]
     if name == 'ResizeEdge':
-        edge = dict(short=min(height, width), long=max(height, width),
-                    height=height, width=width)[step.get('edge', 'short')]
+        edge = dict(
+            short=min(height, width),
+            long=max(height, width),
+            height=height,
+            width=width)[step.get('edge', 'short')]
         factor = step['scale'] / edge
         return int(height * factor + 0.5), int(width * factor + 0.5)
     if name == 'Resize':
         sides = _pair(step['scale'])
         if not step.get('keep_ratio', False):
             return sides[1], sides[0]
-        factor = min(max(sides) / max(height, width),
-                     min(sides) / min(height, width))
+        factor = min(
+            max(sides) / max(height, width),
+            min(sides) / min(height, width))
         return int(height * factor + 0.5), int(width * factor + 0.5)
     if name == 'CenterCrop':
         sides = _pair(step['crop_size'])
@@ -178,8 +189,8 @@ def _read(path: str, grey: bool, decoder: str) -> np.ndarray:
             raise InputError(f'{path}: {size[0]} x {size[1]} pixels: expected '
                              f'at most {LARGEST_IMAGE} of them')
     try:
-        pixels = imfrombytes(content, 'grayscale' if grey else 'color',
-                             backend=decoder)
+        pixels = imfrombytes(
+            content, 'grayscale' if grey else 'color', backend=decoder)
     except Exception as error:  # the decoder's own
         raise InputError(f'{path}: cannot be read ({error})') from None
     if pixels is None:

@@ -23,8 +23,11 @@ from ..structures import Subnet
 from .onnx_export import check_onnx, export_onnx
 
 Run = Callable[[], Any]
-DTYPES = {'float32': torch.float32, 'float16': torch.float16,
-          'bfloat16': torch.bfloat16}
+DTYPES = {
+    'float32': torch.float32,
+    'float16': torch.float16,
+    'bfloat16': torch.bfloat16
+}
 
 
 class Profiler:
@@ -71,19 +74,24 @@ class Profiler:
     @property
     def conditions(self) -> Dict[str, Any]:
         """What times can be compared under: a table's header says it."""
-        versions = dict(torch=torch.__version__,
-                        python=platform.python_version())
+        versions = dict(
+            torch=torch.__version__, python=platform.python_version())
         if self.backend == 'onnxruntime':
             import onnxruntime
             versions['onnxruntime'] = onnxruntime.__version__
         name = torch.cuda.get_device_name() if self.device == 'cuda' \
             else _cpu_name()
         memory_format = str(self.model.memory_format).split('.')[-1]
-        return dict(network=self.model.network, device=self.device,
-                    device_name=name, backend=self.backend,
-                    threads=self.threads, batch_size=self.batch_size,
-                    dtype=self.dtype, memory_format=memory_format,
-                    versions=versions)
+        return dict(
+            network=self.model.network,
+            device=self.device,
+            device_name=name,
+            backend=self.backend,
+            threads=self.threads,
+            batch_size=self.batch_size,
+            dtype=self.dtype,
+            memory_format=memory_format,
+            versions=versions)
 
     def block(self, key: BlockKey, position: int, subnet: Subnet) -> Run:
         """A block of plain layers, ready to run.
@@ -97,8 +105,8 @@ class Profiler:
         block = nn.Sequential(
             copy.deepcopy(self.model.blocks()[position].module))
         size = () if key.block_type == 'Linear' else (key.in_size, ) * 2
-        images = torch.randn(self.batch_size, key.cin, *size,
-                             generator=self._rng)
+        images = torch.randn(
+            self.batch_size, key.cin, *size, generator=self._rng)
         narrow(block, images[:1])
         return self._ready(block, images)
 
@@ -108,8 +116,8 @@ class Profiler:
         model.switch_to(subnet)
         images = blank(model, subnet.resolution)
         narrow(model, images)
-        images = torch.randn(self.batch_size, *images.shape[1:],
-                             generator=self._rng)
+        images = torch.randn(
+            self.batch_size, *images.shape[1:], generator=self._rng)
         return self._ready(model, images)
 
     def measure(self, run: Run) -> Timing:
@@ -153,8 +161,9 @@ def _onnxruntime_run(module: nn.Module, images: Tensor, device: str,
         file.getvalue(), options, providers=[_PROVIDERS[device]])
     binding = session.io_binding()
     # on the device, so that no copies are measured
-    binding.bind_ortvalue_input('images', onnxruntime.OrtValue.
-                                ortvalue_from_numpy(images.numpy(), device))
+    binding.bind_ortvalue_input(
+        'images',
+        onnxruntime.OrtValue.ortvalue_from_numpy(images.numpy(), device))
     binding.bind_output('logits', device)
 
     def run():
@@ -214,14 +223,15 @@ def compare(predicted: np.ndarray,
     """
     scale = float(np.exp(np.log(measured / predicted).mean()))
     errors = np.abs(scale * predicted / measured - 1)
-    return dict(scale=scale, mean_relative_error=float(errors.mean()),
-                worst_relative_error=float(errors.max()),
-                rank_correlation=rank_correlation(predicted, measured))
+    return dict(
+        scale=scale,
+        mean_relative_error=float(errors.mean()),
+        worst_relative_error=float(errors.max()),
+        rank_correlation=rank_correlation(predicted, measured))
 
 
-def subnets_to_verify(model: SupernetClassifier, num: int, seed: int
-                      ) -> Tuple[Subnet, ...]:
+def subnets_to_verify(model: SupernetClassifier, num: int,
+                      seed: int) -> Tuple[Subnet, ...]:
     """Random subnets of a space."""
     rng = np.random.default_rng(seed)
-    return tuple(model.search_space.decode(
-        model.search_space.random(rng, num)))
+    return tuple(model.search_space.decode(model.search_space.random(rng, num)))

@@ -56,12 +56,16 @@ def most_accurate(subnets: Sequence[KeptSubnet], limits: Mapping[str, float],
     """
     fitting = [kept for kept in subnets if fits(kept, limits)]
     if fitting:
-        return max(fitting, key=lambda kept: (
-            kept.held_out_accuracy,
-            *(-kept.costs[name] for name in (limits or resources))))
-    nearest = min(subnets, key=lambda kept: sum(
-        math.log(max(kept.costs[name], limit)) - math.log(limit)
-        for name, limit in limits.items()))
+        return max(
+            fitting,
+            key=lambda kept: (kept.held_out_accuracy, *(-kept.costs[name]
+                                                        for name in
+                                                        (limits or resources))))
+    nearest = min(
+        subnets,
+        key=lambda kept: sum(
+            math.log(max(kept.costs[name], limit)) - math.log(limit)
+            for name, limit in limits.items()))
     needs = ', '.join(
         f'{name}={_rounded_up(nearest.costs[name])} {resources[name]}'.strip()
         for name in limits)

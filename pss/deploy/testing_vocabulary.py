@@ -62,80 +62,132 @@ SPLITS = ('train', 'val', 'trainval', 'test')
 
 # what MMEngine's BaseDataset takes; a pipeline is checked on its own
 _COMMON: Dict[str, Check] = dict(
-    data_root=PATH, metainfo=optional(mapping(dict(classes=NAMES))),
+    data_root=PATH,
+    metainfo=optional(mapping(dict(classes=NAMES))),
     indices=optional(either(list_of(integer()), integer())),
-    filter_cfg=nothing, serialize_data=boolean, lazy_init=boolean,
+    filter_cfg=nothing,
+    serialize_data=boolean,
+    lazy_init=boolean,
     max_refetch=integer(0, 1_000_000))
 _CLASSIFIED = dict(_COMMON, classes=optional(NAMES))
 _FOLDERS = either(mapping(dict(img_path=PATH), ['img_path']), PATH)
-_CUSTOM = dict(_CLASSIFIED, data_prefix=_FOLDERS, ann_file=LISTS,
-               with_label=boolean, extensions=list_of(text(20), 1, 100),
-               test_mode=boolean)
+_CUSTOM = dict(
+    _CLASSIFIED,
+    data_prefix=_FOLDERS,
+    ann_file=LISTS,
+    with_label=boolean,
+    extensions=list_of(text(20), 1, 100),
+    test_mode=boolean)
 
 
 def _laid_out(*splits: str, **keys: Check) -> Entry:
     """A data set whose own class knows where its lists are."""
-    return Entry(dict(_CLASSIFIED, split=choice(*splits), **keys),
-                 ['data_root'])
+    return Entry(
+        dict(_CLASSIFIED, split=choice(*splits), **keys), ['data_root'])
 
 
 _DIGITS = Entry(
-    dict(_CLASSIFIED, data_prefix=PATH, split=choice('train', 'test'),
-         test_mode=boolean, download=choice(False)),
+    dict(
+        _CLASSIFIED,
+        data_prefix=PATH,
+        split=choice('train', 'test'),
+        test_mode=boolean,
+        download=choice(False)),
     ['data_root', 'download'])  # it downloads unless told not to
-CLASSIFIED = Family(DATASETS, 'mmpretrain', {
-    'FashionMNIST': _DIGITS,
-    'MNIST': _DIGITS,
-    'ImageNet': Entry(dict(_CUSTOM, split=choice('', 'train', 'val',
-                                                 'test'))),
-    'ImageNet21k': Entry(dict(_CUSTOM, split=choice('', 'train'))),
-    'CustomDataset': Entry(_CUSTOM),
-    'Places205': Entry(_CUSTOM),
-    'CUB': _laid_out('train', 'test', test_mode=boolean),
-    'Caltech101': _laid_out('train', 'test'),
-    'FGVCAircraft': _laid_out(*SPLITS),
-    'Food101': _laid_out('train', 'test'),
-    'OxfordIIITPet': _laid_out('trainval', 'test'),
-    'SUN397': _laid_out('train', 'test'),
-    'MultiLabelDataset': Entry(
-        dict(_CLASSIFIED, data_prefix=_FOLDERS, ann_file=path('.json'),
-             test_mode=boolean), ['ann_file']),
-    'VOC': _laid_out(
-        *SPLITS, image_set_path=path('.txt'), test_mode=boolean,
-        data_prefix=either(mapping(dict(img_path=PATH, ann_path=PATH),
-                                   ['img_path']), PATH)),
-})
+CLASSIFIED = Family(
+    DATASETS, 'mmpretrain', {
+        'FashionMNIST':
+        _DIGITS,
+        'MNIST':
+        _DIGITS,
+        'ImageNet':
+        Entry(dict(_CUSTOM, split=choice('', 'train', 'val', 'test'))),
+        'ImageNet21k':
+        Entry(dict(_CUSTOM, split=choice('', 'train'))),
+        'CustomDataset':
+        Entry(_CUSTOM),
+        'Places205':
+        Entry(_CUSTOM),
+        'CUB':
+        _laid_out('train', 'test', test_mode=boolean),
+        'Caltech101':
+        _laid_out('train', 'test'),
+        'FGVCAircraft':
+        _laid_out(*SPLITS),
+        'Food101':
+        _laid_out('train', 'test'),
+        'OxfordIIITPet':
+        _laid_out('trainval', 'test'),
+        'SUN397':
+        _laid_out('train', 'test'),
+        'MultiLabelDataset':
+        Entry(
+            dict(
+                _CLASSIFIED,
+                data_prefix=_FOLDERS,
+                ann_file=path('.json'),
+                test_mode=boolean), ['ann_file']),
+        'VOC':
+        _laid_out(
+            *SPLITS,
+            image_set_path=path('.txt'),
+            test_mode=boolean,
+            data_prefix=either(
+                mapping(dict(img_path=PATH, ann_path=PATH), ['img_path']),
+                PATH)),
+    })
 
 _METRIC = dict(collect_device=choice('cpu', 'gpu'), prefix=optional(text(100)))
 _TOPK = either(list_of(integer(1), 1, 100), integer(1))
 _THRESHOLDS = either(list_of(optional(number()), 1, 100), optional(number()))
 _AVERAGE = choice('macro', 'micro', None)
 _ITEMS = list_of(choice('precision', 'recall', 'f1-score', 'support'), 1, 4)
-_SEVERAL = dict(_METRIC, thr=optional(number()), topk=optional(integer(1)),
-                items=_ITEMS, average=_AVERAGE)
+_SEVERAL = dict(
+    _METRIC,
+    thr=optional(number()),
+    topk=optional(integer(1)),
+    items=_ITEMS,
+    average=_AVERAGE)
 _PRECISION = dict(_METRIC, average=choice('macro', None))
 _DIFFICULT = dict(difficult_as_positive=optional(boolean))
-CLASSIFIED_METRICS = Family(METRICS, 'mmpretrain', {
-    'pss.SubnetAccuracy': Entry(dict(
-        _METRIC, topk=list_of(integer(1), 1, 100))),
-    'Accuracy': Entry(dict(_METRIC, topk=_TOPK, thrs=_THRESHOLDS)),
-    'SingleLabelMetric': Entry(dict(
-        _METRIC, thrs=_THRESHOLDS, items=_ITEMS, average=_AVERAGE,
-        num_classes=optional(CLASSES))),
-    'MultiLabelMetric': Entry(_SEVERAL),
-    'AveragePrecision': Entry(_PRECISION),
-    'VOCMultiLabelMetric': Entry(dict(_SEVERAL, **_DIFFICULT)),
-    'VOCAveragePrecision': Entry(dict(_PRECISION, **_DIFFICULT)),
-})
+CLASSIFIED_METRICS = Family(
+    METRICS, 'mmpretrain', {
+        'pss.SubnetAccuracy':
+        Entry(dict(_METRIC, topk=list_of(integer(1), 1, 100))),
+        'Accuracy':
+        Entry(dict(_METRIC, topk=_TOPK, thrs=_THRESHOLDS)),
+        'SingleLabelMetric':
+        Entry(
+            dict(
+                _METRIC,
+                thrs=_THRESHOLDS,
+                items=_ITEMS,
+                average=_AVERAGE,
+                num_classes=optional(CLASSES))),
+        'MultiLabelMetric':
+        Entry(_SEVERAL),
+        'AveragePrecision':
+        Entry(_PRECISION),
+        'VOCMultiLabelMetric':
+        Entry(dict(_SEVERAL, **_DIFFICULT)),
+        'VOCAveragePrecision':
+        Entry(dict(_PRECISION, **_DIFFICULT)),
+    })
 
-SAMPLERS = Family(DATA_SAMPLERS, 'mmpretrain', {
-    'DefaultSampler': Entry(dict(
-        shuffle=boolean, round_up=boolean,
-        seed=optional(integer(0, 2 ** 63 - 1)))),
-})
+SAMPLERS = Family(
+    DATA_SAMPLERS, 'mmpretrain', {
+        'DefaultSampler':
+        Entry(
+            dict(
+                shuffle=boolean,
+                round_up=boolean,
+                seed=optional(integer(0, 2**63 - 1)))),
+    })
 # MMEngine imports and calls what a config names here
 COLLATING = Family(FUNCTIONS, 'mmengine', {
-    'default_collate': Entry(), 'pseudo_collate': Entry()})
+    'default_collate': Entry(),
+    'pseudo_collate': Entry()
+})
 
 # what mmpretrain's PackInputs keeps of an image by default, and what its
 # metrics for VOC need besides
@@ -165,33 +217,41 @@ def check_testing(testing: Any, where: str, trust: Trust = ()) -> None:
     datasets, metrics, check_steps = _detection(where) \
         if _is_detection(dataset) else \
         (CLASSIFIED, CLASSIFIED_METRICS, _check_steps)
-    mapping(dict(
-        dataloader=_dataloader(datasets, check_steps),
-        evaluator=_one_or_several(metrics)),
+    mapping(
+        dict(
+            dataloader=_dataloader(datasets, check_steps),
+            evaluator=_one_or_several(metrics)),
         ('dataloader', 'evaluator'))(where, testing, trust)
 
 
 def _dataloader(datasets: Family, check_steps: PipelineCheck) -> Check:
     """What MMEngine's Runner makes a dataloader of."""
     part = _with_pipeline(datasets, check_steps)
-    split = Entry(dict(dataset=part, every=integer(2), held_out=boolean),
-                  ('dataset', 'every', 'held_out'))
+    split = Entry(
+        dict(dataset=part, every=integer(2), held_out=boolean),
+        ('dataset', 'every', 'held_out'))
 
     def dataset(where: str, value: Any, trust: Trust) -> None:
         # around one data set, not around another split
         kind = value.get('type') if isinstance(value, dict) else None
         if kind == 'pss.HeldOutSplit':
-            Family(datasets.registry, datasets.scope, {kind: split})(
-                where, value, trust)
+            Family(datasets.registry, datasets.scope,
+                   {kind: split})(where, value, trust)
         else:
             part(where, value, trust)
 
-    return mapping(dict(
-        batch_size=integer(1, 65536), num_workers=integer(0, 256),
-        persistent_workers=boolean, pin_memory=boolean, drop_last=boolean,
-        prefetch_factor=optional(integer(1, 256)), sampler=SAMPLERS,
-        batch_sampler=nothing, collate_fn=COLLATING, dataset=dataset),
-        ['dataset'])
+    return mapping(
+        dict(
+            batch_size=integer(1, 65536),
+            num_workers=integer(0, 256),
+            persistent_workers=boolean,
+            pin_memory=boolean,
+            drop_last=boolean,
+            prefetch_factor=optional(integer(1, 256)),
+            sampler=SAMPLERS,
+            batch_sampler=nothing,
+            collate_fn=COLLATING,
+            dataset=dataset), ['dataset'])
 
 
 def _with_pipeline(datasets: Family, check_steps: PipelineCheck) -> Check:
@@ -221,8 +281,9 @@ def _check_steps(pipeline: Any, where: str, trust: Trust) -> None:
             _name(pipeline[-1]) == 'PackInputs':
         last = dict(pipeline[-1])
         if 'meta_keys' in last:
-            list_of(choice(*_KEPT, _KEPT_FOR_VOC), 0, 32)(
-                f'{where}: pipeline: meta_keys', last.pop('meta_keys'), trust)
+            list_of(choice(*_KEPT, _KEPT_FOR_VOC), 0,
+                    32)(f'{where}: pipeline: meta_keys', last.pop('meta_keys'),
+                        trust)
         pipeline = [*pipeline[:-1], last]
     check_pipeline(pipeline, where, trust)
 
@@ -235,22 +296,38 @@ def _name(config: Any) -> str:
 
 # --- detectors ---------------------------------------------------------------
 
-_COCO = Entry(dict(
-    _COMMON, ann_file=path('.json'), test_mode=boolean,
-    metainfo=optional(mapping(dict(
-        classes=NAMES, palette=list_of(list_of(integer(0, 255), 3, 3))))),
-    data_prefix=mapping(dict(img=PATH)), backend_args=nothing,
-    filter_cfg=optional(mapping(dict(
-        filter_empty_gt=boolean, min_size=integer(0, 65536))))), ['ann_file'])
+_COCO = Entry(
+    dict(
+        _COMMON,
+        ann_file=path('.json'),
+        test_mode=boolean,
+        metainfo=optional(
+            mapping(
+                dict(
+                    classes=NAMES,
+                    palette=list_of(list_of(integer(0, 255), 3, 3))))),
+        data_prefix=mapping(dict(img=PATH)),
+        backend_args=nothing,
+        filter_cfg=optional(
+            mapping(dict(filter_empty_gt=boolean,
+                         min_size=integer(0, 65536))))), ['ann_file'])
 _COCO_WORDS = ('bbox', 'segm', 'proposal', 'proposal_fast')
-_COCO_METRIC = Entry(dict(
-    _METRIC, ann_file=optional(path('.json')), classwise=boolean,
-    metric=either(list_of(choice(*_COCO_WORDS), 1, 4), choice(*_COCO_WORDS)),
-    proposal_nums=list_of(integer(1, 100_000), 3, 3),
-    iou_thrs=optional(either(list_of(number(least=0, most=1), 1, 100),
-                             number(least=0, most=1))),
-    metric_items=optional(list_of(text(40), 1, 100)), backend_args=nothing,
-    format_only=choice(False), outfile_prefix=nothing))
+_COCO_METRIC = Entry(
+    dict(
+        _METRIC,
+        ann_file=optional(path('.json')),
+        classwise=boolean,
+        metric=either(
+            list_of(choice(*_COCO_WORDS), 1, 4), choice(*_COCO_WORDS)),
+        proposal_nums=list_of(integer(1, 100_000), 3, 3),
+        iou_thrs=optional(
+            either(
+                list_of(number(least=0, most=1), 1, 100),
+                number(least=0, most=1))),
+        metric_items=optional(list_of(text(40), 1, 100)),
+        backend_args=nothing,
+        format_only=choice(False),
+        outfile_prefix=nothing))
 
 
 def _is_detection(dataset: Any) -> bool:
@@ -270,26 +347,42 @@ def _detection(where: str) -> Tuple[Family, Family, PipelineCheck]:
 
     from .detector_vocabulary import check_detector_pipeline
     return (Family(DATASETS, 'mmdet', {'CocoDataset': _COCO}),
-            Family(METRICS, 'mmdet', {'CocoMetric': _COCO_METRIC}),
-            check_detector_pipeline)
+            Family(METRICS, 'mmdet',
+                   {'CocoMetric': _COCO_METRIC}), check_detector_pipeline)
 
 
 # --- from a config -----------------------------------------------------------
 
 # What keys of the dataloader, and of classes on the lists, hold by default.
-_LOADER_DEFAULTS: Mapping[str, Any] = dict.fromkeys((
-    'batch_sampler', 'worker_init_fn', 'num_batch_per_epoch',
-    'prefetch_factor'))
+_LOADER_DEFAULTS: Mapping[str, Any] = dict.fromkeys(
+    ('batch_sampler', 'worker_init_fn', 'num_batch_per_epoch',
+     'prefetch_factor'))
 _DEFAULTS: Mapping[str, Any] = dict(
-    backend_args=None, file_client_args=None, metainfo=None, classes=None,
-    indices=None, filter_cfg=None, multi_label=False, proposal_file=None,
-    seg_map_suffix='.png', return_classes=False, caption_prompt=None,
-    collect_dir=None, prefix=None, ann_file=None, metric_items=None,
-    iou_thrs=None, outfile_prefix=None, format_only=False,
-    sort_categories=False, use_mp_eval=False)
+    backend_args=None,
+    file_client_args=None,
+    metainfo=None,
+    classes=None,
+    indices=None,
+    filter_cfg=None,
+    multi_label=False,
+    proposal_file=None,
+    seg_map_suffix='.png',
+    return_classes=False,
+    caption_prompt=None,
+    collect_dir=None,
+    prefix=None,
+    ann_file=None,
+    metric_items=None,
+    iou_thrs=None,
+    outfile_prefix=None,
+    format_only=False,
+    sort_categories=False,
+    use_mp_eval=False)
 # classes that are not on the lists may have other defaults
-_LISTED = {*CLASSIFIED.entries, *CLASSIFIED_METRICS.entries, 'CocoDataset',
-           'CocoMetric', 'LoadImageFromFile'}
+_LISTED = {
+    *CLASSIFIED.entries, *CLASSIFIED_METRICS.entries, 'CocoDataset',
+    'CocoMetric', 'LoadImageFromFile'
+}
 
 
 def testing_of(config_dataloader: Mapping[str, Any],
@@ -317,21 +410,26 @@ def _stripped(value: Any) -> Any:
         return [_stripped(item) for item in value]
     if not isinstance(value, Mapping):
         return value
-    stripped = {key: _stripped(item) for key, item in value.items()
-                if key != '_scope_'}
+    stripped = {
+        key: _stripped(item)
+        for key, item in value.items() if key != '_scope_'
+    }
     kind = stripped.get('type')
-    if isinstance(kind, str) and kind.removeprefix(
-            'mmpretrain.').removeprefix('mmdet.') in _LISTED:
+    if isinstance(kind, str) and kind.removeprefix('mmpretrain.').removeprefix(
+            'mmdet.') in _LISTED:
         stripped = _without(stripped, _DEFAULTS)
     if isinstance(stripped.get('pipeline'), list):
         stripped['pipeline'] = _stripped_steps(stripped['pipeline'])
     return stripped
 
 
-def _without(config: Dict[str, Any],
-             defaults: Mapping[str, Any]) -> Dict[str, Any]:
-    return {key: value for key, value in config.items()
-            if key not in defaults or value != defaults[key]}
+def _without(config: Dict[str, Any], defaults: Mapping[str,
+                                                       Any]) -> Dict[str, Any]:
+    return {
+        key: value
+        for key, value in config.items()
+        if key not in defaults or value != defaults[key]
+    }
 
 
 def _stripped_steps(pipeline: List[Any]) -> List[Any]:

@@ -101,8 +101,7 @@ def either(*checks: Check) -> Check:
     return check_any
 
 
-def mapping(keys: Mapping[str, Check],
-            required: Collection[str] = ()) -> Check:
+def mapping(keys: Mapping[str, Check], required: Collection[str] = ()) -> Check:
     """An object with keys of its own, and no type.
 
     Args:
@@ -182,8 +181,9 @@ class Family:
     def _check_data(self, where: str, value: Any, trust: Trust) -> None:
         if isinstance(value, dict):
             if 'type' in value:
-                family = next((part for part in self.parts if part._name(
-                    value['type']) in part.entries), self)
+                family = next((part for part in self.parts
+                               if part._name(value['type']) in part.entries),
+                              self)
                 family(where, value, trust)
             else:
                 self._check_trusted(where, value, trust)
@@ -192,9 +192,9 @@ class Family:
                 self._check_data(f'{where}[{i}]', item, trust)
 
 
-def _check_items(where: str, value: Any, trust: Trust,
-                 keys: Mapping[str, Check], required: Collection[str],
-                 *others: str) -> None:
+def _check_items(where: str, value: Any, trust: Trust, keys: Mapping[str,
+                                                                     Check],
+                 required: Collection[str], *others: str) -> None:
     if not isinstance(value, dict):
         raise InputError(f'{where}={shown(value)}: expected an object')
     check_keys(value, (*keys, *others), where)

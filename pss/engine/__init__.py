@@ -14,7 +14,7 @@ from .runner import SubnetTestLoop, SubnetValLoop, SupernetTrainLoop
 
 __all__ = [
     'AtomicCheckpointHook', 'CheckedLoadHook', 'OptimWrapperConstructor',
-    'PSSSamplerHook',
-    'PoolLogHook', 'ResumeHook', 'SandwichOptimWrapper', 'SubnetTestLoop',
-    'SubnetValLoop', 'SupernetTrainLoop', 'Terminated', 'TerminationHook'
+    'PSSSamplerHook', 'PoolLogHook', 'ResumeHook', 'SandwichOptimWrapper',
+    'SubnetTestLoop', 'SubnetValLoop', 'SupernetTrainLoop', 'Terminated',
+    'TerminationHook'
 ]

@@ -54,8 +54,8 @@ def check_archive(file: BinaryIO, where: str) -> None:
     except InputError:
         raise
     except pickle.UnpicklingError as error:
-        raise InputError(f'{where}: damaged, or holds more than data ({error})'
-                         ) from None
+        raise InputError(
+            f'{where}: damaged, or holds more than data ({error})') from None
     except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError,
             NotImplementedError, RuntimeError, struct.error) as error:
         raise InputError(f'{where}: truncated or damaged '
@@ -101,8 +101,10 @@ def _check_pickles(file: BinaryIO, size: int) -> None:
 
 def _check_entries(entries: Sequence[zipfile.ZipInfo], size: int,
                    where: str) -> None:
-    packed = [entry.filename for entry in entries
-              if entry.compress_type != zipfile.ZIP_STORED]
+    packed = [
+        entry.filename for entry in entries
+        if entry.compress_type != zipfile.ZIP_STORED
+    ]
     if packed:
         raise InputError(f'{where}: its entry {shown(packed[0])} is packed; '
                          'expected the stored entries that torch.save writes')

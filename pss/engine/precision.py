@@ -8,8 +8,7 @@ from mmengine.device import get_device
 
 from ..checks import check_choice
 
-AMP_TYPES = {None: None, 'float16': torch.float16,
-             'bfloat16': torch.bfloat16}
+AMP_TYPES = {None: None, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
 
 
 def amp_type(name: Optional[str]) -> Optional[torch.dtype]:

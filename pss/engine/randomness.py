@@ -37,7 +37,7 @@ def seeded(seed: int) -> Iterator[None]:
     """Random numbers from a seed inside; outside they go on as before."""
     states = random.getstate(), np.random.get_state()
     with torch.random.fork_rng():
-        seed_everything(seed % 2 ** 32)
+        seed_everything(seed % 2**32)
         try:
             yield
         finally:

@@ -80,8 +80,9 @@ def _check_optimizer(saved: Dict[str, Any], wrapper: OptimWrapper) -> None:
         _check_same_form(saved['base_param_settings'],
                          wrapper.state_dict().get('base_param_settings'),
                          'optimizer.base_param_settings')
-    parameters = [p for group in optimizer.param_groups
-                  for p in group['params']]
+    parameters = [
+        p for group in optimizer.param_groups for p in group['params']
+    ]
     for key, entry in _typed(saved, 'state', dict, 'optimizer').items():
         where = f'optimizer.state[{shown(key)}]'
         if type(key) is not int or not 0 <= key < len(parameters):
@@ -120,8 +121,8 @@ def _check_log(hub: Dict[str, Any]) -> None:
         if not isinstance(saved, dict):
             raise _wrong(where, saved, 'a dict')
         for key in ('values', 'counts'):
-            check_dense(_typed(saved, key, Tensor, where),
-                        f'resume: {where}.{key}')
+            check_dense(
+                _typed(saved, key, Tensor, where), f'resume: {where}.{key}')
             if saved[key].dim() != 1:
                 raise _wrong(f'{where}.{key}', tuple(saved[key].shape),
                              'of one dimension')
@@ -160,7 +161,9 @@ def _check_same_form(saved: Any, own: Any, where: str) -> None:
         raise _wrong(where, tuple(saved.shape), tuple(own.shape))
 
 
-def _typed(entries: Dict[str, Any], key: str, kind: type,
+def _typed(entries: Dict[str, Any],
+           key: str,
+           kind: type,
            where: str = '') -> Any:
     name = f'{where}.{key}' if where else key
     if not isinstance(entries, dict) or key not in entries:

@@ -44,8 +44,10 @@ def clean(checkpoint: Any, where: str) -> None:
         meta = checkpoint['meta']
         if not isinstance(meta, dict):
             raise InputError(f'{where}: meta is {shown(meta)}; expected a dict')
-        checkpoint['meta'] = {key: value for key, value in dict.items(meta)
-                              if key != 'config'}
+        checkpoint['meta'] = {
+            key: value
+            for key, value in dict.items(meta) if key != 'config'
+        }
     state = checkpoint['state_dict']
     for key, value in dict.items(state):
         if not isinstance(key, str):
@@ -91,8 +93,8 @@ def check_dense(value: Any, where: str) -> Tensor:
 
 def _are_versions(versions: Any) -> bool:
     return isinstance(versions, dict) and all(
-        isinstance(key, str) and isinstance(entry, dict) and
-        isinstance(entry.get('version', 0), (int, type(None)))
+        isinstance(key, str) and isinstance(entry, dict)
+        and isinstance(entry.get('version', 0), (int, type(None)))
         for key, entry in dict.items(versions))
 
 
@@ -109,8 +111,10 @@ def unwrapped(state: Dict[str, Tensor]) -> Dict[str, Tensor]:
     Raises:
         InputError: if two keys are the same then.
     """
-    found = {key[len(_MODULE):] if key.startswith(_MODULE) else key: value
-             for key, value in state.items()}
+    found = {
+        key[len(_MODULE):] if key.startswith(_MODULE) else key: value
+        for key, value in state.items()
+    }
     if len(found) < len(state):
         twice = next(key for key in state if f'{_MODULE}{key}' in state)
         raise InputError(f'has both {twice} and {_MODULE}{twice}; expected one '
@@ -118,7 +122,9 @@ def unwrapped(state: Dict[str, Tensor]) -> Dict[str, Tensor]:
     return found
 
 
-def check_same(state: Dict[str, Tensor], model: nn.Module, where: str,
+def check_same(state: Dict[str, Tensor],
+               model: nn.Module,
+               where: str,
                strict: bool = True) -> None:
     """Checks that weights are a model's, all of them and no others.
 
@@ -136,13 +142,20 @@ def check_same(state: Dict[str, Tensor], model: nn.Module, where: str,
     found, wanted, model = _pair(state, model, where)
     cut = not strict and _cuts(model) and \
         any(_is_kept(key) for key in found)
-    missing = [key for key in wanted if key not in found
-               and (strict or not _is_counter(key))]
-    unknown = [key for key in found if key not in wanted
-               and (strict or not _is_kept(key))]
-    _refuse(where, model, {
-        'keys are missing': missing, 'keys are unknown': unknown,
-        **_misfits(found, wanted, cut)})
+    missing = [
+        key for key in wanted
+        if key not in found and (strict or not _is_counter(key))
+    ]
+    unknown = [
+        key for key in found
+        if key not in wanted and (strict or not _is_kept(key))
+    ]
+    _refuse(
+        where, model, {
+            'keys are missing': missing,
+            'keys are unknown': unknown,
+            **_misfits(found, wanted, cut)
+        })
     _check_finite(found, wanted, where)
 
 
@@ -177,28 +190,39 @@ def check_start(state: Dict[str, Tensor], model: nn.Module,
     misfits = _misfits(found, wanted, _cuts(model))
     # without a backbone there is nothing that tells a head from the rest
     must_fit = set(backbone or wanted)
-    _refuse(where, model, {
-        'keys of the backbone are missing': [
-            key for key in backbone if key not in found
-            and not _is_counter(key)],
-        'have another shape': {
-            key: text for key, text in misfits['have another shape'].items()
-            if key in must_fit},
-        'have another kind of number': misfits['have another kind of number']})
-    anew = [key for key in wanted if not _is_counter(key) and
-            (key not in found or key in misfits['have another shape'])]
-    used = [key for key in wanted
-            if key in found and key not in misfits['have another shape']]
+    _refuse(
+        where, model, {
+            'keys of the backbone are missing': [
+                key
+                for key in backbone if key not in found and not _is_counter(key)
+            ],
+            'have another shape': {
+                key: text
+                for key, text in misfits['have another shape'].items()
+                if key in must_fit
+            },
+            'have another kind of number':
+            misfits['have another kind of number']
+        })
+    anew = [
+        key for key in wanted if not _is_counter(key) and (
+            key not in found or key in misfits['have another shape'])
+    ]
+    used = [
+        key for key in wanted
+        if key in found and key not in misfits['have another shape']
+    ]
     if wanted and not used:
         raise InputError(
             f'{where}: not of this architecture ({type(model).__name__}); '
             f'none of its keys is there, such as {next(iter(wanted))}')
     _check_finite({key: found[key] for key in used}, wanted, where)
-    unknown = [key for key in found
-               if key not in wanted and not _is_kept(key)]
-    parts = [f'{text} ({len(keys)}): {_first(keys, _LISTED)}'
-             for text, keys in (('starts from its initialisation', anew),
-                                ('is not in the model', unknown)) if keys]
+    unknown = [key for key in found if key not in wanted and not _is_kept(key)]
+    parts = [
+        f'{text} ({len(keys)}): {_first(keys, _LISTED)}'
+        for text, keys in (('starts from its initialisation', anew),
+                           ('is not in the model', unknown)) if keys
+    ]
     return f'{where}: {"; ".join(parts)}' if parts else None
 
 
@@ -226,8 +250,8 @@ def _misfits(found: Dict[str, Tensor], wanted: Dict[str, Tensor],
         if key not in found or not isinstance(own, Tensor):
             continue
         value = found[key]
-        if value.shape != own.shape and not (
-                cut and key.startswith(_BACKBONE) and _is_wider(value, own)):
+        if value.shape != own.shape and not (cut and key.startswith(_BACKBONE)
+                                             and _is_wider(value, own)):
             shapes[key] = (f'{key} ({tuple(value.shape)} instead of '
                            f'{tuple(own.shape)})')
         elif value.is_floating_point() != own.is_floating_point() or \
@@ -243,9 +267,11 @@ def _is_wider(value: Tensor, own: Tensor) -> bool:
 
 def _refuse(where: str, model: nn.Module, wrong: Dict[str, Any]) -> None:
     """Raises an error if anything is wrong."""
-    parts = [f'{len(keys)} {what}: '
-             f'{_first(keys.values() if isinstance(keys, dict) else keys)}'
-             for what, keys in wrong.items() if keys]
+    parts = [
+        f'{len(keys)} {what}: '
+        f'{_first(keys.values() if isinstance(keys, dict) else keys)}'
+        for what, keys in wrong.items() if keys
+    ]
     if parts:
         raise InputError(f'{where}: not of this architecture '
                          f'({type(model).__name__}); {"; ".join(parts)}')

@@ -80,8 +80,9 @@ def area(curve: Tuple[np.ndarray, np.ndarray], low: float,
 def spread(values: Sequence[float]) -> Dict[str, Optional[float]]:
     """Mean and standard deviation; the latter needs two values (it divides by
     one less than their number)."""
-    return dict(mean=float(np.mean(values)),
-                std=float(np.std(values, ddof=1)) if len(values) > 1 else None)
+    return dict(
+        mean=float(np.mean(values)),
+        std=float(np.std(values, ddof=1)) if len(values) > 1 else None)
 
 
 def difference(one: Sequence[float],
@@ -91,10 +92,11 @@ def difference(one: Sequence[float],
     their own (Welch)."""
     error = None
     if len(one) > 1 and len(other) > 1:
-        error = float(np.sqrt(np.var(one, ddof=1) / len(one) +
-                              np.var(other, ddof=1) / len(other)))
-    return dict(mean=float(np.mean(one) - np.mean(other)),
-                standard_error=error)
+        error = float(
+            np.sqrt(
+                np.var(one, ddof=1) / len(one) +
+                np.var(other, ddof=1) / len(other)))
+    return dict(mean=float(np.mean(one) - np.mean(other)), standard_error=error)
 
 
 def compare(runs: Runs,
@@ -123,10 +125,15 @@ def compare(runs: Runs,
     if reference not in runs:
         raise InputError(f'reference={reference!r} is not one of the methods: '
                          f'{", ".join(runs)}')
-    curves = {name: _curves(name, group, resource)
-              for name, group in runs.items()}
-    units = {units_of(results)[resource]
-             for group in runs.values() for results in group}
+    curves = {
+        name: _curves(name, group, resource)
+        for name, group in runs.items()
+    }
+    units = {
+        units_of(results)[resource]
+        for group in runs.values()
+        for results in group
+    }
     if len(units) > 1:
         raise InputError(f'costs in {resource!r} have different units: '
                          f'{", ".join(sorted(units))}')
@@ -138,10 +145,15 @@ def compare(runs: Runs,
                          f'one begins at {low:g}, another ends at {high:g}')
     levels = check_levels(levels, every) if levels else round_levels(low, high)
     values = {
-        name: {'area': [area(curve, low, high) for curve in group],
-               **{level: [height(curve, level) for curve in group]
-                  for level in levels}}
-        for name, group in curves.items()}
+        name: {
+            'area': [area(curve, low, high) for curve in group],
+            **{
+                level: [height(curve, level) for curve in group]
+                for level in levels
+            }
+        }
+        for name, group in curves.items()
+    }
 
     def figures(name: str, key: Any) -> Optional[Dict[str, Any]]:
         mine, other = values[name][key], values[reference][key]
@@ -155,14 +167,20 @@ def compare(runs: Runs,
     methods = []
     for name, group in runs.items():
         seconds = [results.get('train_seconds') for results in group]
-        methods.append(dict(
-            method=name,
-            runs=len(group),
-            levels=[figures(name, level) for level in levels],
-            area=figures(name, 'area'),
-            train_seconds=None if None in seconds else spread(seconds)))
-    return dict(reference=reference, resource=resource, unit=units.pop(),
-                range=[low, high], levels=levels, methods=methods)
+        methods.append(
+            dict(
+                method=name,
+                runs=len(group),
+                levels=[figures(name, level) for level in levels],
+                area=figures(name, 'area'),
+                train_seconds=None if None in seconds else spread(seconds)))
+    return dict(
+        reference=reference,
+        resource=resource,
+        unit=units.pop(),
+        range=[low, high],
+        levels=levels,
+        methods=methods)
 
 
 def _curves(name: str, group: Sequence[Results],
@@ -198,8 +216,8 @@ def check_levels(levels: Sequence[float],
 def round_levels(low: float, high: float) -> List[float]:
     """Five to ten round numbers inside a range."""
     from matplotlib.ticker import MaxNLocator
-    ticks = MaxNLocator(nbins=9, steps=[1, 2, 2.5, 5, 10]).tick_values(low,
-                                                                       high)
+    ticks = MaxNLocator(
+        nbins=9, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
     return [float(f'{tick:.12g}') for tick in ticks if low <= tick <= high]
 
 
@@ -213,10 +231,12 @@ def comparison_table(comparison: Comparison, style: str = 'github') -> str:
     reference, unit = comparison['reference'], comparison['unit']
     timed = any(row['train_seconds'] for row in comparison['methods'])
     compared = len(comparison['methods']) > 1
-    headers = ['method', 'runs',
-               *(f'{level:.7g} {unit}' for level in comparison['levels']),
-               'area', *([f'{reference} minus it'] if compared else []),
-               *(['training (s)'] if timed else [])]
+    headers = [
+        'method', 'runs', *(f'{level:.7g} {unit}'
+                            for level in comparison['levels']), 'area',
+        *([f'{reference} minus it'] if compared else []),
+        *(['training (s)'] if timed else [])
+    ]
     rows = []
     for row in comparison['methods']:
         gap = row['area'].get('difference')
@@ -224,12 +244,14 @@ def comparison_table(comparison: Comparison, style: str = 'github') -> str:
             row['method'].replace('|', r'\|'), row['runs'],
             *(_figure(found, 'std') for found in (*row['levels'], row['area'])),
             *([_figure(gap, 'standard_error', '+.2f')] if compared else []),
-            *([_figure(row['train_seconds'], 'std', '.0f')] if timed else [])])
-    return tabulate(rows, headers=headers, tablefmt=style,
-                    disable_numparse=True)
+            *([_figure(row['train_seconds'], 'std', '.0f')] if timed else [])
+        ])
+    return tabulate(
+        rows, headers=headers, tablefmt=style, disable_numparse=True)
 
 
-def _figure(found: Optional[Dict[str, Any]], error: str,
+def _figure(found: Optional[Dict[str, Any]],
+            error: str,
             style: str = '.2f') -> str:
     if not found:
         return '-'
@@ -255,20 +277,26 @@ def comparison_rows(comparison: Comparison) -> List[Dict[str, Any]]:
     """A flat row for each method and level, and for each area."""
     rows = []
     for row in comparison['methods']:
-        named = [*zip(comparison['levels'], row['levels']),
-                 ('area', row['area'])]
+        named = [
+            *zip(comparison['levels'], row['levels']), ('area', row['area'])
+        ]
         for level, found in named:
             found = found or {}
             gap = found.get('difference') or {}
-            rows.append(dict(
-                method=row['method'], runs=row['runs'], level=level,
-                top1_mean=found.get('mean'), top1_std=found.get('std'),
-                reference_minus_it=gap.get('mean'),
-                standard_error=gap.get('standard_error')))
+            rows.append(
+                dict(
+                    method=row['method'],
+                    runs=row['runs'],
+                    level=level,
+                    top1_mean=found.get('mean'),
+                    top1_std=found.get('std'),
+                    reference_minus_it=gap.get('mean'),
+                    standard_error=gap.get('standard_error')))
     return rows
 
 
-def plot_comparison(panels: Dict[str, Runs], path: FilePath,
+def plot_comparison(panels: Dict[str, Runs],
+                    path: FilePath,
                     resource: str = 'flops') -> None:
     """Draws the methods' mean curves, one standard deviation around them, and
     the kept subnets of all runs.
@@ -285,15 +313,20 @@ def plot_comparison(panels: Dict[str, Runs], path: FilePath,
     matplotlib.use('Agg')
     from matplotlib import pyplot as plt
 
-    figure, grid = plt.subplots(1, len(panels), squeeze=False, sharey=True,
-                                figsize=(7 * len(panels), 4.5),
-                                layout='constrained')
-    names = list(dict.fromkeys(name for runs in panels.values()
-                               for name in runs))
+    figure, grid = plt.subplots(
+        1,
+        len(panels),
+        squeeze=False,
+        sharey=True,
+        figsize=(7 * len(panels), 4.5),
+        layout='constrained')
+    names = list(
+        dict.fromkeys(name for runs in panels.values() for name in runs))
     for axes, (title, runs) in zip(grid[0], panels.items()):
-        lines = [_draw(axes, _curves(name, group, resource),
-                       f'C{names.index(name)}')
-                 for name, group in runs.items()]
+        lines = [
+            _draw(axes, _curves(name, group, resource), f'C{names.index(name)}')
+            for name, group in runs.items()
+        ]
         axes.set_title(title)
         axes.set_xlabel(label_of(next(iter(runs.values()))[0], resource))
         axes.grid(alpha=0.3)
@@ -314,8 +347,8 @@ def _draw(axes, curves: Sequence[Tuple[np.ndarray, np.ndarray]],
     line, = axes.plot(x, mean, color=colour)
     if len(curves) > 1:
         std = heights.std(0, ddof=1)
-        axes.fill_between(x, mean - std, mean + std, color=colour, alpha=0.15,
-                          linewidth=0)
+        axes.fill_between(
+            x, mean - std, mean + std, color=colour, alpha=0.15, linewidth=0)
     for costs, top1 in curves:
         axes.plot(costs, top1, '.', color=colour, markersize=4)
     return line
@@ -335,8 +368,9 @@ def report_comparison(comparison: Comparison, runs: Runs,
     """
     files = report_files(out)
     plot_comparison({'': runs}, files[3], comparison['resource'])
-    write_text(f'{comparison_table(comparison)}\n\n'
-               f'{caption_of(comparison)}\n', files[2])
+    write_text(
+        f'{comparison_table(comparison)}\n\n'
+        f'{caption_of(comparison)}\n', files[2])
     write_text(csv_text(comparison_rows(comparison)), files[1])
     write_json(comparison, files[0])
     return files

@@ -31,8 +31,8 @@ class SubnetAccuracy(BaseMetric):
         super().__init__(**kwargs)
         if not isinstance(topk, (list, tuple)) or not topk:
             raise InputError(f'topk={shown(topk)}: expected a list of integers')
-        self.topk = tuple(check_integer(f'topk[{i}]', k, 1)
-                          for i, k in enumerate(topk))
+        self.topk = tuple(
+            check_integer(f'topk[{i}]', k, 1) for i, k in enumerate(topk))
         self._counts = [0] * (1 + len(self.topk))  # images, then correct ones
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -47,8 +47,10 @@ class SubnetAccuracy(BaseMetric):
 
     def compute_metrics(self, results: List[int]) -> Dict[str, float]:
         """``topK`` in percent, from the counts of all processes."""
-        return {f'top{k}': 100. * correct / results[0]
-                for k, correct in zip(self.topk, results[1:])}
+        return {
+            f'top{k}': 100. * correct / results[0]
+            for k, correct in zip(self.topk, results[1:])
+        }
 
     def evaluate(self, size: int) -> Dict[str, float]:
         """The accuracies over all processes; starts anew."""

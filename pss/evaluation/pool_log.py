@@ -68,8 +68,8 @@ def read_pool_log(paths: Sequence[FilePath]) -> PoolLog:
         panel, _, pool = name.partition('/')
         resource, level = _pool(name, pool)
         steps = sorted(values)
-        log[panel].append(Curve(resource, level, steps,
-                                [values[step] for step in steps]))
+        log[panel].append(
+            Curve(resource, level, steps, [values[step] for step in steps]))
     return {panel: sorted(curves) for panel, curves in log.items()}
 
 
@@ -132,30 +132,43 @@ def plot_pools(log: PoolLog, path: FilePath) -> None:
 
     from .results import save_figure
 
-    resources = sorted({curve.resource for curves in log.values()
-                        for curve in curves} - {'all'}) or ['all']
+    resources = sorted(
+        {curve.resource
+         for curves in log.values()
+         for curve in curves} - {'all'}) or ['all']
     panels = [panel for panel in PANELS if log[panel]]
     figure, grid = plt.subplots(
-        len(panels), len(resources), squeeze=False, sharex=True,
+        len(panels),
+        len(resources),
+        squeeze=False,
+        sharex=True,
         figsize=(6.5 * len(resources), 2.2 * len(panels)),
         layout='constrained')
     for resource, column in zip(resources, grid.T):
-        levels = sorted({curve.level for curves in log.values()
-                         for curve in curves if curve.resource == resource})
+        levels = sorted({
+            curve.level
+            for curves in log.values()
+            for curve in curves if curve.resource == resource
+        })
         colours = plt.get_cmap('viridis')
         norm = plt.Normalize(min(levels, default=0), max(levels, default=1))
         for panel, axes in zip(panels, column):
             for curve in log[panel]:
                 if curve.resource == resource:
-                    axes.plot(curve.steps, curve.values, linewidth=1,
-                              marker='.' if len(curve.steps) < 40 else None,
-                              color=colours(norm(curve.level)))
+                    axes.plot(
+                        curve.steps,
+                        curve.values,
+                        linewidth=1,
+                        marker='.' if len(curve.steps) < 40 else None,
+                        color=colours(norm(curve.level)))
                 elif curve.resource == 'all':
                     axes.plot(curve.steps, curve.values, 'k.-', label='all')
                     axes.legend()
             axes.grid(alpha=0.3)
-        figure.colorbar(plt.cm.ScalarMappable(norm, colours),
-                        ax=list(column), label=f'pool: {resource}')
+        figure.colorbar(
+            plt.cm.ScalarMappable(norm, colours),
+            ax=list(column),
+            label=f'pool: {resource}')
         column[-1].set_xlabel('iteration')
     for panel, axes in zip(panels, grid[:, 0]):
         axes.set_ylabel(PANELS[panel])

@@ -38,10 +38,13 @@ def rank_summary(ranks: Dict[str, Any]) -> List[Dict[str, Any]]:
     Args:
         ranks: what the tool wrote.
     """
-    return [dict(pool=level_name(pool['resource'], pool['level']),
-                 subnets=len(pool['members']), **_row(pool['members']),
-                 ahead_of_draws=_ahead(pool))
-            for pool in ranks['pools']]
+    return [
+        dict(
+            pool=level_name(pool['resource'], pool['level']),
+            subnets=len(pool['members']),
+            **_row(pool['members']),
+            ahead_of_draws=_ahead(pool)) for pool in ranks['pools']
+    ]
 
 
 def _row(members: Sequence[Dict[str, Any]]) -> Dict[str, Any]:

@@ -28,28 +28,37 @@ FilePath = Union[str, Path]
 def rows_of(results: Results) -> List[Dict[str, Any]]:
     """One flat row a subnet, the smallest first."""
     rows = [dict(pool='smallest', **results['smallest'])]
-    rows += [dict(pool=level_name(r['resource'], r['level']), **r)
-             for r in results['pools']]
+    rows += [
+        dict(pool=level_name(r['resource'], r['level']), **r)
+        for r in results['pools']
+    ]
     rows.append(dict(pool='largest', **results['largest']))
     for row in rows:
         subnet = row.pop('subnet')
-        row.update(resolution=subnet['resolution'],
-                   widths=' '.join(map(str, subnet['widths'])))
+        row.update(
+            resolution=subnet['resolution'],
+            widths=' '.join(map(str, subnet['widths'])))
     return rows
 
 
 def results_table(results: Results) -> str:
     """A table for people."""
     columns = {'pool': 'pool', 'resolution': 'resolution', 'widths': 'widths'}
-    columns.update({cost_field(name): label_of(results, name)
-                    for name in units_of(results)})
+    columns.update({
+        cost_field(name): label_of(results, name)
+        for name in units_of(results)
+    })
     costs = list(columns)[3:]
     columns.update(held_out_top1='held-out top-1', top1='test top-1')
     rows = rows_of(results)
     # other metrics than top-1 go by the evaluator's names
-    columns.update({c: c for row in rows for c, value in row.items()
-                    if isinstance(value, float) and c not in columns
-                    and c not in ('level', 'score')})
+    columns.update({
+        c: c
+        for row in rows
+        for c, value in row.items()
+        if isinstance(value, float) and c not in columns and c not in ('level',
+                                                                       'score')
+    })
     shown = [c for c in columns if any(c in row for row in rows)]
     formats = dict.fromkeys(columns, '.2f')
     formats.update(dict.fromkeys(costs, '.5g'), mflops='.3f')
@@ -134,30 +143,38 @@ def read_results(path: FilePath, subnets: bool = True) -> Results:
         raise InputError(f'{path}: pools={shown(results["pools"])} is not a '
                          'list')
     entries = {'largest': results['largest'], 'smallest': results['smallest']}
-    entries.update({f'pools[{i}]': row
-                    for i, row in enumerate(results['pools'])})
+    entries.update({
+        f'pools[{i}]': row
+        for i, row in enumerate(results['pools'])
+    })
     units = results.get('resources', {})
     if not isinstance(units, dict) or not all(
             isinstance(unit, str) for unit in units.values()):
         raise InputError(f'{path}: resources={shown(units)} must have the unit '
                          'of each resource')
-    for key, is_legal, kind in (
-            ('method', is_name, 'a name'),
-            ('train_seconds', _is_number, 'a number')):
+    for key, is_legal, kind in (('method', is_name, 'a name'),
+                                ('train_seconds', _is_number, 'a number')):
         if key in results and not is_legal(results[key]):
             raise InputError(f'{path}: {key}={shown(results[key])} must be '
                              f'{kind}')
     for where, row in entries.items():
-        fields = {'mflops': _is_number, 'top1': _is_number,
-                  **{cost_field(name): _is_number for name in units}}
+        fields = {
+            'mflops': _is_number,
+            'top1': _is_number,
+            **{
+                cost_field(name): _is_number
+                for name in units
+            }
+        }
         if where.startswith('pools'):
-            fields.update(resource=lambda value: isinstance(value, str),
-                          level=_is_number)
+            fields.update(
+                resource=lambda value: isinstance(value, str), level=_is_number)
         if subnets:
             fields['subnet'] = lambda value: isinstance(value, dict)
         if isinstance(row, dict):  # what need not be there, but may
-            fields.update(dict.fromkeys(
-                {'held_out_top1', 'score', 'top5'} & row.keys(), _is_number))
+            fields.update(
+                dict.fromkeys({'held_out_top1', 'score', 'top5'} & row.keys(),
+                              _is_number))
         for key, is_legal in fields.items():
             if not isinstance(row, dict) or not is_legal(row.get(key)):
                 raise InputError(f'{path}: {where}.{key} is missing or of the '
@@ -174,8 +191,7 @@ def names_of(paths: Sequence[FilePath]) -> List[str]:
     """A different name for each results file, from its path."""
     parents = [Path(path).resolve().parent.name for path in paths]
     stems = [Path(path).stem for path in paths]
-    for names in (parents, stems,
-                  [f'{p}/{s}' for p, s in zip(parents, stems)]):
+    for names in (parents, stems, [f'{p}/{s}' for p, s in zip(parents, stems)]):
         if len(set(names)) == len(names):
             return names
     return [str(path) for path in paths]
@@ -193,7 +209,8 @@ def _is_number(value: Any) -> bool:
         and abs(value) < 1e300
 
 
-def plot_results(named: Dict[str, Results], path: FilePath,
+def plot_results(named: Dict[str, Results],
+                 path: FilePath,
                  resource: str = 'flops') -> None:
     """Draws top-1 against a cost of one or several results into one figure.
 
@@ -255,5 +272,8 @@ def save_figure(figure, path: FilePath) -> None:
 
 def _scatter(axes, rows: Sequence[Dict[str, Any]], field: str, style: str,
              colour: str, label: str) -> None:
-    axes.plot([r[field] for r in rows], [r['top1'] for r in rows], style,
-              color=colour, label=label, markersize=7 if len(rows) == 1 else 5)
+    axes.plot([r[field] for r in rows], [r['top1'] for r in rows],
+              style,
+              color=colour,
+              label=label,
+              markersize=7 if len(rows) == 1 else 5)

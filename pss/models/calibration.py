@@ -57,8 +57,9 @@ def calibrate(model: nn.Module, subnets: Sequence[Subnet],
                 with _averaging(momenta, calls[subnet]), \
                         _emptied(synchronised) if batch is None \
                         else nullcontext():
-                    model.run_norms(blank(model, subnet.resolution)
-                                    if batch is None else batch)
+                    model.run_norms(
+                        blank(model, subnet.resolution) if batch is
+                        None else batch)
     finally:
         for norm, momentum in momenta.items():
             norm.momentum = momentum
@@ -106,9 +107,11 @@ def _emptied(norms: Iterable[nn.Module]) -> Iterator[None]:
     def fill(norm, args, output):
         return output.new_zeros(shapes[norm])
 
-    hooks = [hook for norm in norms for hook in (
-        norm.register_forward_pre_hook(empty),
-        norm.register_forward_hook(fill))]
+    hooks = [
+        hook for norm in norms
+        for hook in (norm.register_forward_pre_hook(empty),
+                     norm.register_forward_hook(fill))
+    ]
     try:
         yield
     finally:

@@ -22,7 +22,9 @@ def copied(value: Tensor, *sizes: int) -> nn.Parameter:
     return nn.Parameter(part.clone(), requires_grad=value.requires_grad)
 
 
-def narrow(model: nn.Module, images: Tensor, cut: Cut = copied,
+def narrow(model: nn.Module,
+           images: Tensor,
+           cut: Cut = copied,
            run: Optional[Callable[[Tensor], Any]] = None) -> None:
     """Replaces slimmable layers by plain ones of the active subnet's widths.
 
@@ -60,8 +62,8 @@ def narrow(model: nn.Module, images: Tensor, cut: Cut = copied,
         setattr(model.get_submodule(parent), attribute, plain)
 
 
-def _fill(wide: nn.Module, plain: nn.Module, cut: Cut,
-          *weight_sizes: int) -> nn.Module:
+def _fill(wide: nn.Module, plain: nn.Module, cut: Cut, *weight_sizes:
+          int) -> nn.Module:
     """Gives a plain layer the first entries of a slimmable one's values."""
     if wide.weight is not None:
         plain.weight = cut(wide.weight, *weight_sizes)
@@ -74,8 +76,15 @@ def _plain_conv(wide: SlimmableConv2d, c_in: int, c_out: int,
                 cut: Cut) -> nn.Conv2d:
     groups = c_in if wide.is_depthwise else wide.groups
     plain = nn.Conv2d(
-        c_in, c_out, wide.kernel_size, wide.stride, wide.padding,
-        wide.dilation, groups, wide.bias is not None, wide.padding_mode,
+        c_in,
+        c_out,
+        wide.kernel_size,
+        wide.stride,
+        wide.padding,
+        wide.dilation,
+        groups,
+        wide.bias is not None,
+        wide.padding_mode,
         device='meta')
     return _fill(wide, plain, cut, c_out, c_in // groups)
 

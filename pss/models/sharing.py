@@ -96,8 +96,7 @@ class KeptNetwork(nn.Module):
 
 
 def kept_network(model: SupernetClassifier, subnet: Subnet,
-                 statistics: Statistics,
-                 weights: SharedWeights) -> KeptNetwork:
+                 statistics: Statistics, weights: SharedWeights) -> KeptNetwork:
     """The network of a subnet, over the weights of its supernet.
 
     Args:

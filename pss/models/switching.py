@@ -13,11 +13,15 @@ Statistics = Dict[str, Tuple[Tensor, Tensor]]
 
 def slimmable_norms(model: nn.Module) -> Dict[str, SlimmableBatchNorm2d]:
     """The slimmable batch norms of a network, by module name."""
-    return {name: module for name, module in model.named_modules()
-            if isinstance(module, SlimmableBatchNorm2d)}
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, SlimmableBatchNorm2d)
+    }
 
 
-def switch(model: nn.Module, subnet: Subnet,
+def switch(model: nn.Module,
+           subnet: Subnet,
            statistics: Optional[Statistics] = None) -> None:
     """Makes the next forward passes of a supernet run ``subnet``.
 

@@ -34,7 +34,9 @@ class SupernetDistributedDataParallel(MMDistributedDataParallel):
         **kwargs: as for MMEngine's class.
     """
 
-    def __init__(self, module: nn.Module, device_ids: Optional[List] = None,
+    def __init__(self,
+                 module: nn.Module,
+                 device_ids: Optional[List] = None,
                  **kwargs) -> None:
         if next(module.parameters()).device.type == 'cpu':
             device_ids = None

@@ -99,16 +99,18 @@ def block_families(model: nn.Module) -> List[BlockFamily]:
     blocks: List[Block] = model.blocks()
 
     def channels_of(subnet):
-        return {i: size[1:] for i, size in
-                enumerate(_block_sizes(model, blocks, subnet))}
+        return {
+            i: size[1:]
+            for i, size in enumerate(_block_sizes(model, blocks, subnet))
+        }
 
     with restoring(model):
         drivers = find_drivers(space, channels_of)
         small = channels_of(space.smallest)
-        in_sizes = np.array([
-            [size[0] for size in _block_sizes(
-                model, blocks, Subnet(r, space.smallest.widths))]
-            for r in space.resolutions])
+        in_sizes = np.array([[
+            size[0] for size in _block_sizes(model, blocks,
+                                             Subnet(r, space.smallest.widths))
+        ] for r in space.resolutions])
     families = []
     for i, block in enumerate(blocks):
         scope = tuple(sorted({d for d in drivers[i] if d is not None}))
@@ -118,12 +120,14 @@ def block_families(model: nn.Module) -> List[BlockFamily]:
             axis = [1] * len(scope)
             if driver is not None:
                 axis[scope.index(driver)] = -1
-            channels.append(np.broadcast_to(channels_along(
-                space, driver, smallest).reshape(axis), shape))
+            channels.append(
+                np.broadcast_to(
+                    channels_along(space, driver, smallest).reshape(axis),
+                    shape))
         if block.inner is None:
             channels[1] = None
-        families.append(BlockFamily(block, scope, in_sizes[:, i],
-                                    tuple(channels)))
+        families.append(
+            BlockFamily(block, scope, in_sizes[:, i], tuple(channels)))
     return families
 
 
@@ -164,14 +168,15 @@ def _block_sizes(model: nn.Module, blocks: List[Block],
         first, last = block.ends
         hooks += [
             first.register_forward_pre_hook(
-                lambda module, args, size=size: size.update(
-                    x=args[0].shape)),
+                lambda module, args, size=size: size.update(x=args[0].shape)),
             last.register_forward_hook(
-                lambda module, args, y, size=size: size.update(y=y.shape))]
+                lambda module, args, y, size=size: size.update(y=y.shape))
+        ]
         if block.inner is not None:
-            hooks.append(block.inner.register_forward_hook(
-                lambda module, args, y, size=size: size.update(
-                    inner=y.shape)))
+            hooks.append(
+                block.inner.register_forward_hook(
+                    lambda module, args, y, size=size: size.update(inner=y.shape
+                                                                   )))
     try:
         run_blank(model, subnet)
     finally:
@@ -179,4 +184,3 @@ def _block_sizes(model: nn.Module, blocks: List[Block],
             hook.remove()
     return [(s['x'][2] if len(s['x']) == 4 else 1, s['x'][1],
              s['inner'][1] if 'inner' in s else 0, s['y'][1]) for s in sizes]
-

@@ -70,8 +70,10 @@ def flops_table(model: nn.Module) -> CostTable:
 
 def _counted_layers(model: nn.Module, counted: Dict[str, int]) -> List[str]:
     """Names of the layers that do all the work."""
-    layers = [name for name, module in model.named_modules()
-              if counted.get(name) and not any(module.children())]
+    layers = [
+        name for name, module in model.named_modules()
+        if counted.get(name) and not any(module.children())
+    ]
     missing = counted[''] - sum(counted[name] for name in layers)
     if missing:
         raise ValueError(f'{missing} of {counted[""]} multiply-adds are done '

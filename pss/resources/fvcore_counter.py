@@ -28,8 +28,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = True
 
 
-def macs_by_module(model: nn.Module,
-                   input_shape: Tuple[int, int, int]) -> Dict[str, int]:
+def macs_by_module(model: nn.Module, input_shape: Tuple[int, int,
+                                                        int]) -> Dict[str, int]:
     """Multiply-adds of every module on one image, its children included.
 
     Args:
@@ -52,8 +52,10 @@ def macs_by_module(model: nn.Module,
             counts = analysis.by_module_and_operator()
     finally:
         fvcore_log.setLevel(level)
-    return {name: int(sum(count[op] for op in OPERATORS))
-            for name, count in counts.items()}
+    return {
+        name: int(sum(count[op] for op in OPERATORS))
+        for name, count in counts.items()
+    }
 
 
 def count_macs(model: nn.Module, subnet) -> int:

@@ -28,10 +28,12 @@ def choose_blocks(keys: Sequence[BlockKey], num: int) -> List[BlockKey]:
     for group in _groups(keys).values():
         order = sorted(group, key=_work)
         rest = order[1:-1]
-        queues.append([order[0], *order[1:][-1:], *(
-            rest[i] for i in rng.permutation(len(rest)))])
+        queues.append([
+            order[0], *order[1:][-1:],
+            *(rest[i] for i in rng.permutation(len(rest)))
+        ])
     # the square root of a kind's size, so that small kinds are not forgotten
-    positions = [((i + 1) / len(queue) ** 0.5, q, i)
+    positions = [((i + 1) / len(queue)**0.5, q, i)
                  for q, queue in enumerate(queues) for i in range(len(queue))]
     ends = [(q, i) for _, q, i in positions if i < 2]
     others = [(q, i) for _, q, i in sorted(positions) if i >= 2]
@@ -39,9 +41,9 @@ def choose_blocks(keys: Sequence[BlockKey], num: int) -> List[BlockKey]:
     return [queues[q][i] for q, i in chosen]
 
 
-def interpolate(measured: Dict[BlockKey, Timing],
-                keys: Sequence[BlockKey]) -> Tuple[Dict[BlockKey, Timing],
-                                                   float]:
+def interpolate(
+        measured: Dict[BlockKey, Timing],
+        keys: Sequence[BlockKey]) -> Tuple[Dict[BlockKey, Timing], float]:
     """Times of other blocks of the same kinds.
 
     A weighted least-squares fit of the time by the block's work and memory
@@ -81,14 +83,14 @@ def _groups(keys) -> Dict[tuple, List[BlockKey]]:
     """Blocks by kind: those that differ in nothing but their size."""
     groups = defaultdict(list)
     for key in keys:
-        groups[key.block_type, key.kernel_size, key.stride,
-               key.shortcut, key.cmid is None].append(key)
+        groups[key.block_type, key.kernel_size, key.stride, key.shortcut,
+               key.cmid is None].append(key)
     return dict(groups)
 
 
 def _sizes(keys: Sequence[BlockKey]) -> np.ndarray:
     """Pixels, input, inner and output channels, ``(N, 4)``."""
-    return np.array([(key.in_size ** 2, key.cin, key.cmid or key.cin, key.cout)
+    return np.array([(key.in_size**2, key.cin, key.cmid or key.cin, key.cout)
                      for key in keys], float)
 
 
@@ -101,9 +103,10 @@ def _features(keys: Sequence[BlockKey]) -> np.ndarray:
     """What a block's time is made of: overhead, traffic, work, ``(N, 9)``."""
     pixels, cin, cmid, cout = _sizes(keys).T
     return np.stack([
-        np.ones(len(pixels)), pixels, pixels * cin, pixels * cmid,
-        pixels * cout, pixels * cin * cmid, pixels * cmid * cout, cin * cmid,
-        cmid * cout], axis=1)
+        np.ones(len(pixels)), pixels, pixels * cin, pixels * cmid, pixels *
+        cout, pixels * cin * cmid, pixels * cmid * cout, cin * cmid, cmid * cout
+    ],
+                    axis=1)
 
 
 def _predict(known: Sequence[BlockKey], truth: np.ndarray,
@@ -124,7 +127,7 @@ def _predict(known: Sequence[BlockKey], truth: np.ndarray,
     num = min(NEIGHBOURS, len(known))
     for start in range(0, len(near), 4096):
         part = slice(start, start + 4096)
-        distance = ((near[part, None] - places) ** 2).sum(-1)
+        distance = ((near[part, None] - places)**2).sum(-1)
         index = np.argpartition(distance, num - 1, axis=1)[:, :num]
         weight = 1 / (np.take_along_axis(distance, index, 1) + 1e-4)
         guess[part] *= np.exp((ratio[index] * weight).sum(1) / weight.sum(1))

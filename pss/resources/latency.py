@@ -60,10 +60,12 @@ class Timing:
     def median(cls, rounds: Sequence['Timing']) -> 'Timing':
         """Of several rounds: their median, and how far they lie apart."""
         latencies = [r.latency for r in rounds]
-        return cls(statistics.median(latencies),
-                   max(max(latencies) - min(latencies),
-                       statistics.median(r.spread or 0. for r in rounds)),
-                   sum(r.runs for r in rounds))
+        return cls(
+            statistics.median(latencies),
+            max(
+                max(latencies) - min(latencies),
+                statistics.median(r.spread or 0. for r in rounds)),
+            sum(r.runs for r in rounds))
 
 
 @dataclass
@@ -120,8 +122,8 @@ class LatencyTable:
     def write(self, path: Union[str, Path]) -> None:
         """Writes the table, one line a block, whole or not at all."""
         head = json.dumps(self.header, indent=1)[:-2]
-        rows = ',\n  '.join(json.dumps(as_row(*item))
-                            for item in self.timings.items())
+        rows = ',\n  '.join(
+            json.dumps(as_row(*item)) for item in self.timings.items())
         write_text(f'{head},\n "blocks": [\n  {rows}\n ]\n}}\n', path)
 
     def check(self, expected: Dict[str, Any], where: str) -> None:
@@ -135,8 +137,9 @@ class LatencyTable:
         for name, value in expected.items():
             found = self.header.get(name)
             if found is None:
-                print_log(f'{where}: does not say its {name}; expected is '
-                          f'{value!r}', 'current', logging.WARNING)
+                print_log(
+                    f'{where}: does not say its {name}; expected is '
+                    f'{value!r}', 'current', logging.WARNING)
             elif found != value:
                 raise InputError(f'{where}: the table is for {name}={found!r}, '
                                  f'expected is {name}={value!r}')
@@ -152,16 +155,20 @@ class LatencyTable:
             InputError: if the table is of another network, or a block that
                 the space can reach is missing.
         """
-        known = {name: value for name, value in model.network.items()
-                 if name == 'type' or name in self.header['network']}
+        known = {
+            name: value
+            for name, value in model.network.items()
+            if name == 'type' or name in self.header['network']
+        }
         self.check(dict(network=known), where)
         scale = self.header['scale']
         missing: List[BlockKey] = []
         terms = []
         for family in block_families(model):
             sizes, of = np.unique(family.in_sizes, return_inverse=True)
-            rows = [self._lookup(family, size, missing)
-                    for size in sizes.tolist()]
+            rows = [
+                self._lookup(family, size, missing) for size in sizes.tolist()
+            ]
             terms.append((family.scope, scale * np.stack(rows)[of]))
         if missing:
             more = f' (and {len(missing) - 1} more)' if missing[1:] else ''
@@ -207,8 +214,12 @@ class Latency:
                  dtype: Optional[str] = None) -> None:
         self.path = table
         self.expected = dict(
-            device=device, device_name=device_name, backend=backend,
-            threads=threads, batch_size=batch_size, dtype=dtype)
+            device=device,
+            device_name=device_name,
+            backend=backend,
+            threads=threads,
+            batch_size=batch_size,
+            dtype=dtype)
 
     def table(self, model: nn.Module) -> CostTable:
         """What the subnets of ``model`` cost."""
@@ -218,8 +229,10 @@ class Latency:
                 'python tools/build_latency_table.py CONFIG --out '
                 f'{self.path}')
         table = LatencyTable.read(self.path)
-        table.check({k: v for k, v in self.expected.items() if v is not None},
-                    self.path)
+        table.check({
+            k: v
+            for k, v in self.expected.items() if v is not None
+        }, self.path)
         return table.cost_table(model, self.path)
 
 
@@ -231,14 +244,19 @@ def _check_interpolation(found: Any, path: Union[str, Path]) -> None:
     fields = Fields(found, where)
     for name in ('measured', 'interpolated'):
         check_integer(f'{where}.{name}', fields.get(name, int), 0)
-    check_number(f'{where}.mean_relative_error',
-                 fields.get('mean_relative_error', float), least=0)
+    check_number(
+        f'{where}.mean_relative_error',
+        fields.get('mean_relative_error', float),
+        least=0)
 
 
 def as_row(key: BlockKey, timing: Timing) -> Dict[str, Any]:
     """A block's row in the file."""
-    row = dict(key._asdict(), latency=timing.latency, spread=timing.spread,
-               runs=timing.runs)
+    row = dict(
+        key._asdict(),
+        latency=timing.latency,
+        spread=timing.spread,
+        runs=timing.runs)
     if timing.interpolated:
         row['interpolated'] = True
     return row
@@ -275,8 +293,10 @@ def parse_row(row: Any) -> Tuple[BlockKey, Timing]:
         raise InputError(f'spread={spread!r} must be a finite number of at '
                          'least 0')
     key = BlockKey(*(row.get(name) for name in BlockKey._fields))
-    return key, Timing(float(row['latency']), spread, row.get('runs') or 0,
-                       row.get('interpolated') is True)
+    return key, Timing(
+        float(row['latency']), spread,
+        row.get('runs') or 0,
+        row.get('interpolated') is True)
 
 
 def _is_positive(value: Any) -> bool:

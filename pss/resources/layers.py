@@ -73,21 +73,26 @@ def scaled_layers(model: nn.Module,
     space = model.search_space
 
     def channels_of(subnet):
-        return {n: s.channels for n, s in layer_sizes(model, names,
-                                                      subnet).items()}
+        return {
+            n: s.channels
+            for n, s in layer_sizes(model, names, subnet).items()
+        }
 
     with restoring(model):
         small = layer_sizes(model, names, space.smallest)
         drivers = find_drivers(space, channels_of)
-        sizes = [layer_sizes(model, names, Subnet(r, space.smallest.widths))
-                 for r in space.resolutions]
+        sizes = [
+            layer_sizes(model, names, Subnet(r, space.smallest.widths))
+            for r in space.resolutions
+        ]
     return {
-        name: ScaledLayer(
-            small[name], drivers[name],
-            np.array([size[name].pixels_in for size in sizes]),
-            np.array([size[name].pixels_out for size in sizes]),
-            _is_per_channel(model.get_submodule(name)))
-        for name in names}
+        name:
+        ScaledLayer(small[name], drivers[name],
+                    np.array([size[name].pixels_in for size in sizes]),
+                    np.array([size[name].pixels_out for size in sizes]),
+                    _is_per_channel(model.get_submodule(name)))
+        for name in names
+    }
 
 
 def restoring(model: nn.Module) -> ExitStack:
@@ -112,7 +117,8 @@ def layer_sizes(model: nn.Module, names: Sequence[str],
     hooks = [
         model.get_submodule(name).register_forward_hook(
             lambda module, args, y, name=name: note(name, args[0], y))
-        for name in names]
+        for name in names
+    ]
     try:
         run_blank(model, subnet)
     finally:
@@ -134,9 +140,10 @@ def blank(model: nn.Module, resolution: int) -> Tensor:
                             *image_size(model, resolution))
 
 
-def find_drivers(space: SearchSpace,
-                 channels_of: Callable[[Subnet], Dict[str, Channels]]
-                 ) -> Dict[str, Drivers]:
+def find_drivers(
+        space: SearchSpace,
+        channels_of: Callable[[Subnet], Dict[str,
+                                             Channels]]) -> Dict[str, Drivers]:
     """The widths that drive numbers of channels.
 
     Found by widening one width at a time: numbers must grow in proportion to
@@ -158,8 +165,8 @@ def find_drivers(space: SearchSpace,
         widths[unit] = width.choices[-1]
         wide = channels_of(Subnet(space.smallest.resolution, tuple(widths)))
         for name, mine in drivers.items():
-            for side, (before, after) in enumerate(zip(small[name],
-                                                       wide[name])):
+            for side, (before,
+                       after) in enumerate(zip(small[name], wide[name])):
                 if before == after:
                     continue
                 if mine[side] is not None or \
@@ -179,9 +186,10 @@ def channels_along(space: SearchSpace, driver: Optional[int],
     return smallest * choices // choices[0]
 
 
-def product_term(space: SearchSpace, per_unit: np.ndarray,
-                 factors: Iterable[Tuple[Optional[int], int]]
-                 ) -> Tuple[Scope, np.ndarray]:
+def product_term(
+        space: SearchSpace, per_unit: np.ndarray,
+        factors: Iterable[Tuple[Optional[int],
+                                int]]) -> Tuple[Scope, np.ndarray]:
     """A cost that is proportional to numbers of channels.
 
     Args:

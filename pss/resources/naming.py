@@ -50,8 +50,9 @@ def _checked(cfg: Any) -> Dict[str, Any]:
                              f'registered (there are {legal}; those of this '
                              'project begin with pss.)')
         if not entry['type'].startswith('pss.'):
-            check_config({**entry, 'type': f'pss.{entry["type"]}'},
-                         f'resources.{name}')
+            check_config({
+                **entry, 'type': f'pss.{entry["type"]}'
+            }, f'resources.{name}')
     return cfg
 
 
@@ -63,5 +64,4 @@ def cost_field(resource: str) -> str:
 def cost_tables(resources: Dict[str, Any],
                 model: nn.Module) -> Dict[str, CostTable]:
     """What a model's subnets cost in each resource."""
-    return {name: resource.table(model)
-            for name, resource in resources.items()}
+    return {name: resource.table(model) for name, resource in resources.items()}

@@ -18,8 +18,10 @@ class Parameters:
         """What the subnets of ``model`` have."""
         space = model.search_space
         flat = np.ones(len(space.resolutions), np.int64)
-        names = [name for name, module in model.named_modules()
-                 if any(True for _ in module.parameters(recurse=False))]
+        names = [
+            name for name, module in model.named_modules()
+            if any(True for _ in module.parameters(recurse=False))
+        ]
         terms = []
         for name, layer in scaled_layers(model, names).items():
             for value in model.get_submodule(name).parameters(recurse=False):

@@ -15,7 +15,7 @@ from ..structures import CostTable, Subnet
 from ..structures.cost_table import Scope
 from .layers import find_drivers, product_term, restoring, run_blank
 
-MIB = 2 ** 20
+MIB = 2**20
 
 
 @RESOURCES.register_module()
@@ -45,18 +45,24 @@ class PeakMemory:
         model = copy.deepcopy(model).to('meta')
         sizes = np.array([
             _trace(model, Subnet(r, space.smallest.widths)).sizes
-            for r in space.resolutions]) * self.batch_size
-        drivers = find_drivers(space, lambda subnet: {
-            i: (size, ) for i, size in enumerate(_trace(model, subnet).sizes)})
+            for r in space.resolutions
+        ]) * self.batch_size
+        drivers = find_drivers(
+            space, lambda subnet: {
+                i: (size, )
+                for i, size in enumerate(_trace(model, subnet).sizes)
+            })
         grows = []
         for i, (driver, ) in drivers.items():
             channels = 1 if driver is None else space.smallest.widths[driver]
-            grows.append(product_term(space, sizes[:, i] // channels,
-                                      [(driver, channels)]))
-        return CostTable.merge(space, (
-            _sum(grows, alive, space.shape)
-            for alive in _trace(model, space.smallest).moments),
-            scale=MIB, combine='max')
+            grows.append(
+                product_term(space, sizes[:, i] // channels,
+                             [(driver, channels)]))
+        return CostTable.merge(
+            space, (_sum(grows, alive, space.shape)
+                    for alive in _trace(model, space.smallest).moments),
+            scale=MIB,
+            combine='max')
 
 
 def _sum(terms: List[Tuple[Scope, np.ndarray]], alive: FrozenSet[int],
@@ -95,8 +101,9 @@ class _Trace(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None) -> Any:
         out = func(*args, **(kwargs or {}))
-        made = any(self._note(t) for t in tree_flatten(out)[0]
-                   if isinstance(t, Tensor) and t.dim() > 1)
+        made = any(
+            self._note(t) for t in tree_flatten(out)[0]
+            if isinstance(t, Tensor) and t.dim() > 1)
         if made:
             self.moments.add(frozenset(a for a, _ in self._alive.values()))
         return out

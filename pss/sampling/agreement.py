@@ -42,7 +42,6 @@ def rank_correlation(one: Sequence[float],
 
 def _ranks(values: np.ndarray) -> np.ndarray:
     """Ranks from 0, the mean of them for equal values."""
-    _, group, sizes = np.unique(values, return_inverse=True,
-                                return_counts=True)
+    _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(sizes)
     return ((last - sizes + last - 1) / 2)[group]

@@ -63,7 +63,9 @@ class ConditionalSampler:
                     f'space reaches {cheapest.min():g} to {dearest.max():g}'
                 ) from None
 
-    def draw(self, budget: Budget, rng: np.random.Generator,
+    def draw(self,
+             budget: Budget,
+             rng: np.random.Generator,
              num: int = 1) -> np.ndarray:
         """Codes of ``num`` subnets of a level, ``(num, 1 + K)``."""
         return self._draws[budget](rng, num)
@@ -76,8 +78,8 @@ class Unreachable(Exception):
 class _Tilts:
     """Tilted priors of a cost that is a sum, one for each level."""
 
-    def __init__(self, cost: CostTable,
-                 ends: Tuple[np.ndarray, np.ndarray]) -> None:
+    def __init__(self, cost: CostTable, ends: Tuple[np.ndarray,
+                                                    np.ndarray]) -> None:
         self._cost = cost
         self._cheapest, self._dearest = ends
         spread = max(float(self._dearest.max() - self._cheapest.min()), 1e-9)
@@ -86,7 +88,8 @@ class _Tilts:
         # (strengths, resolutions)
         self._log_normalisers = np.stack([
             tilted_prior(cost, np.full(resolutions, rate)).log_normaliser
-            for rate in self._rates])
+            for rate in self._rates
+        ])
 
     def draw_of(self, budget: Budget) -> Draw:
         """Draws from a level."""
@@ -101,9 +104,9 @@ class _Tilts:
         columns = np.arange(len(best))
         log_weights = np.where(reached, log_bounds[best, columns], -np.inf)
         log_weights += np.log(self._cost.space.priors[0])
-        proposal = _Proposal(
-            self._cost, budget, self._rates[best], ends[best, columns],
-            np.exp(log_weights - log_weights.max()))
+        proposal = _Proposal(self._cost, budget, self._rates[best],
+                             ends[best, columns],
+                             np.exp(log_weights - log_weights.max()))
         if not proposal.is_reached():
             raise Unreachable
         return proposal.draw
@@ -121,9 +124,9 @@ class _Peaks:
         up_to = (-np.inf, budget.high)
         num = len(self._cost.tables)
         events = [
-            truncated_prior(self._cost, [below] * first + [inside]
-                            + [up_to] * (num - first - 1))
-            for first in range(num)]
+            truncated_prior(self._cost, [below] * first + [inside] + [up_to] *
+                            (num - first - 1)) for first in range(num)
+        ]
         # (events, resolutions)
         weights = np.exp([event.log_normaliser for event in events]) \
             * self._cost.space.priors[0]
@@ -137,8 +140,7 @@ class _Peaks:
 class _Mixture:
     """Disjoint events, and how likely each is at each resolution."""
 
-    def __init__(self, events: List[FactorGraph],
-                 weights: np.ndarray) -> None:
+    def __init__(self, events: List[FactorGraph], weights: np.ndarray) -> None:
         self._events = events
         self._resolutions = weights.shape[1]
         self._steps = (weights / weights.sum()).ravel().cumsum()
@@ -146,8 +148,8 @@ class _Mixture:
 
     def draw(self, rng: np.random.Generator, num: int) -> np.ndarray:
         cells = self._steps.searchsorted(rng.random(num), 'right')
-        which, resolutions = np.divmod(np.minimum(cells, self._last),
-                                       self._resolutions)
+        which, resolutions = np.divmod(
+            np.minimum(cells, self._last), self._resolutions)
         codes = np.empty((num, 1 + self._events[0].num_widths), np.int64)
         for i in np.unique(which):
             mine = which == i

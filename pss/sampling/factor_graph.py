@@ -48,10 +48,12 @@ def _log_sum_exp(values: np.ndarray) -> np.ndarray:
         return peak + np.log(np.exp(values - peak[..., None]).sum(-1))
 
 
-def _eliminate(space: SearchSpace, factors: Sequence[Factor],
-               reduce: Callable[[np.ndarray], np.ndarray],
-               combine: Callable = np.add
-               ) -> Tuple[np.ndarray, List[Tuple[int, Factor]]]:
+def _eliminate(
+        space: SearchSpace,
+        factors: Sequence[Factor],
+        reduce: Callable[[np.ndarray], np.ndarray],
+        combine: Callable = np.add
+) -> Tuple[np.ndarray, List[Tuple[int, Factor]]]:
     """Eliminates all widths of a combination of factors.
 
     Args:
@@ -68,16 +70,18 @@ def _eliminate(space: SearchSpace, factors: Sequence[Factor],
     """
     # a width that stands in no factor still has to be eliminated
     nothing = 0. if combine is np.add else -np.inf
-    factors = [*factors, *(
-        Factor((i, ), np.full((1, len(width.choices)), nothing))
-        for i, width in enumerate(space.widths))]
+    factors = [
+        *factors, *(Factor((i, ), np.full((1, len(width.choices)), nothing))
+                    for i, width in enumerate(space.widths))
+    ]
     left = set(range(len(space.widths)))
     steps = []
     while left:
         # next is the width that stands together with the fewest others
         neighbours = {
             w: set().union(*(f.scope for f in factors if w in f.scope)) - {w}
-            for w in sorted(left)}
+            for w in sorted(left)
+        }
         width = min(neighbours, key=lambda w: len(neighbours[w]))
         given = tuple(sorted(neighbours[width]))
         scope = (*given, width)
@@ -92,8 +96,8 @@ def _eliminate(space: SearchSpace, factors: Sequence[Factor],
 
 def _align(factor: Factor, scope: Tuple[int, ...]) -> np.ndarray:
     """A factor's values with one axis for each width of a larger scope."""
-    order = sorted(range(len(factor.scope)),
-                   key=lambda i: scope.index(factor.scope[i]))
+    order = sorted(
+        range(len(factor.scope)), key=lambda i: scope.index(factor.scope[i]))
     values = factor.values.transpose(0, *(1 + i for i in order))
     sizes = iter(values.shape[1:])
     return values.reshape(
@@ -109,8 +113,8 @@ def cost_range(cost: CostTable) -> Tuple[np.ndarray, np.ndarray]:
     factors = [Factor(*entry) for entry in cost.scaled]
     zeros = np.zeros(len(cost.space.resolutions))
     return tuple(
-        zeros + _eliminate(cost.space, factors, reduce,
-                           COMBINE[cost.combine])[0]
+        zeros +
+        _eliminate(cost.space, factors, reduce, COMBINE[cost.combine])[0]
         for reduce in (lambda v: v.min(-1), lambda v: v.max(-1)))
 
 
@@ -124,7 +128,8 @@ def tilted_prior(cost: CostTable, rates: np.ndarray) -> 'FactorGraph':
     """
     return FactorGraph(cost.space, [
         Factor(scope, -rates.reshape(-1, *[1] * len(scope)) * table)
-        for scope, table in cost.scaled])
+        for scope, table in cost.scaled
+    ])
 
 
 def truncated_prior(cost: CostTable,
@@ -138,7 +143,8 @@ def truncated_prior(cost: CostTable,
     """
     return FactorGraph(cost.space, [
         Factor(scope, np.where((table >= low) & (table < high), 0., -np.inf))
-        for (scope, table), (low, high) in zip(cost.scaled, bounds)])
+        for (scope, table), (low, high) in zip(cost.scaled, bounds)
+    ])
 
 
 class FactorGraph:
@@ -153,15 +159,15 @@ class FactorGraph:
             resolution, without the resolution's own prior.
     """
 
-    def __init__(self, space: SearchSpace,
-                 factors: Sequence[Factor]) -> None:
+    def __init__(self, space: SearchSpace, factors: Sequence[Factor]) -> None:
         resolutions = len(space.resolutions)
-        factors = [*factors, *(
-            Factor((i, ), np.tile(np.log(prior), (resolutions, 1)))
-            for i, prior in enumerate(space.priors[1:]))]
+        factors = [
+            *factors, *(Factor((i, ), np.tile(np.log(prior), (resolutions, 1)))
+                        for i, prior in enumerate(space.priors[1:]))
+        ]
         self._space = space
-        self.log_normaliser, self._steps = _eliminate(
-            space, factors, _log_sum_exp)
+        self.log_normaliser, self._steps = _eliminate(space, factors,
+                                                      _log_sum_exp)
 
     @property
     def num_widths(self) -> int:
@@ -175,8 +181,9 @@ class FactorGraph:
         for width, (given, joint) in reversed(self._steps):
             peak = joint.max(-1, keepdims=True)
             # where nothing is possible nothing will be drawn
-            weights = np.where(np.isfinite(peak), np.exp(
-                joint - np.where(np.isfinite(peak), peak, 0.)), 1.)
+            weights = np.where(
+                np.isfinite(peak),
+                np.exp(joint - np.where(np.isfinite(peak), peak, 0.)), 1.)
             steps = weights.cumsum(-1)
             steps /= steps[..., -1:]
             choices = joint.shape[-1]

@@ -51,12 +51,14 @@ class PrioritizedSampler:
 
     passes = 3
 
-    def __init__(self,
-                 space: SearchSpace,
-                 samplers: Dict[str, ConditionalSampler],
-                 pools: Sequence[SubnetPool],
-                 p: Tuple[float, float] = (1., 0.01),
-                 t: Tuple[float, float] = (1., 0.01)) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        samplers: Dict[str, ConditionalSampler],
+        pools: Sequence[SubnetPool],
+        p: Tuple[float, float] = (1., 0.01),
+        t: Tuple[float, float] = (1., 0.01)
+    ) -> None:
         self.space = space
         self.pools = list(pools)
         self.budgets = [pool.budget for pool in self.pools]
@@ -98,7 +100,9 @@ class PrioritizedSampler:
                   Pass('smallest', self.space.smallest))
         return passes, pool
 
-    def fresh(self, budget: Budget, rng: np.random.Generator,
+    def fresh(self,
+              budget: Budget,
+              rng: np.random.Generator,
               num: int = 1) -> List[Subnet]:
         """``num`` subnets of the whole space, conditioned on a level."""
         codes = self._samplers[budget.resource].draw(budget, rng, num)
@@ -107,19 +111,17 @@ class PrioritizedSampler:
     def candidates(self, num: int) -> Candidates:
         """What a budget's subnet is chosen from: the ``num`` best by score of
         its pool. Empty pools are left out."""
-        return {pool.budget: pool.best(num)
-                for pool in self.pools if len(pool)}
+        return {pool.budget: pool.best(num) for pool in self.pools if len(pool)}
 
     def scalars(self, progress: float) -> Dict[str, float]:
         """What the log says of an iteration."""
-        return dict(p=self.p(progress), t=self.t(progress),
-                    pool_fill=self.fill)
+        return dict(p=self.p(progress), t=self.t(progress), pool_fill=self.fill)
 
     @property
     def fill(self) -> float:
         """Share of the places in all pools that are taken."""
-        return (sum(map(len, self.pools)) /
-                sum(pool.capacity for pool in self.pools))
+        return (sum(map(len, self.pools)) / sum(pool.capacity
+                                                for pool in self.pools))
 
     def state_dict(self) -> List[Dict[str, Any]]:
         """The pools as lists, dicts and numbers, for a checkpoint."""
@@ -129,9 +131,10 @@ class PrioritizedSampler:
                 level=pool.budget.level,
                 step=pool.budget.step,
                 newcomers=pool.newcomers,
-                subnets=[dict(**subnet.as_dict(), score=score)
-                         for subnet, score in pool.scores.items()])
-            for pool in self.pools
+                subnets=[
+                    dict(**subnet.as_dict(), score=score)
+                    for subnet, score in pool.scores.items()
+                ]) for pool in self.pools
         ]
 
     def load_state_dict(self, state: List[Dict[str, Any]]) -> None:
@@ -157,8 +160,9 @@ class PrioritizedSampler:
         for pool, (_, scores, newcomers) in zip(self.pools, loaded):
             pool.load(scores, newcomers)
 
-    def _load_pool(self, entry: Dict[str, Any]
-                   ) -> Tuple[Budget, Dict[Subnet, float], int]:
+    def _load_pool(
+            self, entry: Dict[str,
+                              Any]) -> Tuple[Budget, Dict[Subnet, float], int]:
         for key, kinds in (('resource', str), ('level', (int, float)),
                            ('step', (int, float))):
             if not isinstance(entry[key], kinds):
@@ -167,8 +171,10 @@ class PrioritizedSampler:
         budget = Budget(entry['resource'], entry['level'], entry['step'])
         scores = {}
         for row in entry['subnets']:
-            subnet = Subnet.from_dict(
-                {k: v for k, v in row.items() if k != 'score'})
+            subnet = Subnet.from_dict({
+                k: v
+                for k, v in row.items() if k != 'score'
+            })
             score = row['score']
             if not isinstance(score, float) or not math.isfinite(score):
                 raise InputError(f'pool {budget}: score={shown(score)} of '

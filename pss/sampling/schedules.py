@@ -9,4 +9,4 @@ def exponential_decay(progress: float, start: float, ratio: float) -> float:
         start: value at the beginning (the paper: 1).
         ratio: share of it that is left at the end (the paper: 0.01).
     """
-    return start * ratio ** progress
+    return start * ratio**progress

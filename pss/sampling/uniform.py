@@ -78,10 +78,11 @@ class UniformSampler:
         Args:
             num: has no influence.
         """
-        grid = list(dict.fromkeys(
-            self.space.at(multiplier, resolution)
-            for multiplier in self.space.ladder
-            for resolution in self.space.resolutions))
+        grid = list(
+            dict.fromkeys(
+                self.space.at(multiplier, resolution)
+                for multiplier in self.space.ladder
+                for resolution in self.space.resolutions))
         codes = self.space.encode(grid)
         found = {}
         for budget in self.budgets:

@@ -94,7 +94,7 @@ def spread_budgets(resource: str, cheapest: float, dearest: float,
     if not raw > 1e-9 * dearest:
         raise InputError(f'budgets.{resource}.pools={pools}: the space reaches '
                          f'{cheapest:g} to {dearest:g}, too little for so many')
-    unit = 10. ** (math.floor(math.log10(raw)) - 1)
+    unit = 10.**(math.floor(math.log10(raw)) - 1)
     # half a step at either end may be lost to rounding, but no more
     step = math.floor(raw / unit) * unit
     first = round((cheapest + dearest - (pools - 1) * step) / 2 / step)

@@ -38,16 +38,17 @@ class CostTable:
     combine: str = 'sum'
 
     @classmethod
-    def merge(cls, space: SearchSpace,
-              terms: Iterable[Tuple[Scope, np.ndarray]], scale: float = 1,
+    def merge(cls,
+              space: SearchSpace,
+              terms: Iterable[Tuple[Scope, np.ndarray]],
+              scale: float = 1,
               combine: str = 'sum') -> 'CostTable':
         """A table of many terms; those of the same scope become one."""
         merged: Dict[Scope, np.ndarray] = {}
         for scope, table in terms:
             merged[scope] = COMBINE[combine](merged[scope], table) \
                 if scope in merged else table
-        return cls(space, tuple(merged), tuple(merged.values()), scale,
-                   combine)
+        return cls(space, tuple(merged), tuple(merged.values()), scale, combine)
 
     def total(self, codes: np.ndarray) -> np.ndarray:
         """Costs of ``codes`` (see :class:`SearchSpace`) in the tables' unit.

@@ -38,7 +38,9 @@ class Width:
     prior: Tuple[float, ...]
 
     @classmethod
-    def of(cls, base: int, multipliers: Tuple[float, float] = MULTIPLIERS,
+    def of(cls,
+           base: int,
+           multipliers: Tuple[float, float] = MULTIPLIERS,
            divisor: int = DIVISOR) -> 'Width':
         """The width of a layer with ``base`` channels, multiplier uniform.
 
@@ -88,7 +90,8 @@ class SearchSpace:
         InputError: if a resolution is not a positive integer or appears twice.
     """
 
-    def __init__(self, widths: Sequence[Width],
+    def __init__(self,
+                 widths: Sequence[Width],
                  resolutions: Sequence[int],
                  multipliers: Tuple[float, float] = MULTIPLIERS) -> None:
         for r in resolutions:
@@ -105,8 +108,8 @@ class SearchSpace:
     @property
     def shape(self) -> Tuple[int, ...]:
         """Number of resolutions and of choices of each width."""
-        return (len(self.resolutions),
-                *(len(width.choices) for width in self.widths))
+        return (len(self.resolutions), *(len(width.choices)
+                                         for width in self.widths))
 
     @property
     def size(self) -> int:
@@ -145,8 +148,8 @@ class SearchSpace:
         """Multipliers, ascending: one for each choice of widths that one
         multiplier for all of them can give."""
         low, high = self.multipliers
-        ends = np.sort(np.concatenate(
-            [[0.], *(width.ends for width in self.widths)]))
+        ends = np.sort(
+            np.concatenate([[0.], *(width.ends for width in self.widths)]))
         # rounding errors are no rungs
         rungs = np.diff(ends) > 1e-9
         middles = ((ends[1:] + ends[:-1]) / 2)[rungs]
@@ -156,13 +159,13 @@ class SearchSpace:
     def priors(self) -> Tuple[np.ndarray, ...]:
         """Probability of each choice, for the resolution and each width."""
         n = len(self.resolutions)
-        return (np.full(n, 1 / n),
-                *(np.array(width.prior) for width in self.widths))
+        return (np.full(n, 1 / n), *(np.array(width.prior)
+                                     for width in self.widths))
 
     def random(self, rng: np.random.Generator, num: int) -> np.ndarray:
         """Codes of ``num`` subnets drawn from the prior."""
-        return np.stack(
-            [rng.choice(len(p), num, p=p) for p in self.priors], axis=1)
+        return np.stack([rng.choice(len(p), num, p=p) for p in self.priors],
+                        axis=1)
 
     def enumerate(self) -> np.ndarray:
         """Codes of all subnets, for spaces that are small enough."""
@@ -191,10 +194,11 @@ class SearchSpace:
         """Subnets of codes."""
         columns = np.asarray(codes).T
         resolutions = np.array(self.resolutions)[columns[0]].tolist()
-        widths = np.stack(
-            [np.array(width.choices)[column]
-             for width, column in zip(self.widths, columns[1:])],
-            axis=1).tolist()
+        widths = np.stack([
+            np.array(width.choices)[column]
+            for width, column in zip(self.widths, columns[1:])
+        ],
+                          axis=1).tolist()
         return [Subnet(r, tuple(w)) for r, w in zip(resolutions, widths)]
 
     @cached_property

@@ -49,8 +49,9 @@ class Subnet:
         if not isinstance(widths, (list, tuple)):
             raise InputError(f'widths={shown(widths)} must be a list of '
                              'integers')
-        return cls(_integer('resolution', fields['resolution']),
-                   tuple(_integer('widths', width) for width in widths))
+        return cls(
+            _integer('resolution', fields['resolution']),
+            tuple(_integer('widths', width) for width in widths))
 
 
 def _integer(field: str, value: Any) -> int:

@@ -14,7 +14,8 @@ from .subnet import Subnet
 COST_FIELDS = ('mflops', 'fvcore_mflops', 'latency_us')
 
 
-def read_subnets(path: Union[str, Path], space: SearchSpace,
+def read_subnets(path: Union[str, Path],
+                 space: SearchSpace,
                  costs: Iterable[str] = ()) -> List[Subnet]:
     """Reads a list of ``{"resolution": int, "widths": [int]}``, or one of them.
 
@@ -37,8 +38,10 @@ def read_subnets(path: Union[str, Path], space: SearchSpace,
     subnets = []
     for i, row in enumerate(rows):
         if isinstance(row, dict):
-            row = {k: v for k, v in row.items()
-                   if k not in (*COST_FIELDS, *costs)}
+            row = {
+                k: v
+                for k, v in row.items() if k not in (*COST_FIELDS, *costs)
+            }
         try:
             subnets.append(space.validate(Subnet.from_dict(row)))
         except InputError as error:
@@ -77,10 +80,10 @@ def json_text(value: Any, **options) -> str:
         **options: as for :func:`json.dumps`.
     """
     # a string, which stays as it is, or a list of numbers
-    return re.sub(r'"(?:[^"\\]|\\.)*"|\[\s*(\d[\d,\s]*)\]',
-                  lambda found: found[0] if found[1] is None
-                  else f'[{" ".join(found[1].split())}]',
-                  json.dumps(value, indent=1, **options)) + '\n'
+    return re.sub(
+        r'"(?:[^"\\]|\\.)*"|\[\s*(\d[\d,\s]*)\]', lambda found: found[0]
+        if found[1] is None else f'[{" ".join(found[1].split())}]',
+        json.dumps(value, indent=1, **options)) + '\n'
 
 
 def write_text(text: str, path: Union[str, Path]) -> None:

@@ -38,10 +38,13 @@ def test_select_and_switch(bank):
     assert net.active == net.select() == best
     for one in net.subnets:
         for other in net.subnets:
-            limits = dict(flops=one.costs['flops'],
-                          latency_cpu=other.costs['latency_cpu'])
-            fitting = [k for k in net.subnets
-                       if all(k.costs[n] <= v for n, v in limits.items())]
+            limits = dict(
+                flops=one.costs['flops'],
+                latency_cpu=other.costs['latency_cpu'])
+            fitting = [
+                k for k in net.subnets
+                if all(k.costs[n] <= v for n, v in limits.items())
+            ]
             if fitting:
                 wanted = max(fitting, key=lambda k: k.held_out_accuracy)
                 assert net.select(**limits) == wanted
@@ -53,12 +56,13 @@ def test_select_and_switch(bank):
         for given in (one, one.name, one.subnet):
             net.switch()
             assert net.switch(given).subnet == net.active.subnet == one.subnet
-    for words, given, limits in (
-            ("'x' is not in the bank; expected one of ", 'x', {}),
-            ('not in the bank', Subnet(3, (3, )), {}),
-            ("'largest' contradicts the limits", 'largest', dict(flops=1e-3)),
-            ('unknown resource', None, dict(flop=1)),
-            ('above 0', 'largest', dict(flops=-1))):
+    for words, given, limits in (("'x' is not in the bank; expected one of ",
+                                  'x', {}), ('not in the bank',
+                                             Subnet(3, (3, )), {}),
+                                 ("'largest' contradicts the limits", 'largest',
+                                  dict(flops=1e-3)), ('unknown resource', None,
+                                                      dict(flop=1)),
+                                 ('above 0', 'largest', dict(flops=-1))):
         before = net.active
         with pytest.raises(InputError, match=words):
             net.switch(given, **limits)
@@ -67,7 +71,8 @@ def test_select_and_switch(bank):
 
 @pytest.mark.parametrize('backbone', [
     *NETWORKS.values(),
-    dict(SMALL_RESNET, norm_cfg=dict(type='GN', num_groups=8))])
+    dict(SMALL_RESNET, norm_cfg=dict(type='GN', num_groups=8))
+])
 def test_logits_are_the_supernets(tmp_path, backbone):
     """Oracle: the supernet at each subnet, with its statistics, if it has
     batch norms."""
@@ -79,8 +84,8 @@ def test_logits_are_the_supernets(tmp_path, backbone):
         net.switch(kept)
         model.switch_to(kept.subnet, contents.statistics[kept.subnet])
         with torch.no_grad():
-            torch.testing.assert_close(net.logits(images), model(images),
-                                       atol=1e-5, rtol=0)
+            torch.testing.assert_close(
+                net.logits(images), model(images), atol=1e-5, rtol=0)
 
 
 def test_predictions_equal_mmpretrains(bank, net, tmp_path):
@@ -93,15 +98,19 @@ def test_predictions_equal_mmpretrains(bank, net, tmp_path):
         cv2.imwrite(paths[-1], image)
     kept = net.switch(flops=net.subnets[3].costs['flops'])
     contents = read_bank(bank)
-    contents = dataclasses.replace(contents, testing=dict(
-        dataloader=dict(
-            batch_size=1, sampler=dict(type='DefaultSampler'), dataset=dict(
-                type='CustomDataset', pipeline=contents.pipeline)),
-        evaluator=dict(type='Accuracy')))
+    contents = dataclasses.replace(
+        contents,
+        testing=dict(
+            dataloader=dict(
+                batch_size=1,
+                sampler=dict(type='DefaultSampler'),
+                dataset=dict(type='CustomDataset', pipeline=contents.pipeline)),
+            evaluator=dict(type='Accuracy')))
     record = Exporter(contents).export(kept, 'torch', tmp_path)
     inferencer = ImageClassificationInferencer(
         str(tmp_path / record['file']).replace('.pth', '.py'),
-        str(tmp_path / record['file']), device='cpu')
+        str(tmp_path / record['file']),
+        device='cpu')
     wanted = inferencer(images)
     tensors = [torch.from_numpy(i).permute(2, 0, 1) for i in images]
     for given in (images, paths, tensors, tensors[0], images[0], paths[0],
@@ -115,10 +124,10 @@ def test_predictions_equal_mmpretrains(bank, net, tmp_path):
             assert one['pred_label'] == other['pred_label']
             assert one['pred_class'] == other['pred_class'] == \
                 'abcdefghij'[one['pred_label']]
-            assert one['pred_score'] == pytest.approx(other['pred_score'],
-                                                      abs=1e-6)
-            np.testing.assert_allclose(one['pred_scores'],
-                                       other['pred_scores'], atol=1e-6)
+            assert one['pred_score'] == pytest.approx(
+                other['pred_score'], abs=1e-6)
+            np.testing.assert_allclose(
+                one['pred_scores'], other['pred_scores'], atol=1e-6)
     assert net.predict([]) == []
 
 
@@ -133,7 +142,8 @@ def test_grey_images(net):
 @pytest.mark.parametrize('image, words', [
     ('nowhere.png', 'nowhere.png: no such file'),
     (__file__, 'test_adaptive.py: not an image file'),
-    (3, 'int is not an image'), (None, 'NoneType is not an image'),
+    (3, 'int is not an image'),
+    (None, 'NoneType is not an image'),
     ([photo(), 'x.png'], 'x.png: no such file'),
     ([photo(), photo()[0, 0]], r'images\[1\]: an array of shape \(3,\)'),
     (np.zeros((1, 2, 8, 8, 3), np.uint8), r'shape \(1, 2, 8, 8, 3\)'),
@@ -156,8 +166,8 @@ def test_bad_images(net, image, words):
 
 def test_images_that_no_transform_makes_fit(tmp_path):
     """Oracle: the sizes, where the preprocessing has no resize."""
-    bank = dataclasses.replace(random_bank()[1],
-                               pipeline=[dict(type='PackInputs')])
+    bank = dataclasses.replace(
+        random_bank()[1], pipeline=[dict(type='PackInputs')])
     write_bank(bank, tmp_path / 'bank')
     net = AdaptiveClassifier(tmp_path / 'bank')
     assert len(net.predict(photo(24, 24))) == 1
@@ -179,10 +189,11 @@ def test_bad_arguments(bank, net):
         net.follow(latency_ms=1e-6)
 
 
-@pytest.mark.parametrize('options, words', [
-    (dict(share=2), 'share=2'), (dict(patience=0), 'patience=0'),
-    (dict(margin=1), 'margin=1'),
-    (dict(patients=3), "follow: unknown key 'patients'.*'patience'")])
+@pytest.mark.parametrize(
+    'options, words',
+    [(dict(share=2), 'share=2'), (dict(patience=0), 'patience=0'),
+     (dict(margin=1), 'margin=1'),
+     (dict(patients=3), "follow: unknown key 'patients'.*'patience'")])
 def test_bad_options_of_following_change_nothing(bank, options, words):
     """Oracle: the option in the message; the active subnet and what was
     followed before."""
@@ -240,8 +251,10 @@ def test_every_prediction_is_one_subnets_own(bank):
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-4)
     switchers = [threading.Thread(target=switch, args=(i, )) for i in range(2)]
-    predictors = [threading.Thread(target=predict, args=(PREDICTIONS // 4, ))
-                  for _ in range(4)]
+    predictors = [
+        threading.Thread(target=predict, args=(PREDICTIONS // 4, ))
+        for _ in range(4)
+    ]
     try:
         for thread in switchers + predictors:
             thread.start()
@@ -262,8 +275,10 @@ def test_following(bank, monkeypatch):
 
     from pss.apis import adaptive
     net = AdaptiveClassifier(bank)
-    cheap = {id(net._running[k.name].network): 1 + i
-             for i, k in enumerate(net.subnets)}
+    cheap = {
+        id(net._running[k.name].network): 1 + i
+        for i, k in enumerate(net.subnets)
+    }
     clock, load = [0.], [1.]
 
     def predict(network, images, batch_size):

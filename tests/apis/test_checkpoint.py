@@ -89,9 +89,10 @@ def test_nothing_is_executed(tmp_path):
 
 def test_checkpoints_of_plain_mmengine(tmp_path):
     """Oracle: a checkpoint with a HistoryBuffer, as MMEngine writes it."""
-    path = save(tmp_path / 'a.pth', state_dict={},
-                message_hub=dict(log_scalars=dict(loss=HistoryBuffer([1.],
-                                                                     [1]))))
+    path = save(
+        tmp_path / 'a.pth',
+        state_dict={},
+        message_hub=dict(log_scalars=dict(loss=HistoryBuffer([1.], [1]))))
     with pytest.raises(InputError, match='plain MMEngine.*load_from'):
         read_checkpoint(path)
 
@@ -148,7 +149,10 @@ def test_an_archive_without_its_end(tmp_path):
 
 def test_the_format_of_before_torch_1_6(tmp_path):
     """Oracle: what was saved."""
-    torch.save({'state_dict': {'a': torch.arange(3.)}}, tmp_path / 'a.pth',
+    torch.save({'state_dict': {
+        'a': torch.arange(3.)
+    }},
+               tmp_path / 'a.pth',
                _use_new_zipfile_serialization=False)
     found = read_checkpoint(tmp_path / 'a.pth')['state_dict']
     assert found['a'].tolist() == [0, 1, 2]
@@ -160,8 +164,8 @@ KEY = 'head.fc.weight'
 @pytest.mark.parametrize('value, words', [
     (torch.zeros(10, 1280, device='meta'), f'{KEY} is a tensor without values'),
     (torch.zeros(10, 1280).to_sparse(), f'{KEY} is a tensor of layout'),
-    (torch.quantize_per_tensor(torch.zeros(10, 1280), 1., 0, torch.qint8),
-     f'{KEY} is a quantised'),
+    (torch.quantize_per_tensor(torch.zeros(10, 1280), 1., 0,
+                               torch.qint8), f'{KEY} is a quantised'),
     ([1.], f'{KEY} is a list; expected a dense tensor'),
     ('text', f'{KEY} is a str'),
     (torch.full((10, 1280), float('nan')), f'{KEY} is not finite'),
@@ -181,8 +185,11 @@ def test_values(tmp_path, supernet, value, words):
 def test_a_config_is_removed(tmp_path):
     """Oracle: the rest of meta, and the versions of the layers."""
     state = torch.nn.BatchNorm2d(3).state_dict()
-    found = read_checkpoint(save(tmp_path / 'a.pth', state_dict=state,
-                                 meta=dict(config='x = 1', epoch=3)))
+    found = read_checkpoint(
+        save(
+            tmp_path / 'a.pth',
+            state_dict=state,
+            meta=dict(config='x = 1', epoch=3)))
     assert found['meta'] == dict(epoch=3)
     assert found['state_dict']._metadata == state._metadata
     state._metadata = OrderedDict(a=3)

@@ -36,27 +36,29 @@ def end(capsys, monkeypatch, tmp_path):
 
 
 def fail(error):
+
     def main():
         raise error
+
     return main
 
 
-@pytest.mark.parametrize('error, status, message', [
-    (InputError('a=1: expected 2'), 2, 'error: a=1: expected 2'),
-    (InputError('a=\x1b[31m\n'), 2, 'error: a=\\x1b[31m\\n'),
-    (FileNotFoundError(2, 'No such file or directory', 'a.py'), 2,
-     'error: a.py: No such file or directory'),
-    (OSError(28, 'No space left on device'), 2,
-     'error: [Errno 28] No space left on device'),
-    (FileNotFoundError('a told by MMEngine'), 2,
-     'error: a told by MMEngine'),
-    (DivergedError('iteration 2: nan'), 3, 'error: iteration 2: nan'),
-    (Terminated('stopped'), 143, 'stopped'),
-    (KeyboardInterrupt(), 130, 'interrupted'),
-    (MemoryError(), 1, 'error: out of memory (MemoryError)'),
-    (torch.cuda.OutOfMemoryError('CUDA out of memory. Tried 2 GiB\nMore'), 1,
-     'error: out of memory (OutOfMemoryError: CUDA out of memory. Tried '
-     '2 GiB)')])
+@pytest.mark.parametrize(
+    'error, status, message',
+    [(InputError('a=1: expected 2'), 2, 'error: a=1: expected 2'),
+     (InputError('a=\x1b[31m\n'), 2, 'error: a=\\x1b[31m\\n'),
+     (FileNotFoundError(2, 'No such file or directory',
+                        'a.py'), 2, 'error: a.py: No such file or directory'),
+     (OSError(28, 'No space left on device'), 2,
+      'error: [Errno 28] No space left on device'),
+     (FileNotFoundError('a told by MMEngine'), 2, 'error: a told by MMEngine'),
+     (DivergedError('iteration 2: nan'), 3, 'error: iteration 2: nan'),
+     (Terminated('stopped'), 143, 'stopped'),
+     (KeyboardInterrupt(), 130, 'interrupted'),
+     (MemoryError(), 1, 'error: out of memory (MemoryError)'),
+     (torch.cuda.OutOfMemoryError('CUDA out of memory. Tried 2 GiB\nMore'), 1,
+      'error: out of memory (OutOfMemoryError: CUDA out of memory. Tried '
+      '2 GiB)')])
 def test_what_is_understood(end, tmp_path, error, status, message):
     """Oracle: status and line, by hand; no log."""
     code, said = end(fail(error))
@@ -71,15 +73,16 @@ class Wordless(Exception):
         raise ValueError
 
 
-@pytest.mark.parametrize('error, message', [
-    (RuntimeError('first\nsecond'), 'RuntimeError: first'),
-    (KeyError('a'), "KeyError: 'a'"),
-    (KeyError('a sentence of many words'),
-     'KeyError: a sentence of many words'),
-    (TypeError('class `A` in pss/a.py: b is missing'), 'b is missing'),
-    (ValueError('\x1b[31m'), 'ValueError: \\x1b[31m'),
-    (AssertionError(), 'AssertionError'), (Wordless(), 'Wordless'),
-    (ValueError('x' * 10_000), f'ValueError: {"x" * 500}...')])
+@pytest.mark.parametrize(
+    'error, message',
+    [(RuntimeError('first\nsecond'), 'RuntimeError: first'),
+     (KeyError('a'), "KeyError: 'a'"),
+     (KeyError('a sentence of many words'),
+      'KeyError: a sentence of many words'),
+     (TypeError('class `A` in pss/a.py: b is missing'), 'b is missing'),
+     (ValueError('\x1b[31m'), 'ValueError: \\x1b[31m'),
+     (AssertionError(), 'AssertionError'), (Wordless(), 'Wordless'),
+     (ValueError('x' * 10_000), f'ValueError: {"x" * 500}...')])
 def test_what_is_not_understood(end, tmp_path, error, message):
     """Oracle: status 1, the type and the first line; the traceback in a file
     that the line names, with the line of this file that raised."""
@@ -92,6 +95,7 @@ def test_what_is_not_understood(end, tmp_path, error, message):
 
 def test_the_log_is_in_the_work_dir(end, tmp_path):
     """Oracle: a file beside what else the run left."""
+
     def main():
         cfg = Config(dict(work_dir=str(tmp_path / 'work')))
         Path(cfg.work_dir).mkdir()
@@ -121,14 +125,14 @@ class Damaged(Dataset):
         raise self.error
 
 
-@pytest.mark.parametrize('error, status, message', [
-    (InputError('a.png: damaged'), 2, 'a.png: damaged'),
-    (ValueError('one\ntwo'), 1, 'two'),
-    (KeyError('img'), 1, "KeyError: 'img'")])
+@pytest.mark.parametrize('error, status, message',
+                         [(InputError('a.png: damaged'), 2, 'a.png: damaged'),
+                          (ValueError('one\ntwo'), 1, 'two'),
+                          (KeyError('img'), 1, "KeyError: 'img'")])
 def test_failures_in_processes_that_load_data(end, error, status, message):
     """Oracle: the last line of the traceback that torch makes of it."""
-    code, said = end(lambda: next(iter(DataLoader(Damaged(error),
-                                                  num_workers=1))))
+    code, said = end(
+        lambda: next(iter(DataLoader(Damaged(error), num_workers=1))))
     assert code == status and said.startswith(f'error: {message}')
     assert said.count('\n') == 1
 
@@ -174,10 +178,14 @@ run(main)
 
 def test_nobody_reads_the_output():
     """Oracle: the shell's status for it, and silence."""
-    tool = subprocess.Popen(
-        [sys.executable, '-c', SCRIPT], cwd=ROOT, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, env=dict(
-            os.environ, PYTHONPATH=str(ROOT), PYTHONWARNINGS='ignore'))
+    tool = subprocess.Popen([sys.executable, '-c', SCRIPT],
+                            cwd=ROOT,
+                            stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE,
+                            env=dict(
+                                os.environ,
+                                PYTHONPATH=str(ROOT),
+                                PYTHONWARNINGS='ignore'))
     tool.stdout.readline()
     tool.stdout.close()
     said = tool.stderr.read().decode()
@@ -190,8 +198,8 @@ def parse(*words):
     return parser.parse_args(['--cfg-options', *words]).cfg_options
 
 
-@pytest.mark.parametrize('word', [
-    'word', '=', 'a=', '=1', 'a[0]=1', 'a..b=1', 'a.=1', 'a=[1,(2'])
+@pytest.mark.parametrize(
+    'word', ['word', '=', 'a=', '=1', 'a[0]=1', 'a..b=1', 'a.=1', 'a=[1,(2'])
 def test_options_that_are_none(word, capsys):
     """Oracle: argparse's status; the word in its line."""
     with pytest.raises(SystemExit) as info:
@@ -200,15 +208,16 @@ def test_options_that_are_none(word, capsys):
     assert info.value.code == 2 and repr(word) in last
 
 
-@pytest.mark.parametrize('words, message', [
-    (['load_from.a.b=1'], "load_from is None, which has no 'a'"),
-    (['log_level.a=1'], "log_level is 'INFO', which has no 'a'"),
-    (['param_scheduler.9.end=1'], "param_scheduler has 2 entries.*not '9'"),
-    (['param_scheduler.-1.end=1'], "not '-1'"),
-    (['param_scheduler.end=1'], "not 'end'"),
-    (['new=1', 'new.a=1'], '--cfg-options: TypeError'),
-    (['default_hooks=3'], 'default_hooks=3: expected a dict'),
-    (['custom_hooks=[3]'], r'custom_hooks\[0\]=3: expected a dict')])
+@pytest.mark.parametrize(
+    'words, message',
+    [(['load_from.a.b=1'], "load_from is None, which has no 'a'"),
+     (['log_level.a=1'], "log_level is 'INFO', which has no 'a'"),
+     (['param_scheduler.9.end=1'], "param_scheduler has 2 entries.*not '9'"),
+     (['param_scheduler.-1.end=1'], "not '-1'"),
+     (['param_scheduler.end=1'], "not 'end'"),
+     (['new=1', 'new.a=1'], '--cfg-options: TypeError'),
+     (['default_hooks=3'], 'default_hooks=3: expected a dict'),
+     (['custom_hooks=[3]'], r'custom_hooks\[0\]=3: expected a dict')])
 def test_options_that_do_not_fit(words, message):
     """Oracle: the option, and what is there instead."""
     cfg = load_config(ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py')
@@ -219,9 +228,11 @@ def test_options_that_do_not_fit(words, message):
 def test_options_that_fit():
     """Oracle: MMEngine's reading of them."""
     cfg = load_config(ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py')
-    merge_options(cfg, parse(
-        'param_scheduler.1.T_max=7', 'new.key=(1,2)', "load_from=a=b",
-        'optim_wrapper._delete_=True', 'optim_wrapper.optimizer.type=SGD'))
+    merge_options(
+        cfg,
+        parse('param_scheduler.1.T_max=7', 'new.key=(1,2)', "load_from=a=b",
+              'optim_wrapper._delete_=True',
+              'optim_wrapper.optimizer.type=SGD'))
     assert cfg.param_scheduler[1].T_max == 7 and cfg.new.key == (1, 2)
     assert cfg.load_from == 'a=b'
     assert cfg.optim_wrapper == dict(optimizer=dict(type='SGD'))

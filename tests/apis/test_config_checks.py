@@ -11,8 +11,7 @@ from pss.errors import InputError
 from ..conftest import ROOT, shrink
 
 DEMO = ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py'
-WRONG = (None, 'a text', [1], dict(a=1), True, float('nan'), 1e400, 10 ** 400,
-         -1)
+WRONG = (None, 'a text', [1], dict(a=1), True, float('nan'), 1e400, 10**400, -1)
 INTEGERS = [
     'train_cfg.max_epochs', 'train_cfg.val_interval',
     'train_dataloader.batch_size', 'val_dataloader.batch_size',
@@ -21,33 +20,47 @@ INTEGERS = [
     'test_cfg.selection_dataloader.num_workers', 'test_cfg.candidates',
     'test_cfg.calibration_batches', 'model.head.num_classes',
     'optim_wrapper.accumulative_counts', 'optim_wrapper.passes',
-    'auto_scale_lr.base_batch_size']
-NUMBERS = [f'optim_wrapper.optimizer.{name}'
-           for name in ('lr', 'momentum', 'weight_decay')]
-BOOLEANS = ['resume', 'auto_scale_lr.enable', 'train_dataloader.drop_last',
-            'randomness.deterministic', 'optim_wrapper.optimizer.nesterov',
-            'custom_imports.allow_failed_imports']
-TEXTS = ['load_from', 'work_dir', 'launcher', 'log_level',
-         'train_dataloader.dataset.dataset.data_root',
-         'train_dataloader.dataset.dataset.ann_file',
-         'train_dataloader.dataset.dataset.data_prefix', 'default_scope']
-DICTS = ['model', 'model.backbone', 'train_dataloader',
-         'train_dataloader.dataset', 'train_dataloader.sampler', 'train_cfg',
-         'optim_wrapper', 'optim_wrapper.optimizer', 'default_hooks',
-         'default_hooks.logger', 'randomness', 'env_cfg', 'env_cfg.mp_cfg',
-         'visualizer', 'param_scheduler', 'val_evaluator', 'test_cfg',
-         'test_evaluator', 'custom_imports', 'custom_imports.imports']
-OTHERS = ['randomness.seed', 'compile', 'sync_bn', 'amp', 'val_cfg.amp',
-          'model.neck', 'model.type', 'model.head',
-          'model.head.loss', 'custom_hooks', 'param_scheduler.T_max',
-          'default_hooks.pss_sampler.budgets', 'train_cfg.type',
-          'train_dataloader.dataset.every']
+    'auto_scale_lr.base_batch_size'
+]
+NUMBERS = [
+    f'optim_wrapper.optimizer.{name}'
+    for name in ('lr', 'momentum', 'weight_decay')
+]
+BOOLEANS = [
+    'resume', 'auto_scale_lr.enable', 'train_dataloader.drop_last',
+    'randomness.deterministic', 'optim_wrapper.optimizer.nesterov',
+    'custom_imports.allow_failed_imports'
+]
+TEXTS = [
+    'load_from', 'work_dir', 'launcher', 'log_level',
+    'train_dataloader.dataset.dataset.data_root',
+    'train_dataloader.dataset.dataset.ann_file',
+    'train_dataloader.dataset.dataset.data_prefix', 'default_scope'
+]
+DICTS = [
+    'model', 'model.backbone', 'train_dataloader', 'train_dataloader.dataset',
+    'train_dataloader.sampler', 'train_cfg', 'optim_wrapper',
+    'optim_wrapper.optimizer', 'default_hooks', 'default_hooks.logger',
+    'randomness', 'env_cfg', 'env_cfg.mp_cfg', 'visualizer', 'param_scheduler',
+    'val_evaluator', 'test_cfg', 'test_evaluator', 'custom_imports',
+    'custom_imports.imports'
+]
+OTHERS = [
+    'randomness.seed', 'compile', 'sync_bn', 'amp', 'val_cfg.amp', 'model.neck',
+    'model.type', 'model.head', 'model.head.loss', 'custom_hooks',
+    'param_scheduler.T_max', 'default_hooks.pss_sampler.budgets',
+    'train_cfg.type', 'train_dataloader.dataset.every'
+]
 # what is legal all the same
-LEGAL = {'load_from': (None, 'a text'), 'resume': (True, ),
-         'work_dir': ('a text', ), 'visualizer': (None, dict(a=1)),
-         'default_hooks.logger': (None, dict(a=1)),
-         'param_scheduler': (None, dict(a=1)),
-         'default_hooks': (None, )}
+LEGAL = {
+    'load_from': (None, 'a text'),
+    'resume': (True, ),
+    'work_dir': ('a text', ),
+    'visualizer': (None, dict(a=1)),
+    'default_hooks.logger': (None, dict(a=1)),
+    'param_scheduler': (None, dict(a=1)),
+    'default_hooks': (None, )
+}
 EVERY = INTEGERS + NUMBERS + BOOLEANS + TEXTS + DICTS + OTHERS
 
 
@@ -58,8 +71,8 @@ def small(tiny_fashion_mnist, tmp_path_factory):
     read = load_config(DEMO)
 
     def changed(path=None, value=None):
-        config = shrink(copy.deepcopy(read), tiny_fashion_mnist,
-                        folder / 'work')
+        config = shrink(
+            copy.deepcopy(read), tiny_fashion_mnist, folder / 'work')
         if path is not None:
             *parents, key = path.split('.')
             place = config
@@ -102,12 +115,12 @@ def test_values_of_the_wrong_type(small, path, monkeypatch, tmp_path):
     ('train_cfg.max_epochs', 0, 'train_cfg.max_epochs=0: expected an integer '
      'of at least 1'),
     ('train_cfg.val_interval', 0.5, 'train_cfg.val_interval=0.5: expected an '),
-    ('train_dataloader.num_workers', 10 ** 6, 'at most 1024'),
+    ('train_dataloader.num_workers', 10**6, 'at most 1024'),
     ('train_dataloader.dataset.dataset.ann_file', 'gone.json',
      "train_dataloader.dataset.dataset.ann_file='gone.json': no such file in "),
     ('train_dataloader.dataset.dataset.data_prefix', dict(img='gone'),
      "data_prefix.img='gone': no such folder in "),
-    ('randomness.seed', 2 ** 32, 'randomness.seed=4294967296: expected '),
+    ('randomness.seed', 2**32, 'randomness.seed=4294967296: expected '),
     ('randomness.sed', 1, "did you mean 'seed'"),
     ('log_level', 'LOUD', "log_level='LOUD': expected one of 'CRITICAL'"),
     ('custom_imports.imports', ['pss', 'no_such'],
@@ -128,13 +141,14 @@ def test_what_is_said(small, path, value, message):
 def test_what_is_legal(small, tiny_fashion_mnist):
     """Oracle: what MMEngine and mmpretrain take."""
     verify_config(small())
-    for path, value in (
-            ('randomness.seed', None), ('log_level', logging.INFO),
-            ('custom_imports.imports', 'pss'), ('load_from', 'a.pth'),
-            ('param_scheduler', None), ('optim_wrapper.optimizer.lr', 1),
-            ('optim_wrapper.optimizer.lr', 0.),
-            ('optim_wrapper.optimizer.type', 'AdamW'),
-            ('train_dataloader.dataset.dataset.data_root', 's3://bucket/a'),
-            ('train_dataloader.dataset.dataset.ann_file', str(
-                tiny_fashion_mnist / 'train-labels-idx1-ubyte'))):
+    for path, value in (('randomness.seed', None), ('log_level', logging.INFO),
+                        ('custom_imports.imports', 'pss'),
+                        ('load_from', 'a.pth'), ('param_scheduler', None),
+                        ('optim_wrapper.optimizer.lr',
+                         1), ('optim_wrapper.optimizer.lr',
+                              0.), ('optim_wrapper.optimizer.type', 'AdamW'),
+                        ('train_dataloader.dataset.dataset.data_root',
+                         's3://bucket/a'),
+                        ('train_dataloader.dataset.dataset.ann_file',
+                         str(tiny_fashion_mnist / 'train-labels-idx1-ubyte'))):
         verify_config(small(path, value))

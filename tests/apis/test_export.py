@@ -35,8 +35,8 @@ def record_of(path):
     return json.loads(path.with_name(path.name + '.json').read_text())
 
 
-@pytest.mark.parametrize('backbone', [{}, *NETWORKS.values()],
-                         ids=['small', *NETWORKS])
+@pytest.mark.parametrize(
+    'backbone', [{}, *NETWORKS.values()], ids=['small', *NETWORKS])
 def test_onnx(tmp_path, backbone):
     """Oracle: the supernet's logits (1e-4) of full-size images, from the file
     in ONNX Runtime, at several batch sizes."""
@@ -57,7 +57,9 @@ def test_onnx(tmp_path, backbone):
         found = session.run(None, {'images': images.numpy()})[0]
         torch.testing.assert_close(
             torch.from_numpy(found),
-            supernet_logits(model, bank, kept, images), atol=1e-4, rtol=1e-5)
+            supernet_logits(model, bank, kept, images),
+            atol=1e-4,
+            rtol=1e-5)
     props = {p.key: p.value for p in onnx.load(str(path)).metadata_props}
     assert json.loads(props['record'])['preprocessing'] == \
         record['preprocessing']
@@ -77,12 +79,12 @@ def test_torchscript_and_torch(tmp_path):
         exporter.export(kept, 'torch', tmp_path)
         stem = kept.name.replace(' ', '_')
         loaded = torch.jit.load(str(tmp_path / f'{stem}.pt'))
-        plain = init_model(load_config(tmp_path / f'{stem}.py'),
-                           tmp_path / f'{stem}.pth')
+        plain = init_model(
+            load_config(tmp_path / f'{stem}.py'), tmp_path / f'{stem}.pth')
         for network in (loaded, plain):
             with torch.no_grad():
-                torch.testing.assert_close(network(images), wanted, atol=1e-5,
-                                           rtol=0)
+                torch.testing.assert_close(
+                    network(images), wanted, atol=1e-5, rtol=0)
     assert not list(tmp_path.glob('*.tmp*'))
 
 
@@ -115,10 +117,12 @@ def test_missing_packages(tmp_path, monkeypatch):
     real = builtins.__import__
 
     def without(*names):
+
         def importing(name, *args, **kwargs):
             if name.split('.')[0] in names:
                 raise ModuleNotFoundError(name, name=name)
             return real(name, *args, **kwargs)
+
         monkeypatch.setattr(builtins, '__import__', importing)
 
     without('onnxruntime')
@@ -133,10 +137,12 @@ def test_missing_packages(tmp_path, monkeypatch):
     (['flops=60'], dict(flops=60)),
     (['flops=6.5', 'latency_cpu=20_000'], dict(flops=6.5, latency_cpu=20000)),
     (['flops=60', 'flops=60'], dict(flops=60)),
-    (['flops'], 'NAME=NUMBER'), (['flops=x'], "--budget 'flops=x'"),
+    (['flops'], 'NAME=NUMBER'),
+    (['flops=x'], "--budget 'flops=x'"),
     (['flops=60', 'flops=70'], 'flops=60 and flops=70 contradict'),
-    *(([f'flops={value}'], 'expected NAME=NUMBER, the number finite') for value
-      in ('nan', 'inf', '-inf', '-1', '0', '1e400', '9' * 9999, '', '1__0')),
+    *(([f'flops={value}'], 'expected NAME=NUMBER, the number finite')
+      for value in ('nan', 'inf', '-inf', '-1', '0', '1e400', '9' * 9999, '',
+                    '1__0')),
     (['=60'], "--budget '=60': expected NAME=NUMBER"),
     ([' =60'], 'expected NAME=NUMBER'),
     (['flops\x1b[2J=60'], r"--budget 'flops\\x1b\[2J=60': expected"),
@@ -155,23 +161,31 @@ def test_parse_budget(words, wanted):
 MODEL = dict(type='mmpretrain.ImageClassifier', backbone=dict(type='ResNet'))
 
 
-@pytest.mark.parametrize('model', [
-    dict(MODEL, texts=['a\'b"c', 'a\nb\\', '\x1b', '\ud800', 'é😀', '{ {', '{',
-                       "'''", '$HOME', '', 'dict(a=1)', '# noqa']),
-    dict(MODEL, numbers=[1, -1, 1.5, -0.1, 1e-300, 2 ** 80, True, None]),
-    dict(MODEL, nested=[dict(a=(1, (2, ), [])), (dict(b={}), ), [[1], ()]]),
-    dict(MODEL, detector='mmdet.RetinaNet', filename='x', text='y'),
-], ids=['texts', 'numbers', 'nested', 'detector'])
+@pytest.mark.parametrize(
+    'model', [
+        dict(
+            MODEL,
+            texts=[
+                'a\'b"c', 'a\nb\\', '\x1b', '\ud800', 'é😀', '{ {', '{', "'''",
+                '$HOME', '', 'dict(a=1)', '# noqa'
+            ]),
+        dict(MODEL, numbers=[1, -1, 1.5, -0.1, 1e-300, 2**80, True, None]),
+        dict(MODEL, nested=[dict(a=(1, (2, ), [])), (dict(b={}), ), [[1], ()]]),
+        dict(MODEL, detector='mmdet.RetinaNet', filename='x', text='y'),
+    ],
+    ids=['texts', 'numbers', 'nested', 'detector'])
 def test_configs_say_what_was_meant(tmp_path, model):
     """Oracle: the model's config, as MMEngine reads it from the file."""
-    testing = dict(dataloader=dict(batch_size=2), evaluator=[
-        dict(type='pss.SubnetAccuracy', topk=[1, 5], prefix='x')])
+    testing = dict(
+        dataloader=dict(batch_size=2),
+        evaluator=[dict(type='pss.SubnetAccuracy', topk=[1, 5], prefix='x')])
     write_config(model, tmp_path / 'a.py', testing)
     found = Config.fromfile(tmp_path / 'a.py').to_dict()
     assert found['model'] == model
     assert found['test_dataloader'] == dict(batch_size=2)
     assert found['test_evaluator'] == [
-        dict(type='Accuracy', topk=(1, 5), thrs=None, prefix='x')]
+        dict(type='Accuracy', topk=(1, 5), thrs=None, prefix='x')
+    ]
     assert found['default_scope'] == \
         ('mmdet' if 'detector' in model else 'mmpretrain')
 
@@ -190,14 +204,32 @@ class Touching:
     ('{{$PSS_TEST:x}}', 'expected a text without {{ and }}'),
     ('{{ fileDirname }}', 'expected a text without {{ and }}'),
     ('}}', 'expected a text without {{ and }}'),
-    (Touching, 'found Touching'), (np.float64(1), 'found float64'),
-    (b'x', 'found bytes'), ({1}, 'found set'), (print, 'found builtin'),
+    (Touching, 'found Touching'),
+    (np.float64(1), 'found float64'),
+    (b'x', 'found bytes'),
+    ({1}, 'found set'),
+    (print, 'found builtin'),
     (float('nan'), 'backbone.x[0]=nan: expected a finite number'),
     (float('inf'), 'x[0]=inf: expected a finite number'),
-    (10 ** 400, 'expected a finite number'),
-    ({'a b': 1}, "backbone.x[0]: key 'a b': expected a name"),
-    ({'class': 1}, "key 'class'"), ({'': 1}, "key ''"), ({1: 1}, 'key 1'),
-    ({'\ufb01': 1}, 'key'), ({'a=1)\nb(c': 1}, 'key'),
+    (10**400, 'expected a finite number'),
+    ({
+        'a b': 1
+    }, "backbone.x[0]: key 'a b': expected a name"),
+    ({
+        'class': 1
+    }, "key 'class'"),
+    ({
+        '': 1
+    }, "key ''"),
+    ({
+        1: 1
+    }, 'key 1'),
+    ({
+        '\ufb01': 1
+    }, 'key'),
+    ({
+        'a=1)\nb(c': 1
+    }, 'key'),
 ])
 def test_configs_hold_data(tmp_path, monkeypatch, value, words):
     """Oracle: one line that names the field; a marker that is not there,
@@ -242,8 +274,8 @@ def test_texts_are_checked_before_they_are_run(tmp_path, monkeypatch, text,
     text = text.replace('TOUCH', repr(Touching(tmp_path / 'marker')))
     monkeypatch.setattr(Config, 'pretty_text', text)
     with pytest.raises(InputError, match=words):
-        write_config(dict(type='mmpretrain.ImageClassifier', x=1),
-                     tmp_path / 'a.py')
+        write_config(
+            dict(type='mmpretrain.ImageClassifier', x=1), tmp_path / 'a.py')
     assert not list(tmp_path.iterdir())
 
 
@@ -251,11 +283,17 @@ def test_banks_whose_testing_calls_something(tmp_path):
     """Oracle: a marker, which a Runner that tests the exported network would
     leave; nothing is written either."""
     _, bank = random_bank(0)
-    bank = dataclasses.replace(bank, testing=dict(
-        dataloader=dict(batch_size=1, num_workers=0, sampler=dict(
-            type='DefaultSampler'), dataset=dict(
-                type='CustomDataset', data_root='x', pipeline=bank.pipeline)),
-        evaluator=dict(type='Accuracy')))
+    bank = dataclasses.replace(
+        bank,
+        testing=dict(
+            dataloader=dict(
+                batch_size=1,
+                num_workers=0,
+                sampler=dict(type='DefaultSampler'),
+                dataset=dict(
+                    type='CustomDataset', data_root='x',
+                    pipeline=bank.pipeline)),
+            evaluator=dict(type='Accuracy')))
     Exporter(bank)
     bank.testing['evaluator'] = dict(
         type='subprocess.getoutput', cmd=f'touch {tmp_path / "marker"}')
@@ -282,8 +320,9 @@ def test_a_full_disk(tmp_path, exporter, kind):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limits[1]))
     try:
-        with pytest.raises(InputError, match="subnet 'largest'.* cannot be "
-                                             'written') as error:
+        with pytest.raises(
+                InputError, match="subnet 'largest'.* cannot be "
+                'written') as error:
             exporter.export(largest, kind, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -291,8 +330,8 @@ def test_a_full_disk(tmp_path, exporter, kind):
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-@pytest.mark.parametrize('name', ['largest.pth', 'largest.py',
-                                  'largest.pth.json'])
+@pytest.mark.parametrize('name',
+                         ['largest.pth', 'largest.py', 'largest.pth.json'])
 def test_all_files_of_a_subnet_or_none(tmp_path, exporter, name):
     """Oracle: the folder as it was, where one of three cannot be written."""
     (tmp_path / name).mkdir()
@@ -321,7 +360,8 @@ def test_nan_is_a_difference():
     images = torch.zeros(2, 1)
     for size in (1, 2):
         found = largest_difference(
-            lambda x, size=size: x / float(len(x) != size), torch.zeros_like,
+            lambda x, size=size: x / float(len(x) != size),
+            torch.zeros_like,
             images)
         assert np.isnan(found)
     assert largest_difference(lambda x: x + 2, lambda x: x, images) == 2
@@ -330,16 +370,19 @@ def test_nan_is_a_difference():
 def test_file_names_are_different():
     """Oracle: no two alike, on disks without capital letters either."""
     assert file_stems(['flops 9.5', 'largest']) == ['flops_9_5', 'largest']
-    assert file_stems(['flops 1e+06', 'flops 1e-06', 'flops_1e_06_2',
-                       'Flops 1e 06']) == [
-        'flops_1e_06', 'flops_1e_06_2', 'flops_1e_06_2_2', 'Flops_1e_06_3']
+    assert file_stems([
+        'flops 1e+06', 'flops 1e-06', 'flops_1e_06_2', 'Flops 1e 06'
+    ]) == ['flops_1e_06', 'flops_1e_06_2', 'flops_1e_06_2_2', 'Flops_1e_06_3']
 
 
 def test_names_that_make_the_same_file_name(tmp_path):
     """Oracle: each subnet's own file, also where one is exported alone."""
     _, bank = random_bank(2)
-    kept = [dataclasses.replace(k, name=name) for k, name in zip(
-        bank.kept, ('smallest', 'flops 1e+06', 'flops 1e-06', 'largest'))]
+    kept = [
+        dataclasses.replace(k, name=name)
+        for k, name in zip(bank.kept, ('smallest', 'flops 1e+06', 'flops 1e-06',
+                                       'largest'))
+    ]
     exporter = Exporter(dataclasses.replace(bank, kept=tuple(kept)))
     for row, stem in ((kept[2], 'flops_1e_06_2'), (kept[1], 'flops_1e_06')):
         record = exporter.export(row, 'torch', tmp_path)
@@ -364,12 +407,13 @@ def test_inputs_are_not_written_over(tmp_path, bank):
     with pytest.raises(InputError, match='file: expected a folder'):
         check_export(tmp_path / 'file', bank, 'onnx')
     with pytest.raises(InputError, match='a.py: is read by'):
-        export_module.check_targets([tmp_path / 'a.pth', tmp_path / 'a.py'],
-                      [tmp_path / 'c.pth', tmp_path / '.' / 'a.py'])
+        export_module.check_targets(
+            [tmp_path / 'a.pth', tmp_path / 'a.py'],
+            [tmp_path / 'c.pth', tmp_path / '.' / 'a.py'])
 
 
-@pytest.mark.parametrize('name', ['largest.pth', 'largest.py',
-                                  'largest.pth.json'])
+@pytest.mark.parametrize('name',
+                         ['largest.pth', 'largest.py', 'largest.pth.json'])
 def test_files_of_others_are_not_replaced(tmp_path, exporter, name):
     """Oracle: the file as it was; an export's own files are replaced."""
     kept = exporter.bank.kept[-1]
@@ -386,9 +430,11 @@ def test_files_of_others_are_not_replaced(tmp_path, exporter, name):
 
 def foreign(to, **changes):
     """A function that puts a changed record into a folder."""
+
     def put(folder):
         record = {**record_of(folder / 'smallest.pth'), **changes}
         (folder / to).write_text(json.dumps(record))
+
     return put
 
 
@@ -400,8 +446,8 @@ def foreign(to, **changes):
     (lambda f: (f / 'a.pth.json').write_text('[1]'), 'record of a.pth'),
     (lambda f: (f / 'a.pth.json').write_text('{"file": 1}'), 'record of a.pth'),
     (lambda f: (f / 'a.pth.json').symlink_to('nowhere'), 'expected the record'),
-    (lambda f: (f / 'a.pth.json').symlink_to('smallest.pth.json'),
-     'expected the record'),
+    (lambda f:
+     (f / 'a.pth.json').symlink_to('smallest.pth.json'), 'expected the record'),
     (lambda f: (f / 'a b\x1b.pth.json').write_text('{}'), r'b\x1b.pth.json'),
     (foreign('a.pth.json'), 'record of a.pth'),
     (foreign('a.pth.json', file='a.pth'), 'a.py is missing'),
@@ -430,7 +476,8 @@ def test_foreign_files_are_no_models(tmp_path, exporter, monkeypatch, put,
 
 @pytest.mark.parametrize('text', [
     'Models:\n- Name: mine', '{}', '[]', '{"Collections": 1}',
-    '{"Collections": [{"Name": "Others"}], "Models": []}', None])
+    '{"Collections": [{"Name": "Others"}], "Models": []}', None
+])
 def test_an_index_of_others_stays(tmp_path, bank, text):
     """Oracle: the file as it was; it is found before anything is exported."""
     index = tmp_path / 'model-index.yml'
@@ -454,9 +501,12 @@ def test_each_image_that_is_none_is_named(tmp_path):
     for name in ('b.png', 'c.png', 'd.png'):
         with pytest.raises(InputError, match=name):
             Exporter(bank, [good, str(tmp_path / name)])
-    broken = dataclasses.replace(bank, pipeline=[
-        dict(type='Resize', scale=24, interpolation='none'),
-        dict(type='PackInputs')])
+    broken = dataclasses.replace(
+        bank,
+        pipeline=[
+            dict(type='Resize', scale=24, interpolation='none'),
+            dict(type='PackInputs')
+        ])
     with pytest.raises(InputError, match='a.png: '):
         Exporter(broken, [good])
 
@@ -470,8 +520,10 @@ def test_versions_that_do_not_work(monkeypatch):
         patch.setattr(onnx, '__version__', '1.9.0')
         with pytest.raises(InputError, match='onnx==1.9.0: expected 1.14'):
             check_onnx('this')
-    with pytest.raises(InputError, match='onnxruntime .* cannot run what torch '
-                                         '.* and onnx .* write'):
+    with pytest.raises(
+            InputError,
+            match='onnxruntime .* cannot run what torch '
+            '.* and onnx .* write'):
         onnx_session(b'nothing')
     real = builtins.__import__
 
@@ -479,6 +531,7 @@ def test_versions_that_do_not_work(monkeypatch):
         if name == 'onnxruntime':
             raise AttributeError('_ARRAY_API not found')
         return real(name, *args, **kwargs)
+
     monkeypatch.setattr(builtins, '__import__', importing)
     with pytest.raises(InputError, match='cannot be imported .*_ARRAY_API'):
         check_onnx('this')

@@ -68,10 +68,13 @@ def test_keys_of_our_bases_are_legal(root):
 
 
 @pytest.mark.parametrize('text, words', [
-    (None, 'no such file'), ('model = dict(', 'a.py'), ('x = nothing', 'a.py'),
+    (None, 'no such file'),
+    ('model = dict(', 'a.py'),
+    ('x = nothing', 'a.py'),
     ('_base_ = ["./a.py"]', 'is one of its own _base_ files'),
     ('x = {{ _base_.y }}', 'does each {{...}} stand for something'),
-    ('', 'expected fields'), ('model = 3', 'model=3: expected a dict'),
+    ('', 'expected fields'),
+    ('model = 3', 'model=3: expected a dict'),
     ('import sys; sys.exit(3)', 'SystemExit: exit status 3'),
 ])
 def test_bad_config_files(tmp_path, text, words):

@@ -16,13 +16,27 @@ from ..tools.test_tools import free_port
 from .test_resuming import save
 
 ENVIRONMENTS = {
-    'pytorch': dict(RANK='{0}', LOCAL_RANK='{0}', WORLD_SIZE='2',
-                    MASTER_ADDR='127.0.0.1', MASTER_PORT='{1}'),
-    'slurm': dict(SLURM_PROCID='{0}', SLURM_LOCALID='{0}', SLURM_NTASKS='2',
-                  SLURM_NODELIST='node[1-2]', MASTER_PORT='{1}'),
-    'mpi': dict(OMPI_COMM_WORLD_RANK='{0}', OMPI_COMM_WORLD_LOCAL_RANK='{0}',
-                OMPI_COMM_WORLD_SIZE='2', MASTER_ADDR='127.0.0.1',
-                MASTER_PORT='{1}'),
+    'pytorch':
+    dict(
+        RANK='{0}',
+        LOCAL_RANK='{0}',
+        WORLD_SIZE='2',
+        MASTER_ADDR='127.0.0.1',
+        MASTER_PORT='{1}'),
+    'slurm':
+    dict(
+        SLURM_PROCID='{0}',
+        SLURM_LOCALID='{0}',
+        SLURM_NTASKS='2',
+        SLURM_NODELIST='node[1-2]',
+        MASTER_PORT='{1}'),
+    'mpi':
+    dict(
+        OMPI_COMM_WORLD_RANK='{0}',
+        OMPI_COMM_WORLD_LOCAL_RANK='{0}',
+        OMPI_COMM_WORLD_SIZE='2',
+        MASTER_ADDR='127.0.0.1',
+        MASTER_PORT='{1}'),
 }
 
 
@@ -30,12 +44,17 @@ def join(rank, launcher, port, folder):
     """One process of a launch: joins, and adds its rank to the others'."""
     for name in ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR'):
         os.environ.pop(name, None)
-    os.environ.update({name: value.format(rank, port) for name, value
-                       in ENVIRONMENTS[launcher].items()})
+    os.environ.update({
+        name: value.format(rank, port)
+        for name, value in ENVIRONMENTS[launcher].items()
+    })
     os.environ['PATH'] = f'{folder}:{os.environ["PATH"]}'
     os.environ['GLOO_SOCKET_IFNAME'] = 'lo'
-    join_processes(Config(dict(launcher=launcher, env_cfg=dict(
-        dist_cfg=dict(backend='nccl', timeout=60)))))
+    join_processes(
+        Config(
+            dict(
+                launcher=launcher,
+                env_cfg=dict(dist_cfg=dict(backend='nccl', timeout=60)))))
     total = torch.tensor([rank + 1])
     torch.distributed.all_reduce(total)
     assert total == 3 and torch.distributed.get_backend() == 'gloo'
@@ -50,16 +69,18 @@ def test_processes_join_without_gpus(tmp_path, launcher):
     (tmp_path / 'scontrol').write_text('#!/bin/sh\necho 127.0.0.1\necho two\n')
     (tmp_path / 'scontrol').chmod(0o755)
     context = multiprocessing.start_processes(
-        join, (launcher, free_port(), str(tmp_path)), 2, join=False,
+        join, (launcher, free_port(), str(tmp_path)),
+        2,
+        join=False,
         start_method='fork')
     end = time.monotonic() + 60
     while not context.join(timeout=1.):
         assert time.monotonic() < end
 
 
-@pytest.mark.parametrize('launcher, missing', [
-    ('pytorch', 'RANK'), ('slurm', 'SLURM_PROCID'),
-    ('mpi', 'OMPI_COMM_WORLD_RANK')])
+@pytest.mark.parametrize('launcher, missing', [('pytorch', 'RANK'),
+                                               ('slurm', 'SLURM_PROCID'),
+                                               ('mpi', 'OMPI_COMM_WORLD_RANK')])
 def test_a_launcher_that_did_not_launch(monkeypatch, launcher, missing):
     """Oracle: the launcher and the name that is missing."""
     monkeypatch.delenv(missing, raising=False)
@@ -95,19 +116,19 @@ def test_processes_agree(tmp_path):
     assert run_ranks(2, tmp_path, agree) == [(3, 'found by 0')] * 2
 
 
-@pytest.mark.parametrize('count, resume, load_from, expected', [
-    (0, None, None, (False, None)),
-    (0, None, 'weights.pth', (False, 'weights.pth')),
-    (1, None, 'weights.pth', (True, 'new.pth')),
-    (1, 'auto', None, (True, 'new.pth')),
-    (1, 'old.pth', 'old.pth', (True, 'new.pth')),
-    (0, 'old.pth', 'old.pth', (True, 'old.pth'))])
+@pytest.mark.parametrize('count, resume, load_from, expected',
+                         [(0, None, None, (False, None)),
+                          (0, None, 'weights.pth', (False, 'weights.pth')),
+                          (1, None, 'weights.pth', (True, 'new.pth')),
+                          (1, 'auto', None, (True, 'new.pth')),
+                          (1, 'old.pth', 'old.pth', (True, 'new.pth')),
+                          (0, 'old.pth', 'old.pth', (True, 'old.pth'))])
 def test_what_a_restart_goes_on_from(tmp_path, monkeypatch, count, resume,
                                      load_from, expected):
     """Oracle: the newest checkpoint of this launch, whatever the command line
     says; without one of its own, what the command line says."""
-    choose = runpy.run_path(str(ROOT / 'tools' / 'train.py'))[
-        'choose_checkpoint']
+    choose = runpy.run_path(str(ROOT / 'tools' /
+                                'train.py'))['choose_checkpoint']
     monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', str(count))
     monkeypatch.setenv('PSS_LAUNCHED_AT', '1000')
     old, new = (save(tmp_path / name, 5) for name in ('old.pth', 'new.pth'))
@@ -115,8 +136,11 @@ def test_what_a_restart_goes_on_from(tmp_path, monkeypatch, count, resume,
     os.utime(new, (1000, 1000))
 
     def chosen():
-        cfg = Config(dict(resume=resume is not None, load_from=load_from,
-                          work_dir=str(tmp_path)))
+        cfg = Config(
+            dict(
+                resume=resume is not None,
+                load_from=load_from,
+                work_dir=str(tmp_path)))
         choose(cfg, resume)
         return cfg.resume, cfg.load_from and os.path.basename(cfg.load_from)
 

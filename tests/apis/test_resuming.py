@@ -10,7 +10,9 @@ from pss.errors import InputError
 
 def save(path, iteration, **changes):
     content = dict(
-        meta=dict(epoch=1, iter=iteration), optimizer={}, message_hub={},
+        meta=dict(epoch=1, iter=iteration),
+        optimizer={},
+        message_hub={},
         state_dict={'weight': torch.arange(10_000.)})
     torch.save({**content, **changes}, path)
     return path
@@ -84,13 +86,13 @@ def test_a_damaged_one_is_passed_over(tmp_path, caplog, how):
         find_checkpoint(tmp_path)
 
 
-@pytest.mark.parametrize('changes, words', [
-    (dict(meta=dict(epoch=1, iter=-1)), 'meta.iter is -1'),
-    (dict(meta=dict(epoch='1', iter=2)), 'meta.epoch is 1; it must be int'),
-    (dict(optimizer=None), 'optimizer is None'),
-    (dict(message_hub=[]), r'message_hub is \[\]'),
-    (dict(state_dict=3), 'has no state_dict'),
-    (dict(meta=4), 'meta is 4')])
+@pytest.mark.parametrize(
+    'changes, words',
+    [(dict(meta=dict(epoch=1, iter=-1)), 'meta.iter is -1'),
+     (dict(meta=dict(epoch='1', iter=2)), 'meta.epoch is 1; it must be int'),
+     (dict(optimizer=None), 'optimizer is None'),
+     (dict(message_hub=[]), r'message_hub is \[\]'),
+     (dict(state_dict=3), 'has no state_dict'), (dict(meta=4), 'meta is 4')])
 def test_what_a_run_needs(tmp_path, changes, words):
     """Oracle: the entry in the message."""
     save(tmp_path / 'epoch_1.pth', 3, **changes)
@@ -110,8 +112,8 @@ def test_what_else_is_in_the_folder(tmp_path):
     (tmp_path / 'text.pth').write_text('mine')
     torch.save([1], tmp_path / 'list.pth')
     # other people's weights, with what they were trained on
-    torch.save(dict(meta=dict(epoch=300), state_dict={}),
-               tmp_path / 'mobilenet.pth')
+    torch.save(
+        dict(meta=dict(epoch=300), state_dict={}), tmp_path / 'mobilenet.pth')
     assert find_checkpoint(tmp_path) == path
     for pointer in ('pipe', 'link', 'circle', 'folder', 'large'):
         (tmp_path / 'last_checkpoint').unlink(missing_ok=True)
@@ -131,7 +133,7 @@ def test_what_else_is_in_the_folder(tmp_path):
 
 def test_only_the_weights_of_others(tmp_path):
     """Oracle: there is nothing to go on from, which is no error."""
-    torch.save(dict(meta=dict(epoch=300), state_dict={}),
-               tmp_path / 'mobilenet.pth')
+    torch.save(
+        dict(meta=dict(epoch=300), state_dict={}), tmp_path / 'mobilenet.pth')
     os.mkfifo(tmp_path / 'pipe.pth')
     assert find_checkpoint(tmp_path) is None

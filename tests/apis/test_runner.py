@@ -16,8 +16,8 @@ def test_the_hook_is_there(tiny_config):
     ('model.head.loss.type', 'NoSuchLoss', 'config: model.head.loss: KeyError: '
      'NoSuchLoss is not in the '),
     ('default_hooks.timer.type', 'NoSuchHook', 'config: default_hooks.timer: '),
-    ('custom_hooks', [dict(type='EMAHook'), dict(type='NoSuchHook')],
-     'config: custom_hooks.1: '),
+    ('custom_hooks', [dict(type='EMAHook'),
+                      dict(type='NoSuchHook')], 'config: custom_hooks.1: '),
     ('visualizer.type', 'NoSuchVisualizer', 'config: visualizer: '),
     ('runner_type', 'NoSuchRunner', 'config: KeyError: NoSuchRunner'),
 ])

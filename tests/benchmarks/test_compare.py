@@ -38,8 +38,10 @@ def test_runs(compare):
 def test_configs(compare):
     """Oracle: no unknown key; methods share everything but the space, the
     passes and the sampler; each changed piece is one option of the hook."""
-    configs = {run.variant: compare.config_of(run)
-               for run in compare.runs_of([1], 400, 1) if run.iterations == 400}
+    configs = {
+        run.variant: compare.config_of(run)
+        for run in compare.runs_of([1], 400, 1) if run.iterations == 400
+    }
     whole = configs['pss'].to_dict()
     for variant, config in configs.items():
         check_config(config)
@@ -47,22 +49,27 @@ def test_configs(compare):
         changed = {key for key in found if found[key] != whole[key]}
         assert changed <= {'model', 'optim_wrapper', 'default_hooks'}
         hooks = found['default_hooks']
-        assert {k for k in hooks if hooks[k] != whole['default_hooks'][k]} <= {
-            'pss_sampler'}
+        assert {k
+                for k in hooks
+                if hooks[k] != whole['default_hooks'][k]} <= {'pss_sampler'}
         assert found['optim_wrapper']['optimizer'] == \
             whole['optim_wrapper']['optimizer']
         hook = HOOKS.build(config.default_hooks.pss_sampler)
         assert hook.budgets == dict(flops=dict(start=10, stop=19, step=3))
         if variant.startswith('pss_'):
             assert changed == {'default_hooks'}
-    hooks = {variant: HOOKS.build(config.default_hooks.pss_sampler)
-             for variant, config in configs.items()}
+    hooks = {
+        variant: HOOKS.build(config.default_hooks.pss_sampler)
+        for variant, config in configs.items()
+    }
     assert (hooks['pss_pool_size_1'].pool_size,
             hooks['pss_pool_size_10'].pool_size) == (1, 10)
     assert hooks['pss_momentum_0'].score_momentum == 0
     start, ratio = hooks['pss_p_constant'].p
-    mean = np.mean([exponential_decay(x, *hooks['pss'].p)
-                    for x in np.linspace(0, 1, 10_001)])
+    mean = np.mean([
+        exponential_decay(x, *hooks['pss'].p)
+        for x in np.linspace(0, 1, 10_001)
+    ])
     assert (start, ratio) == (pytest.approx(mean, abs=1e-3), 1)
     scores = np.array([-0.2, -3.])
     t = exponential_decay(0.9, *hooks['pss_draw_uniform'].t)
@@ -110,8 +117,10 @@ def test_finished_runs_are_not_repeated(tiny, tmp_path, capsys):
     written = {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*.json')}
     tiny.do_all(study, runs, 1)
     assert '2 of 2 runs are done' in capsys.readouterr().out
-    assert written == {p: p.stat().st_mtime_ns
-                       for p in tmp_path.rglob('*.json')}
+    assert written == {
+        p: p.stat().st_mtime_ns
+        for p in tmp_path.rglob('*.json')
+    }
     (tmp_path / runs[0].name / 'ranks.json').unlink()
     assert [study.is_done(run) for run in runs] == [False, True]
     config = tmp_path / f'{runs[1].name}.py'
@@ -121,8 +130,8 @@ def test_finished_runs_are_not_repeated(tiny, tmp_path, capsys):
 
 def test_a_run_that_fails_stops_all(tiny, tmp_path, monkeypatch):
     """Oracle: the command, its status and its log in the message."""
-    monkeypatch.setattr(tiny, 'setting', lambda iterations: dict(
-        train_cfg=dict(max_epochs=0.5)))
+    monkeypatch.setattr(tiny, 'setting',
+                        lambda iterations: dict(train_cfg=dict(max_epochs=0.5)))
     run = tiny.Run('random', 'random', 4, 0)
     with pytest.raises(InputError, match=r'random_4_seed0.*status.*\.log'):
         tiny.do_all(tiny.Study(tmp_path, 1), [run], 1)
@@ -135,15 +144,21 @@ def test_report(compare, tmp_path, capsys):
     rng = np.random.default_rng(0)
 
     def results():
-        rows = [dict(mflops=c, top1=float(t), subnet=dict(
-            resolution=28, widths=[8])) for c, t in zip(
-                (9., 12., 20.), np.sort(rng.uniform(70, 90, 3)))]
-        return dict(resources=dict(flops='MFLOPs'), smallest=rows[0],
-                    largest=rows[2],
-                    pools=[dict(rows[1], resource='flops', level=13)])
+        rows = [
+            dict(
+                mflops=c, top1=float(t), subnet=dict(resolution=28, widths=[8]))
+            for c, t in zip((9., 12., 20.), np.sort(rng.uniform(70, 90, 3)))
+        ]
+        return dict(
+            resources=dict(flops='MFLOPs'),
+            smallest=rows[0],
+            largest=rows[2],
+            pools=[dict(rows[1], resource='flops', level=13)])
 
-    members = [dict(score=-i, held_out=80. - i, halves=[80. - i, 80. - i])
-               for i in range(5)]
+    members = [
+        dict(score=-i, held_out=80. - i, halves=[80. - i, 80. - i])
+        for i in range(5)
+    ]
     runs = []
     for task in compare.runs_of([0, 1, 2], 100, 3):
         # of seed 1 another pool is filled, and that of the others is empty
@@ -151,36 +166,47 @@ def test_report(compare, tmp_path, capsys):
         ranks = dict(ranks=dict(pools=[dict(
             resource='flops', level=level, members=members[task.seed:])])) \
             if task.variant == 'pss' else {}
-        runs.append(dict(task._asdict(), passes=compare.PASSES[task.method],
-                         train_seconds=float(rng.uniform(1, 2)), seconds=3.,
-                         results=results(), **ranks))
+        runs.append(
+            dict(
+                task._asdict(),
+                passes=compare.PASSES[task.method],
+                train_seconds=float(rng.uniform(1, 2)),
+                seconds=3.,
+                results=results(),
+                **ranks))
     out = tmp_path / 'study.json'
-    compare.report_study(dict(command='make compare', seeds=[0, 1, 2],
-                              iterations=100, runs=runs), str(out))
-    assert {p.name for p in tmp_path.iterdir()} == {
-        'study.json', 'study.csv', 'study.md', 'study.png'}
+    compare.report_study(
+        dict(
+            command='make compare', seeds=[0, 1, 2], iterations=100, runs=runs),
+        str(out))
+    assert {p.name
+            for p in tmp_path.iterdir()
+            } == {'study.json', 'study.csv', 'study.md', 'study.png'}
     study = json.loads(out.read_text())
     assert len(study['runs']) == 33
     equal, same_passes, pieces = study['comparisons'].values()
     assert [m['method'] for m in equal['methods']] == [
-        m['method'] for m in same_passes['methods']] == [
-            'PSS-Net', 'Random', 'MutualNet', 'US-Net']
+        m['method'] for m in same_passes['methods']
+    ] == ['PSS-Net', 'Random', 'MutualNet', 'US-Net']
     assert len(pieces['methods']) == 6
     assert all(m['runs'] == 3 for found in study['comparisons'].values()
                for m in found['methods'])
-    fewer = [r['results'] for r in runs
-             if r['variant'] == 'usnet' and r['iterations'] == 75]
-    at = dict(zip(same_passes['levels'],
-                  same_passes['methods'][3]['levels']))
-    values = [np.interp(12, [9, 12, 20], [
-        r[k]['top1'] if k != 'pools' else r[k][0]['top1']
-        for k in ('smallest', 'pools', 'largest')]) for r in fewer]
+    fewer = [
+        r['results'] for r in runs
+        if r['variant'] == 'usnet' and r['iterations'] == 75
+    ]
+    at = dict(zip(same_passes['levels'], same_passes['methods'][3]['levels']))
+    values = [
+        np.interp(12, [9, 12, 20], [
+            r[k]['top1'] if k != 'pools' else r[k][0]['top1']
+            for k in ('smallest', 'pools', 'largest')
+        ]) for r in fewer
+    ]
     assert at[12.]['mean'] == pytest.approx(np.mean(values))
     assert at[12.]['std'] == pytest.approx(np.std(values, ddof=1))
-    assert [rank['pool'] for rank in study['ranks']] == ['flops 10',
-                                                         'flops 13']
+    assert [rank['pool'] for rank in study['ranks']] == ['flops 10', 'flops 13']
     assert study['ranks'][0]['subnets'] == dict(
-        mean=4., std=pytest.approx(2 ** 0.5))  # 5 of seed 0, 3 of seed 2
+        mean=4., std=pytest.approx(2**0.5))  # 5 of seed 0, 3 of seed 2
     assert study['ranks'][1]['subnets'] == dict(mean=4., std=None)
     assert study['ranks'][0]['correlation'] == pytest.approx(
         dict(mean=1., std=0.))
@@ -196,15 +222,17 @@ def test_report(compare, tmp_path, capsys):
     (('--jobs', 0), '--jobs=0'),
     (('--piece-seeds', -1), '--piece-seeds=-1'),
     (('--seeds', 1, 1), 'must be different'),
-    (('--seeds', 2 ** 32), '2\\*\\*32 - 1'),
+    (('--seeds', 2**32), '2\\*\\*32 - 1'),
     (('--out', 'x.csv'), "out='x.csv' must end in .json"),
     (('--work-dir', __file__), '--work-dir: .*cannot be made'),
 ])
 def test_bad_arguments(compare, monkeypatch, tmp_path, words, message):
     """Oracle: the argument and its value, before anything is trained."""
     monkeypatch.setattr(sys, 'argv', [
-        'compare.py', '--out', str(tmp_path / 'c.json'), '--work-dir',
-        str(tmp_path / 'runs'), *map(str, words)])
+        'compare.py', '--out',
+        str(tmp_path / 'c.json'), '--work-dir',
+        str(tmp_path / 'runs'), *map(str, words)
+    ])
     monkeypatch.setattr(compare, 'do_all', None)
     with pytest.raises(InputError, match=message):
         compare.main()
@@ -215,12 +243,12 @@ def test_origin(compare):
     import argparse
 
     import torch
-    found = compare.origin(argparse.Namespace(
-        seeds=[0, 4, 5], piece_seeds=2, iters=80), 2)
+    found = compare.origin(
+        argparse.Namespace(seeds=[0, 4, 5], piece_seeds=2, iters=80), 2)
     assert found['command'] == 'make compare SEEDS="0 4 5" ITERS=80'
     assert found['piece_seeds'] == [0, 4]
     assert found['versions']['torch'] == torch.__version__
     assert set(found['versions']) == set(compare.PACKAGES)
     assert found['machine']['cores'] >= 1 and found['machine']['cpu']
-    assert json.loads(json.dumps(found))['setting']['train_cfg'][
-        'max_iters'] == 80
+    assert json.loads(
+        json.dumps(found))['setting']['train_cfg']['max_iters'] == 80

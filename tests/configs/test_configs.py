@@ -39,8 +39,8 @@ def test_published_levels(network, cpu, gpu):
     multi = load_config(ROOT / 'configs' / f'pss_{network}_imagenet_multi.py')
     for short, resource, published in (('cpu', 'latency_cpu', cpu),
                                        ('gpu', 'latency_gpu', gpu)):
-        config = load_config(
-            ROOT / 'configs' / f'pss_{network}_imagenet_{short}_latency.py')
+        config = load_config(ROOT / 'configs' /
+                             f'pss_{network}_imagenet_{short}_latency.py')
         budgets = dict(config.default_hooks.pss_sampler.budgets)
         assert list(budgets) == [resource]
         first, last, step, pools = published
@@ -59,11 +59,15 @@ def test_mixed_precision(network, short, amp):
     """Oracle: the type in training and in both evaluations; what else differs
     from the base is only where images lie in memory."""
     base = load_config(ROOT / 'configs' / f'pss_{network}_imagenet.py')
-    mixed = load_config(
-        ROOT / 'configs' / f'pss_{network}_imagenet_amp_{short}.py')
-    base.merge_from_dict({'model.channels_last': True, **{
-        f'{part}.amp': amp for part in ('optim_wrapper', 'val_cfg',
-                                        'test_cfg')}})
+    mixed = load_config(ROOT / 'configs' /
+                        f'pss_{network}_imagenet_amp_{short}.py')
+    base.merge_from_dict({
+        'model.channels_last': True,
+        **{
+            f'{part}.amp': amp
+            for part in ('optim_wrapper', 'val_cfg', 'test_cfg')
+        }
+    })
     assert mixed.to_dict() == base.to_dict()
 
 
@@ -82,8 +86,10 @@ def test_imagenet_recipe():
     assert [b.level for b in budgets] == list(range(80, 291, 10))
     steps = {step.type: step for step in config.train_pipeline}
     assert steps['RandomResizedCrop'].crop_ratio_range == (0.25, 1.0)
-    assert [steps['ColorJitter'][k] for k in (
-        'brightness', 'contrast', 'saturation')] == [0.4] * 3
+    assert [
+        steps['ColorJitter'][k]
+        for k in ('brightness', 'contrast', 'saturation')
+    ] == [0.4] * 3
     assert steps['Lighting'].alphastd == 0.1
     assert config.test_cfg.candidates == 5
     assert config.test_cfg.calibration_batches == 9
@@ -95,9 +101,11 @@ def test_weight_decay_rule():
     config = load_config(ROOT / 'configs' / 'pss_mbv2_imagenet.py')
     model = init_model(config)
     wrapper = build_optim_wrapper(model, config.optim_wrapper)
-    decay = {id(p): group['weight_decay']
-             for group in wrapper.optimizer.param_groups
-             for p in group['params']}
+    decay = {
+        id(p): group['weight_decay']
+        for group in wrapper.optimizer.param_groups
+        for p in group['params']
+    }
     for name, parameter in model.named_parameters():
         dense = parameter.dim() == 2 or (parameter.dim() == 4
                                          and parameter.shape[1] > 1)
@@ -111,7 +119,7 @@ def test_initialisation():
     for name, parameter in model.named_parameters():
         if parameter.dim() == 4 and parameter.numel() > 5000:
             k = parameter.shape[2]
-            expected = (2 / (k * k * parameter.shape[0])) ** 0.5
+            expected = (2 / (k * k * parameter.shape[0]))**0.5
             assert parameter.std().item() == pytest.approx(
                 expected, rel=0.05), name
     assert model.head.fc.weight.std().item() == pytest.approx(0.01, rel=0.02)

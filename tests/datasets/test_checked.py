@@ -30,13 +30,21 @@ def folder(tmp_path):
 
 
 def build(folder, pipeline=(), num_classes=2, **kwargs):
-    return DATASETS.build(dict(
-        type='pss.CheckedDataset', where='val_dataloader',
-        num_classes=num_classes, dataset=dict(
-            type='mmpretrain.CustomDataset', data_root=str(folder),
-            ann_file='list.txt', classes=('a', 'b'), pipeline=[
-                dict(type='LoadImageFromFile'), *pipeline,
-                dict(type='mmpretrain.PackInputs')]), **kwargs))
+    return DATASETS.build(
+        dict(
+            type='pss.CheckedDataset',
+            where='val_dataloader',
+            num_classes=num_classes,
+            dataset=dict(
+                type='mmpretrain.CustomDataset',
+                data_root=str(folder),
+                ann_file='list.txt',
+                classes=('a', 'b'),
+                pipeline=[
+                    dict(type='LoadImageFromFile'), *pipeline,
+                    dict(type='mmpretrain.PackInputs')
+                ]),
+            **kwargs))
 
 
 def test_all_else_is_the_dataset(folder):
@@ -53,10 +61,11 @@ def test_all_else_is_the_dataset(folder):
         _ = checked.nothing
 
 
-@pytest.mark.parametrize('contents, words', [
-    (None, 'No such file'), (b'', '1.jpg: cannot be loaded'),
-    (b'no image\n', '1.jpg: cannot be loaded'),
-    (jpeg()[:700], '1.jpg: '), (jpeg()[:-2], '1.jpg: ')])
+@pytest.mark.parametrize('contents, words',
+                         [(None, 'No such file'),
+                          (b'', '1.jpg: cannot be loaded'),
+                          (b'no image\n', '1.jpg: cannot be loaded'),
+                          (jpeg()[:700], '1.jpg: '), (jpeg()[:-2], '1.jpg: ')])
 @pytest.mark.parametrize('exact', [False, True])
 def test_damaged_files(folder, contents, words, exact):
     """Oracle: field, file and reason in one line; the others are loaded."""
@@ -83,17 +92,18 @@ class Grey:
 
     def __getitem__(self, index):
         from mmpretrain.structures import DataSample
-        return dict(inputs=None, data_samples=DataSample(
-            metainfo=dict(img_path=str(self.path))))
+        return dict(
+            inputs=None,
+            data_samples=DataSample(metainfo=dict(img_path=str(self.path))))
 
 
 def test_a_file_that_is_cut_off(tmp_path):
     """Oracle: Pillow, which refuses such files; whole ones, ones with more
     bytes behind the image, and files of other kinds are taken."""
     path = tmp_path / 'a.JPEG'
-    for contents, cut in (
-            (jpeg(), False), (jpeg() + b'\0\0', False), (jpeg()[:-2], True),
-            (jpeg()[:900], True), (b'text', False)):
+    for contents, cut in ((jpeg(), False), (jpeg() + b'\0\0', False),
+                          (jpeg()[:-2], True), (jpeg()[:900], True), (b'text',
+                                                                      False)):
         path.write_bytes(contents)
         assert is_cut_off(str(path)) == cut
     assert not is_cut_off(str(tmp_path / 'none.jpg'))
@@ -136,6 +146,7 @@ def test_labels_that_are_no_class(folder, label):
 
 def test_mistakes_of_a_pipeline_stay_what_they_are(folder):
     """Oracle: the error that Python raises, with its traceback."""
+
     def wrong(results):
         return results['nothing']
 

@@ -5,17 +5,25 @@ from pss.registry import DATASETS
 
 
 def split(folder, **kwargs):
-    return DATASETS.build(dict(
-        type='pss.HeldOutSplit',
-        dataset=dict(type='mmpretrain.FashionMNIST', data_root=str(folder),
-                     download=False, pipeline=[]), **kwargs))
+    return DATASETS.build(
+        dict(
+            type='pss.HeldOutSplit',
+            dataset=dict(
+                type='mmpretrain.FashionMNIST',
+                data_root=str(folder),
+                download=False,
+                pipeline=[]),
+            **kwargs))
 
 
 def test_parts_make_the_whole(tiny_fashion_mnist):
     """Oracle: the middle of each of 17 equal stretches, by hand."""
-    whole = DATASETS.build(dict(
-        type='mmpretrain.FashionMNIST', data_root=str(tiny_fashion_mnist),
-        download=False, pipeline=[]))
+    whole = DATASETS.build(
+        dict(
+            type='mmpretrain.FashionMNIST',
+            data_root=str(tiny_fashion_mnist),
+            download=False,
+            pipeline=[]))
     images = [whole[i]['img'].tobytes() for i in range(len(whole))]
     kept = split(tiny_fashion_mnist, every=7, held_out=False)
     held_out = split(tiny_fashion_mnist, every=7, held_out=True)

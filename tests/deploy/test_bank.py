@@ -34,8 +34,8 @@ def test_round_trip(tmp_path):
         assert json.loads(json.dumps(one, default=repr)) == \
             json.loads(json.dumps(two, default=repr)), field.name
     assert set(found.weights) == set(bank.weights)
-    assert all(torch.equal(found.weights[k], v)
-               for k, v in bank.weights.items())
+    assert all(
+        torch.equal(found.weights[k], v) for k, v in bank.weights.items())
     assert set(found.statistics) == set(bank.statistics)
     for subnet, statistics in bank.statistics.items():
         for name, values in statistics.items():
@@ -51,10 +51,11 @@ def test_size():
     from pathlib import Path
     from tempfile import TemporaryDirectory
     model, bank = random_bank(
-        22, type='pss.SlimmableMobileNetV2',
+        22,
+        type='pss.SlimmableMobileNetV2',
         search_space=dict(resolutions=[32, 48]))
-    bank = dataclasses.replace(bank, samples=torch.randint(
-        256, (2, 3, 224, 224), dtype=torch.uint8))
+    bank = dataclasses.replace(
+        bank, samples=torch.randint(256, (2, 3, 224, 224), dtype=torch.uint8))
     with TemporaryDirectory() as folder:
         write_bank(bank, Path(folder, 'bank'))
         size = sum(f.stat().st_size for f in Path(folder, 'bank').iterdir())
@@ -79,9 +80,12 @@ def test_damaged_files(bank, tmp_path, name, damage):
     else:
         half = len(content) // 2
         variants = {
-            'truncated': [content[:half], content[:-1]], 'empty': [b''],
-            'altered': [content[:i] + bytes([content[i] ^ 1])
-                        + content[i + 1:] for i in (half, len(content) - 3)],
+            'truncated': [content[:half], content[:-1]],
+            'empty': [b''],
+            'altered': [
+                content[:i] + bytes([content[i] ^ 1]) + content[i + 1:]
+                for i in (half, len(content) - 3)
+            ],
         }[damage]
     for variant in variants:
         if variant is not None:
@@ -134,17 +138,17 @@ def rewrite(bank, folder, change):
      'an integer of 954 digits'),
     (lambda v: v['preprocessing']['data_preprocessor'].update(std=[0, 1, 1]),
      r'std\[0\]=0: expected a finite number of at least'),
-    (lambda v: v['preprocessing']['data_preprocessor'].update(
-        mean=[1e39] * 3), r'mean\[0\]=1e\+39: expected'),
-    (lambda v: v['preprocessing']['data_preprocessor'].update(
-        mean=[1., 1.]), r'have \[2, 3\] values: expected 3'),
+    (lambda v: v['preprocessing']['data_preprocessor'].update(mean=[1e39] * 3),
+     r'mean\[0\]=1e\+39: expected'),
+    (lambda v: v['preprocessing']['data_preprocessor'].update(mean=[1., 1.]),
+     r'have \[2, 3\] values: expected 3'),
     (lambda v: v['preprocessing'].update(input_shape=[1, 24, 24]),
      'channels: expected'),
     (lambda v: v['preprocessing'].update(input_shape=[8192] * 3),
      'input_shape=.*at most'),
-    (lambda v: v['preprocessing']['pipeline'].insert(1, dict(
-        type='Resize', scale=9, backend='cv2', interpolation='hamming')),
-     "interpolation='hamming': expected"),
+    (lambda v: v['preprocessing']['pipeline'].insert(
+        1, dict(type='Resize', scale=9, backend='cv2', interpolation='hamming')
+    ), "interpolation='hamming': expected"),
     (lambda v: v['pools'][1]['costs'].update(flops=-1.), 'costs.flops=-1.0'),
     (lambda v: v['files']['weights.safetensors'].update(bytes=1 << 40),
      'bytes=1099511627776: expected'),
@@ -185,58 +189,67 @@ def _head(**head):
 
 
 SIMPLIFY = dict(
-    type='RandomResize', scale=[28, 28], resize_type='sympy.simplify',
+    type='RandomResize',
+    scale=[28, 28],
+    resize_type='sympy.simplify',
     expr="__import__('os').mkdir('TARGET')")
 LOADING = dict(
-    type='LoadImageFromFile', backend_args=dict(
-        backend='petrel', sys_path='TARGET'))
+    type='LoadImageFromFile',
+    backend_args=dict(backend='petrel', sys_path='TARGET'))
 
 
-@pytest.mark.parametrize('change', [
-    # any name that can be imported
-    lambda v, t: v['model']['head'].update(type='os.mkdir', path=t),
-    lambda v, t: v['model'].update(type='os.mkdir', path=t),
-    _step(type='pathlib.Path', path='TARGET'),
-    _step(type='torchvision/Lambda', lambd='TARGET'),
-    _step(type=['PackInputs']),
-    _step(type='torch.hub.load', repo_or_dir='TARGET', model='x'),
-    # registered classes that import, call, fetch or unpickle by themselves
-    _step(**SIMPLIFY),
-    _step(type='RandomApply', transforms=[SIMPLIFY]),
-    _step(type='RandAugment', policies=[SIMPLIFY], num_policies=1,
-          magnitude_level=1),
-    _step(type='KeyMapper', transforms=[LOADING]),
-    _step(**LOADING),
-    _step(type='Albumentations', transforms=[dict(type='os.mkdir')]),
-    _head(type='mmpretrain.VQAGenerationHead',
-          decoder=dict(type='mmpretrain.GlobalAveragePooling'),
-          inference_method='rank', answer_list_path='TARGET/x.pkl'),
-    lambda v, t: v['model']['backbone'].update(
-        type='mmpretrain.TIMMBackbone', checkpoint_path=t),
-    lambda v, t: v['model']['backbone'].update(
-        type='mmpretrain.HuggingFaceClassifier', model_name=t),
-    lambda v, t: v['model'].update(
-        neck=dict(type='pss.ResizedDetector', detector='os.mkdir', path=t)),
-    lambda v, t: v.update(model=dict(
-        type='pss.ResizedDetector', detector='os.mkdir', path=t)),
-    # keys that name files, and values that name functions
-    lambda v, t: v['model']['backbone'].update(init_cfg=dict(
-        type='Pretrained', checkpoint=t)),
-    lambda v, t: v['model'].update(pretrained=t),
-    lambda v, t: v['model']['backbone'].update(
-        norm_cfg=dict(type='os.mkdir', path=t)),
-    lambda v, t: v['model']['head']['loss'].update(class_weight=t),
-    lambda v, t: v['preprocessing']['data_preprocessor'].update(
-        batch_augments=dict(augments=[dict(type='os.mkdir', path=t)])),
-    lambda v, t: v['preprocessing'].update(data_preprocessor=dict(
-        type='os.mkdir', path=t)),
-])
+@pytest.mark.parametrize(
+    'change',
+    [
+        # any name that can be imported
+        lambda v, t: v['model']['head'].update(type='os.mkdir', path=t),
+        lambda v, t: v['model'].update(type='os.mkdir', path=t),
+        _step(type='pathlib.Path', path='TARGET'),
+        _step(type='torchvision/Lambda', lambd='TARGET'),
+        _step(type=['PackInputs']),
+        _step(type='torch.hub.load', repo_or_dir='TARGET', model='x'),
+        # registered classes that import, call, fetch or unpickle by themselves
+        _step(**SIMPLIFY),
+        _step(type='RandomApply', transforms=[SIMPLIFY]),
+        _step(
+            type='RandAugment',
+            policies=[SIMPLIFY],
+            num_policies=1,
+            magnitude_level=1),
+        _step(type='KeyMapper', transforms=[LOADING]),
+        _step(**LOADING),
+        _step(type='Albumentations', transforms=[dict(type='os.mkdir')]),
+        _head(
+            type='mmpretrain.VQAGenerationHead',
+            decoder=dict(type='mmpretrain.GlobalAveragePooling'),
+            inference_method='rank',
+            answer_list_path='TARGET/x.pkl'),
+        lambda v, t: v['model']['backbone'].update(
+            type='mmpretrain.TIMMBackbone', checkpoint_path=t),
+        lambda v, t: v['model']['backbone'].update(
+            type='mmpretrain.HuggingFaceClassifier', model_name=t),
+        lambda v, t: v['model'].update(
+            neck=dict(type='pss.ResizedDetector', detector='os.mkdir', path=t)),
+        lambda v, t: v.update(
+            model=dict(type='pss.ResizedDetector', detector='os.mkdir', path=t)
+        ),
+        # keys that name files, and values that name functions
+        lambda v, t: v['model']['backbone'].update(
+            init_cfg=dict(type='Pretrained', checkpoint=t)),
+        lambda v, t: v['model'].update(pretrained=t),
+        lambda v, t: v['model']['backbone'].update(
+            norm_cfg=dict(type='os.mkdir', path=t)),
+        lambda v, t: v['model']['head']['loss'].update(class_weight=t),
+        lambda v, t: v['preprocessing']['data_preprocessor'].update(
+            batch_augments=dict(augments=[dict(type='os.mkdir', path=t)])),
+        lambda v, t: v['preprocessing'].update(
+            data_preprocessor=dict(type='os.mkdir', path=t)),
+    ])
 def test_nothing_is_executed(bank, tmp_path, change):
     """Oracle: what the config would make is not there, and what is refused is
     a class, a key or a value. An image is predicted with what gets through."""
     target = tmp_path / 'made'
-    folder = rewrite(bank, tmp_path / 'bank',
-                     lambda v: change(v, str(target)))
+    folder = rewrite(bank, tmp_path / 'bank', lambda v: change(v, str(target)))
     with pytest.raises(InputError, match='expected|needs MMDet'):
         AdaptiveClassifier(folder).predict(np.zeros((30, 30, 3), np.uint8))
     assert not target.exists()
@@ -254,24 +267,36 @@ def test_classes_of_ones_own(bank, tmp_path, monkeypatch):
         '    def __init__(self, *args, note, **kwargs):\n'
         '        super().__init__(*args, **kwargs)\n')
     monkeypatch.syspath_prepend(tmp_path)
-    folder = rewrite(bank, tmp_path / 'bank', lambda v: v['model'][
-        'head'].update(type='pss.MyHead', note='anything'))
+    folder = rewrite(
+        bank, tmp_path / 'bank',
+        lambda v: v['model']['head'].update(type='pss.MyHead', note='anything'))
     for trust in ((), ['torch'], ['json']):
         with pytest.raises(InputError, match="'pss.MyHead'.*trust="):
             AdaptiveClassifier(folder, trust=trust)
     image = np.full((30, 30, 3), 100, np.uint8)
-    assert AdaptiveClassifier(folder, trust=['mypackage']).predict(image)[0][
-        'pred_score'] == AdaptiveClassifier(bank).predict(image)[0][
-        'pred_score']
-    done = subprocess.run(
-        [sys.executable, str(ROOT / 'tools/deployment/export_subnet.py'),
-         str(folder), '--all', '--format', 'torch', '--out', 'exported',
-         '--trust', 'mypackage'], cwd=tmp_path, capture_output=True,
-        text=True, env=dict(os.environ, PYTHONPATH=os.pathsep.join(
-            [str(tmp_path), str(ROOT), os.environ.get('PYTHONPATH', '')])))
+    assert AdaptiveClassifier(
+        folder, trust=['mypackage'
+                       ]).predict(image)[0]['pred_score'] == AdaptiveClassifier(
+                           bank).predict(image)[0]['pred_score']
+    done = subprocess.run([
+        sys.executable,
+        str(ROOT / 'tools/deployment/export_subnet.py'),
+        str(folder), '--all', '--format', 'torch', '--out', 'exported',
+        '--trust', 'mypackage'
+    ],
+                          cwd=tmp_path,
+                          capture_output=True,
+                          text=True,
+                          env=dict(
+                              os.environ,
+                              PYTHONPATH=os.pathsep.join([
+                                  str(tmp_path),
+                                  str(ROOT),
+                                  os.environ.get('PYTHONPATH', '')
+                              ])))
     assert done.returncode == 0, done.stderr
-    assert "imports=['pss', 'mypackage']" in (
-        tmp_path / 'exported' / 'largest.py').read_text()
+    assert "imports=['pss', 'mypackage']" in (tmp_path / 'exported' /
+                                              'largest.py').read_text()
     for trust, words in ((['nowhere.to.be.found'], 'cannot be imported'),
                          ('mypackage', 'a list of names'), ([1], 'a list')):
         with pytest.raises(InputError, match=f'trust.*{words}'):
@@ -288,11 +313,12 @@ def test_trust_is_of_the_named_package_alone(bank, tmp_path, monkeypatch):
         'class TrustedHead(LinearClsHead):\n'
         '    pass\n')
     (tmp_path / 'untrusted').mkdir()
-    (tmp_path / 'untrusted' / '__init__.py').write_text(
-        f'open({str(tmp_path / "made")!r}, "w")')
+    (tmp_path / 'untrusted' /
+     '__init__.py').write_text(f'open({str(tmp_path / "made")!r}, "w")')
     monkeypatch.syspath_prepend(tmp_path)
-    folder = rewrite(bank, tmp_path / 'bank', lambda v: v['model'][
-        'head'].update(type='pss.TrustedHead', _scope_='untrusted'))
+    folder = rewrite(
+        bank, tmp_path / 'bank', lambda v: v['model']['head'].update(
+            type='pss.TrustedHead', _scope_='untrusted'))
     with pytest.raises(InputError, match="unknown key '_scope_'"):
         AdaptiveClassifier(folder, trust=['trusted_one'])
     with importing_nothing(), pytest.raises(KeyError):
@@ -304,8 +330,8 @@ def test_other_threads_build_as_before():
     """Oracle: MMEngine's import by name, in a thread beside one in which it is
     switched off, and in that one afterwards, errors and nesting included."""
     found = []
-    other = threading.Thread(target=lambda: found.append(
-        MODELS.get('torch.nn.Linear')))
+    other = threading.Thread(
+        target=lambda: found.append(MODELS.get('torch.nn.Linear')))
     with importing_nothing():
         with pytest.raises(RuntimeError), importing_nothing():
             raise RuntimeError
@@ -359,8 +385,8 @@ def test_numbers_of_statistics(tmp_path, number):
         read_bank(folder)
 
 
-@pytest.mark.parametrize('value, words', [
-    (float('nan'), 'not finite'), (float('inf'), 'not finite')])
+@pytest.mark.parametrize('value, words', [(float('nan'), 'not finite'),
+                                          (float('inf'), 'not finite')])
 def test_weights_that_are_not_finite(tmp_path, value, words):
     """Oracle: the tensor's name; no bank of it is written either."""
     _, contents = random_bank(0)
@@ -384,8 +410,8 @@ def test_statistics_that_are_none(tmp_path):
 @pytest.mark.parametrize('name', ['bank.json', *bank_module.FILES])
 def test_what_is_no_regular_file(bank, tmp_path, name):
     """Oracle: reading a pipe waits for ever, a device never ends."""
-    for i, make in enumerate((os.mkfifo, lambda path: os.symlink(
-            '/dev/zero', path), os.mkdir)):
+    for i, make in enumerate(
+        (os.mkfifo, lambda path: os.symlink('/dev/zero', path), os.mkdir)):
         folder = tmp_path / str(i)
         shutil.copytree(bank, folder)
         (folder / name).unlink()

@@ -51,8 +51,8 @@ def test_training_ends_with_a_bank(trained):
             wanted = model(data['inputs']).softmax(1)
         found = net.predict(images)
         for one, other in zip(found, wanted):
-            torch.testing.assert_close(torch.from_numpy(one['pred_scores']),
-                                       other, atol=1e-5, rtol=0)
+            torch.testing.assert_close(
+                torch.from_numpy(one['pred_scores']), other, atol=1e-5, rtol=0)
 
 
 def test_without_a_test_loop_training_says_so(tiny_config, caplog):
@@ -79,8 +79,7 @@ def test_what_a_bank_cannot_have(tiny_config, strict):
     """Oracle: the type, in the log before and after the training; strictly,
     an error before it."""
     tiny_config.default_hooks.bank = dict(type='pss.BankHook', strict=strict)
-    tiny_config.test_dataloader.dataset.pipeline.insert(
-        0, dict(type='OfMyOwn'))
+    tiny_config.test_dataloader.dataset.pipeline.insert(0, dict(type='OfMyOwn'))
     tiny_config.test_cfg.candidates = 1
     changes = {'train_cfg.max_epochs': 1}
     if strict:

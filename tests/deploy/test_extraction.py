@@ -38,19 +38,21 @@ def test_logits_equal_the_supernets(kind, channels, backbone):
     config, model = build(kind, channels, **backbone)
     space = model.search_space
     images = torch.randn(8, 3, 48, 48)
-    subnets = [space.largest, space.smallest,
-               *space.decode(space.random(np.random.default_rng(0), 1))]
+    subnets = [
+        space.largest, space.smallest,
+        *space.decode(space.random(np.random.default_rng(0), 1))
+    ]
     statistics = calibrate(model, subnets, [images])
     for subnet in subnets:
         plain_config = extracted_config(config, model, subnet)
         plain = extract(model, plain_config, subnet, statistics[subnet])
         model.switch_to(subnet, statistics[subnet])
         with torch.no_grad():
-            torch.testing.assert_close(plain(images), model(images),
-                                       atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(
+                plain(images), model(images), atol=1e-5, rtol=1e-5)
         layers = (nn.Conv2d, nn.Linear, nn.BatchNorm2d)
-        assert all(type(m) in layers for m in plain.modules()
-                   if isinstance(m, layers))
+        assert all(
+            type(m) in layers for m in plain.modules() if isinstance(m, layers))
         rebuilt = MODELS.build(plain_config)
         rebuilt.load_state_dict(plain.state_dict(), strict=True)
 

@@ -74,10 +74,13 @@ def test_patience_grows_after_moves_that_were_too_early():
 
 @pytest.mark.parametrize('options, words', [
     (dict(share=2), 'share=2: expected .* above 0 and at most 1'),
-    (dict(share=0), 'share=0'), (dict(share=float('nan')), 'share=nan'),
+    (dict(share=0), 'share=0'),
+    (dict(share=float('nan')), 'share=nan'),
     (dict(patience=0), 'patience=0: expected an integer of at least 1'),
-    (dict(patience=2.5), 'patience=2.5'), (dict(margin=1), 'margin=1'),
-    (dict(margin=-0.1), 'margin=-0.1'), (dict(margin='0.1'), "margin='0.1'"),
+    (dict(patience=2.5), 'patience=2.5'),
+    (dict(margin=1), 'margin=1'),
+    (dict(margin=-0.1), 'margin=-0.1'),
+    (dict(margin='0.1'), "margin='0.1'"),
     (dict(target_ms=0), 'target_ms=0'),
     (dict(target_ms=float('inf')), 'target_ms=inf'),
     (dict(typical_ms=[1., 0.]), r'typical_ms\[1\]=0.0'),

@@ -21,7 +21,7 @@ class Counting(Profiler):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, min_run_time=1e-4, **kwargs)
         self.measured = Counter()
-        self.stop_after = 10 ** 9
+        self.stop_after = 10**9
 
     def block(self, key, *args):
         if self.measured.total() >= self.stop_after:
@@ -34,8 +34,8 @@ class Counting(Profiler):
 def model():
     """A supernet with few blocks."""
     torch.manual_seed(0)
-    config = classifier_config(search_space=dict(
-        multipliers=(0.95, 1.), resolutions=[16, 32]))
+    config = classifier_config(
+        search_space=dict(multipliers=(0.95, 1.), resolutions=[16, 32]))
     config.pop('type')
     return SupernetClassifier(**config).eval()
 
@@ -62,7 +62,8 @@ def test_stopped_and_continued(model, tmp_path):
     total += profiler.measured
     assert set(total) == set(blocks) and set(total.values()) == {2}
     assert sorted(p.name for p in path.parent.iterdir()) == [
-        '.cpu.json.lock', 'cpu.json']
+        '.cpu.json.lock', 'cpu.json'
+    ]
     assert list(table.timings) == list(blocks)
     assert all(t.runs and not t.interpolated for t in table.timings.values())
     content = json.loads(path.read_text())
@@ -154,7 +155,8 @@ def test_a_file_that_is_no_table_is_not_overwritten(model, tmp_path):
         build_table(Counting(model), path)
     assert path.read_text() == '{"largest": 1}'
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        '.results.json.lock', 'results.json']
+        '.results.json.lock', 'results.json'
+    ]
 
 
 def test_verification_is_written(model, tmp_path):
@@ -187,9 +189,10 @@ def test_one_builder_at_a_time(model, tmp_path):
                 inside.append(True)
                 for name in (path, tmp_path / 'link.json'):
                     other = Counting(model)
-                    with pytest.raises(InputError, match='latency table .*cpu.'
-                                       f'json: in use by process {os.getpid()}'
-                                       ):
+                    with pytest.raises(
+                            InputError,
+                            match='latency table .*cpu.'
+                            f'json: in use by process {os.getpid()}'):
                         build_table(other, name, rounds=1)
                     assert not other.measured
             return super().measure(*args, **kwargs)

@@ -74,7 +74,7 @@ def test_compare():
     measured = np.array([200., 400., 410., 800., 900.])
     predicted = np.array([100., 210., 205., 400., 450.])
     found = compare(predicted, measured)
-    scale = (2. ** 4 * 400 / 210) ** 0.2
+    scale = (2.**4 * 400 / 210)**0.2
     errors = np.abs(scale * predicted / measured - 1)
     assert found['scale'] == pytest.approx(scale)
     assert found['mean_relative_error'] == pytest.approx(errors.mean())
@@ -83,7 +83,7 @@ def test_compare():
     assert found['rank_correlation'] == pytest.approx(0.9)
     # a tie shares its ranks: (1.5, 1.5, 3) against (1, 2, 3)
     tied = compare(np.array([1., 1., 2.]), np.array([1., 2., 3.]))
-    assert tied['rank_correlation'] == pytest.approx(3 ** 0.5 / 2)
+    assert tied['rank_correlation'] == pytest.approx(3**0.5 / 2)
     flat = compare(np.ones(3), np.array([1., 2., 3.]))
     assert flat['rank_correlation'] is None
 
@@ -96,8 +96,11 @@ def test_median_of_rounds():
 
 @pytest.mark.parametrize('arguments, words', [
     (dict(backend='onnxruntime', dtype='bfloat16'), "dtype='bfloat16'"),
-    pytest.param(dict(device='cuda'), "device='cuda'", marks=pytest.mark.skipif(
-        torch.cuda.is_available(), reason='there is a GPU')),
+    pytest.param(
+        dict(device='cuda'),
+        "device='cuda'",
+        marks=pytest.mark.skipif(
+            torch.cuda.is_available(), reason='there is a GPU')),
 ])
 def test_what_is_not_there(supernet, arguments, words):
     """Oracle: the field stands in the message."""

@@ -17,13 +17,22 @@ from ..conftest import ROOT
 # under a name that pytest does not take for a test's
 kept_testing = testing_vocabulary.testing_of
 
-STEPS = [dict(type='LoadImageFromFile'), dict(type='CenterCrop', crop_size=8),
-         dict(type='PackInputs')]
-DATASET = dict(type='CustomDataset', data_root='data', data_prefix='val',
-               ann_file='meta/val.txt', pipeline=STEPS)
+STEPS = [
+    dict(type='LoadImageFromFile'),
+    dict(type='CenterCrop', crop_size=8),
+    dict(type='PackInputs')
+]
+DATASET = dict(
+    type='CustomDataset',
+    data_root='data',
+    data_prefix='val',
+    ann_file='meta/val.txt',
+    pipeline=STEPS)
 TESTING = dict(
     dataloader=dict(
-        batch_size=2, num_workers=0, collate_fn=dict(type='default_collate'),
+        batch_size=2,
+        num_workers=0,
+        collate_fn=dict(type='default_collate'),
         sampler=dict(type='DefaultSampler', shuffle=False),
         dataset=DATASET),
     evaluator=dict(type='Accuracy', topk=[1, 5]))
@@ -38,31 +47,42 @@ def changed(dataset=None, evaluator=None, **loader):
     return testing
 
 
-@pytest.mark.parametrize('name', [
-    'pss_mbv2_imagenet', 'pss_mbv2_fashion_mnist', 'usnet_mbv1_imagenet'])
+@pytest.mark.parametrize(
+    'name',
+    ['pss_mbv2_imagenet', 'pss_mbv2_fashion_mnist', 'usnet_mbv1_imagenet'])
 def test_configs_can_be_kept(name):
     """Oracle: the configs that are here, as JSON gives them back."""
     config = load_config(ROOT / 'configs' / f'{name}.py')
     config.test_dataloader.pin_memory = True
-    testing = json.loads(json.dumps(kept_testing(
-        config.test_dataloader, config.test_evaluator)))
+    testing = json.loads(
+        json.dumps(kept_testing(config.test_dataloader, config.test_evaluator)))
     check_testing(testing, 'bank.json')
     assert 'pin_memory' not in testing['dataloader']
     assert testing['dataloader']['dataset']['data_root'] == \
         config.test_dataloader.dataset.data_root
-    assert testing['evaluator'] == json.loads(json.dumps(
-        config.test_evaluator))
+    assert testing['evaluator'] == json.loads(json.dumps(config.test_evaluator))
 
 
 @pytest.mark.parametrize('testing', [
-    {}, TESTING, changed(evaluator=[dict(type='mmpretrain.Accuracy'),
-                                    dict(type='AveragePrecision')]),
-    changed(dict(type='mmpretrain.CustomDataset', ann_file='',
-                 metainfo=dict(classes=['a', 'b']))),
-    changed(dict(pipeline=[*STEPS[:2], dict(
-        type='PackInputs', meta_keys=['img_path', 'gt_label_difficult'])])),
-    changed(evaluator=dict(type='VOCAveragePrecision',
-                           difficult_as_positive=True)),
+    {},
+    TESTING,
+    changed(evaluator=[
+        dict(type='mmpretrain.Accuracy'),
+        dict(type='AveragePrecision')
+    ]),
+    changed(
+        dict(
+            type='mmpretrain.CustomDataset',
+            ann_file='',
+            metainfo=dict(classes=['a', 'b']))),
+    changed(
+        dict(pipeline=[
+            *STEPS[:2],
+            dict(
+                type='PackInputs', meta_keys=['img_path', 'gt_label_difficult'])
+        ])),
+    changed(
+        evaluator=dict(type='VOCAveragePrecision', difficult_as_positive=True)),
     changed(evaluator=dict(type='Accuracy', thrs=[0., None])),
 ])
 def test_what_computes_is_possible(testing):
@@ -73,7 +93,8 @@ def test_what_computes_is_possible(testing):
 @pytest.mark.parametrize('testing, words', [
     (changed(evaluator=dict(type='subprocess.getoutput')),
      "testing.evaluator: type='subprocess.getoutput': expected one of"),
-    (changed(evaluator=[dict(type='Accuracy'), dict(type='DumpResults')]),
+    (changed(evaluator=[dict(
+        type='Accuracy'), dict(type='DumpResults')]),
      "evaluator[1]: type='DumpResults'"),
     (changed(evaluator=dict(type='Accuracy', collect_dir='x')),
      "unknown key 'collect_dir'"),
@@ -85,7 +106,7 @@ def test_what_computes_is_possible(testing):
     (changed(worker_init_fn=dict(type='os.system')), "'worker_init_fn'"),
     (changed(batch_sampler=dict(type='os.system')), 'batch_sampler='),
     (changed(sampler=dict(type='os.system')), "sampler: type='os.system'"),
-    (changed(num_workers=10 ** 6), 'num_workers=1000000'),
+    (changed(num_workers=10**6), 'num_workers=1000000'),
     (changed(dict(type='CIFAR10')), "type='CIFAR10': expected one of"),
     (changed(dict(type=['CustomDataset'])), "type=['CustomDataset']"),
     (changed(dict(ann_file='a.pkl')), 'expected a path that ends in .txt'),
@@ -103,8 +124,11 @@ def test_what_computes_is_possible(testing):
     (changed(dict(download=True)), "unknown key 'download'"),
     (changed(dict(pipeline=[dict(type='os.system', command='x'), STEPS[2]])),
      "pipeline[0]: type='os.system'"),
-    (changed(dict(pipeline=[*STEPS[:2], dict(
-        type='PackInputs', meta_keys=['__class__'])])), "'__class__'"),
+    (changed(
+        dict(pipeline=[
+            *STEPS[:2],
+            dict(type='PackInputs', meta_keys=['__class__'])
+        ])), "'__class__'"),
     (changed(dict(pipeline=None)), 'pipeline=None'),
     (dict(TESTING, more=1), "unknown key 'more'"),
     (dict(dataloader=TESTING['dataloader']), "'evaluator' is missing"),
@@ -119,8 +143,9 @@ def test_what_does_more_is_refused(testing, words):
     assert str(error.value).startswith('bank.json: testing')
 
 
-@pytest.mark.parametrize('download, words', [
-    ({}, "'download' is missing"), (dict(download=True), 'download=True')])
+@pytest.mark.parametrize('download, words',
+                         [({}, "'download' is missing"),
+                          (dict(download=True), 'download=True')])
 def test_nothing_is_downloaded(download, words):
     """Oracle: mmpretrain's MNIST, which downloads unless told not to."""
     testing = changed()
@@ -139,12 +164,12 @@ def test_splits_are_around_one_data_set():
     testing = changed()
     testing['dataloader']['dataset'] = dict(split, dataset=DATASET)
     check_testing(testing, 'x')
-    testing['dataloader']['dataset'] = dict(split, dataset=dict(
-        DATASET, ann_file='a.pkl'))
+    testing['dataloader']['dataset'] = dict(
+        split, dataset=dict(DATASET, ann_file='a.pkl'))
     with pytest.raises(InputError, match=r'HeldOutSplit\).dataset.*a\.pkl'):
         check_testing(testing, 'x')
-    testing['dataloader']['dataset'] = dict(split, dataset=dict(
-        split, dataset=DATASET))
+    testing['dataloader']['dataset'] = dict(
+        split, dataset=dict(split, dataset=DATASET))
     with pytest.raises(InputError, match="type='pss.HeldOutSplit'"):
         check_testing(testing, 'x')
 
@@ -158,12 +183,16 @@ def test_nothing_ran(tmp_path):
         check_testing(changed(evaluator=evaluator), 'x')
 
     class Touching:
+
         def __reduce__(self):
             return open, (str(marker), 'w')
 
     (tmp_path / 'a.pkl').write_bytes(pickle.dumps(Touching()))
-    dataset = dict(type='MultiLabelDataset', data_root=str(tmp_path),
-                   ann_file='a.pkl', pipeline=STEPS)
+    dataset = dict(
+        type='MultiLabelDataset',
+        data_root=str(tmp_path),
+        ann_file='a.pkl',
+        pipeline=STEPS)
     testing = changed()
     testing['dataloader']['dataset'] = dataset
     with pytest.raises(InputError, match=r'a\.pkl'):
@@ -177,13 +206,19 @@ def test_what_says_nothing_is_left_out():
     """Oracle: the same testing without it; what is no default stays."""
     written = ConfigDict(
         dataloader=dict(
-            TESTING['dataloader'], pin_memory=True, batch_sampler=None,
-            _scope_='mmpretrain', dataset=dict(
-                DATASET, metainfo=None, filter_cfg=None, pipeline=(
-                    dict(STEPS[0], backend_args=None), STEPS[1],
-                    dict(STEPS[2], meta_keys=('img_path', 'ori_shape'))))),
-        evaluator=dict(TESTING['evaluator'], prefix=None, thrs=None,
-                       _scope_='mmpretrain'))
+            TESTING['dataloader'],
+            pin_memory=True,
+            batch_sampler=None,
+            _scope_='mmpretrain',
+            dataset=dict(
+                DATASET,
+                metainfo=None,
+                filter_cfg=None,
+                pipeline=(dict(STEPS[0], backend_args=None), STEPS[1],
+                          dict(STEPS[2],
+                               meta_keys=('img_path', 'ori_shape'))))),
+        evaluator=dict(
+            TESTING['evaluator'], prefix=None, thrs=None, _scope_='mmpretrain'))
     former = copy.deepcopy(written)
     found = kept_testing(written.dataloader, written.evaluator)
     assert written == former

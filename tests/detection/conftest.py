@@ -14,7 +14,8 @@ CONFIGS = ROOT / 'configs' / 'detection'
 WIDTHS = 32, 16, 24, 32, 64, 96, 160, 320
 # MobileNetV2 as the demo has it: its last features are 16 pixels apart
 BACKBONE = dict(
-    type='pss.SlimmableMobileNetV2', strides=(2, 1, 1, 2, 2, 1, 2, 1),
+    type='pss.SlimmableMobileNetV2',
+    strides=(2, 1, 1, 2, 2, 1, 2, 1),
     search_space=dict(resolutions=[24, 28]))
 
 
@@ -70,12 +71,17 @@ def detector_bank(config):
     space, size = model.search_space, model.input_size
     ends = dict(smallest=space.smallest, largest=space.largest)
     return model, Bank(
-        model=kept_config(config), classes=None,
-        pipeline=[dict(type='LoadImageFromFile'),
-                  dict(type='Resize', scale=list(size[::-1]), keep_ratio=True),
-                  dict(type='PackDetInputs')],
-        input_shape=(3, *size), resources=dict(flops='MFLOPs'),
-        metric='bbox_mAP', kept=tuple(
+        model=kept_config(config),
+        classes=None,
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='Resize', scale=list(size[::-1]), keep_ratio=True),
+            dict(type='PackDetInputs')
+        ],
+        input_shape=(3, *size),
+        resources=dict(flops='MFLOPs'),
+        metric='bbox_mAP',
+        kept=tuple(
             KeptSubnet(name, subnet, dict(flops=float(i)), float(i))
             for i, (name, subnet) in enumerate(ends.items(), 1)),
         weights=weights_of(model),
@@ -93,15 +99,19 @@ def samples(num=2, size=96, classes=10, seed=0):
     for i in range(num):
         corner = torch.rand(3, 2, generator=rng) * (size - 50)
         side = 20 + torch.rand(3, 2, generator=rng) * 25
-        sample = DetDataSample(metainfo=dict(
-            img_id=i, img_shape=(size, size), ori_shape=(size, size),
-            pad_shape=(size, size), batch_input_shape=(size, size),
-            scale_factor=(1., 1.)))
+        sample = DetDataSample(
+            metainfo=dict(
+                img_id=i,
+                img_shape=(size, size),
+                ori_shape=(size, size),
+                pad_shape=(size, size),
+                batch_input_shape=(size, size),
+                scale_factor=(1., 1.)))
         sample.gt_instances = InstanceData(
             bboxes=torch.cat([corner, corner + side], 1),
             labels=torch.randint(classes, (3, ), generator=rng))
-        sample.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4),
-                                                labels=torch.zeros(0).long())
+        sample.ignored_instances = InstanceData(
+            bboxes=torch.zeros(0, 4), labels=torch.zeros(0).long())
         found.append(sample)
     return torch.randn(num, 3, size, size, generator=rng), found
 
@@ -120,11 +130,14 @@ def classification_bank(tmp_path_factory):
 def garments(tmp_path_factory, tiny_fashion_mnist):
     """A small data set in COCO's format: 48, 12 and 16 images."""
     folder = tmp_path_factory.mktemp('data') / 'garments'
-    subprocess.run(
-        [sys.executable, '-W', 'ignore', str(
-            ROOT / 'tools/dataset_converters/fashion_mnist_detection.py'),
-         '--source', str(tiny_fashion_mnist), '--out', str(folder), '--num',
-         '48', '12', '16'], check=True)
+    subprocess.run([
+        sys.executable, '-W', 'ignore',
+        str(ROOT / 'tools/dataset_converters/fashion_mnist_detection.py'),
+        '--source',
+        str(tiny_fashion_mnist), '--out',
+        str(folder), '--num', '48', '12', '16'
+    ],
+                   check=True)
     return folder
 
 

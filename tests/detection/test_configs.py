@@ -29,8 +29,7 @@ def test_config(path):
     model = build(config.model)
     assert isinstance(model, SupernetDetector) == ('adaptive' in path.stem)
     if 'fixed' in path.stem:
-        assert not any(isinstance(m, SlimmableConv2d)
-                       for m in model.modules())
+        assert not any(isinstance(m, SlimmableConv2d) for m in model.modules())
         return
     hook = HOOKS.build(config.default_hooks.pss_sampler)
     # counted on small images here: at full size it takes minutes
@@ -43,18 +42,23 @@ def test_config(path):
 
 def test_every_pair_of_detector_and_backbone_has_a_config():
     """Oracle: the list that docs/detection.md gives."""
-    wanted = {f'{detector}_{network}_fpn_coco_{kind}'
-              for detector in ('retinanet', 'faster-rcnn')
-              for network in ('mbv1', 'mbv2', 'r50')
-              for kind in ('fixed', 'adaptive')}
-    wanted |= {f'{name}_{kind}' for kind in ('fixed', 'adaptive')
-               for name in ('ssdlite_mbv2_coco', 'retinanet_mbv2_fashion_mnist'
-                            )}
+    wanted = {
+        f'{detector}_{network}_fpn_coco_{kind}'
+        for detector in ('retinanet', 'faster-rcnn')
+        for network in ('mbv1', 'mbv2', 'r50')
+        for kind in ('fixed', 'adaptive')
+    }
+    wanted |= {
+        f'{name}_{kind}'
+        for kind in ('fixed', 'adaptive')
+        for name in ('ssdlite_mbv2_coco', 'retinanet_mbv2_fashion_mnist')
+    }
     assert {path.stem for path in PATHS} == wanted
 
 
-@pytest.mark.parametrize('base', ['retinanet_r50_fpn', 'faster-rcnn_r50_fpn',
-                                  'cascade-rcnn_r50_fpn'])
+@pytest.mark.parametrize(
+    'base',
+    ['retinanet_r50_fpn', 'faster-rcnn_r50_fpn', 'cascade-rcnn_r50_fpn'])
 def test_users_config_with_another_backbone_trains(base, garments, tmp_path):
     """Oracle: mmdet's own Runner, on mmdet's own base config unchanged but for
     the backbone and the neck's channels: two iterations, finite losses, every
@@ -82,8 +86,10 @@ model = dict(
     config.test_cfg = config.test_dataloader = config.test_evaluator = None
     config.train_dataloader.update(num_workers=0, persistent_workers=False)
     config.train_dataloader.dataset.update(
-        data_root=str(garments), ann_file='annotations/train.json',
-        data_prefix=dict(img='train/'), filter_cfg=dict(min_size=1),
+        data_root=str(garments),
+        ann_file='annotations/train.json',
+        data_prefix=dict(img='train/'),
+        filter_cfg=dict(min_size=1),
         metainfo=dict(classes=('T-shirt/top', 'Trouser')))
     # the images are small, mmdet's recipe makes them 800 pixels
     config.train_dataloader.dataset.pipeline[2].scale = (128, 128)
@@ -96,8 +102,10 @@ model = dict(
         """Takes the weights once they are initialised."""
 
         def before_train(self, runner):
-            before.update({k: v.clone() for k, v in
-                           runner.model.backbone.named_parameters()})
+            before.update({
+                k: v.clone()
+                for k, v in runner.model.backbone.named_parameters()
+            })
 
     runner.register_hook(Remember())
     runner.train()

@@ -71,7 +71,8 @@ def test_paths_and_arrays(net, tmp_path):
     (np.zeros((1, 9000, 3), np.uint8), r'shape \(1, 9000, 3\).*cannot be '
      'preprocessed'),
     ('missing.png', 'missing.png: no such file'),
-    ('a\0b.png', 'no such file'), ('.', r'\.: no such file'),
+    ('a\0b.png', 'no such file'),
+    ('.', r'\.: no such file'),
     (__file__, 'test_predicting.py: cannot be read as an image'),
 ])
 def test_no_image(net, image, message):
@@ -96,7 +97,8 @@ def test_steps_get_tuples():
     steps = _steps([
         dict(type='LoadImageFromFile'),
         dict(type='Pad', size=[96, 96], pad_val=dict(img=[1, 2, 3])),
-        dict(type='PackDetInputs', meta_keys=['img_shape'])])
+        dict(type='PackDetInputs', meta_keys=['img_shape'])
+    ])
     packed = steps['rest'](steps['array'](dict(img=picture())))
     assert packed['inputs'].shape == (3, 96, 96)
     assert packed['inputs'][:, -1, -1].tolist() == [1, 2, 3]
@@ -104,7 +106,8 @@ def test_steps_get_tuples():
 
 @pytest.mark.parametrize('steps', [
     [dict(type='os.system', command='true')],
-    [dict(type='LoadImageFromFile'), dict(type='Pad', size_divisor=0, size=1)],
+    [dict(type='LoadImageFromFile'),
+     dict(type='Pad', size_divisor=0, size=1)],
 ])
 def test_steps_that_cannot_be_built(steps):
     """Oracle: one error; a type that is not registered is not imported."""
@@ -132,9 +135,10 @@ def test_bank_of_two_stages(tmp_path):
         net.switch(kept)
         model.switch_to(kept.subnet, bank.statistics[kept.subnet])
         [found] = net.predict(image)
-        pixels = model.data_preprocessor(dict(
-            inputs=[torch.from_numpy(image).permute(2, 0, 1)],
-            data_samples=[found.new()]), False)
+        pixels = model.data_preprocessor(
+            dict(
+                inputs=[torch.from_numpy(image).permute(2, 0, 1)],
+                data_samples=[found.new()]), False)
         with torch.no_grad():
             [wanted] = model(**pixels, mode='predict')
         assert len(found.pred_instances)

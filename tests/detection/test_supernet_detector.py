@@ -41,10 +41,12 @@ def test_iteration_sums_the_gradients_of_three_passes(adaptive):
     from pss.sampling.prioritized import Pass
     images, annotations = samples()
     space = adaptive.search_space
-    sampled = space.decode(space.random(
-        np.random.default_rng(3), 1))[0]
-    plan = [Pass('largest', space.largest), Pass('sampled', sampled),
-            Pass('smallest', space.smallest)]
+    sampled = space.decode(space.random(np.random.default_rng(3), 1))[0]
+    plan = [
+        Pass('largest', space.largest),
+        Pass('sampled', sampled),
+        Pass('smallest', space.smallest)
+    ]
     other = copy.deepcopy(adaptive).train()
     total, teacher, tasks = 0, None, {}
     for name, subnet in plan:
@@ -57,9 +59,11 @@ def test_iteration_sums_the_gradients_of_three_passes(adaptive):
         scaled = copy.deepcopy(annotations)
         for sample in scaled:
             sample.gt_instances.bboxes = sample.gt_instances.bboxes * size / 96
-            sample.set_metainfo(dict(
-                img_shape=(size, size), pad_shape=(size, size),
-                batch_input_shape=(size, size)))
+            sample.set_metainfo(
+                dict(
+                    img_shape=(size, size),
+                    pad_shape=(size, size),
+                    batch_input_shape=(size, size)))
         features = other.detector.extract_feat(small)
         losses = other.detector.bbox_head.loss(features, scaled)
         loss, _ = other.parse_losses(losses)
@@ -72,8 +76,10 @@ def test_iteration_sums_the_gradients_of_three_passes(adaptive):
     total.backward()
     wanted = {n: p.grad for n, p in other.named_parameters()}
 
-    wrapper = build_optim_wrapper(adaptive, dict(
-        type='pss.SandwichOptimWrapper', optimizer=dict(type='SGD', lr=0.)))
+    wrapper = build_optim_wrapper(
+        adaptive,
+        dict(
+            type='pss.SandwichOptimWrapper', optimizer=dict(type='SGD', lr=0.)))
     wrapper.plan = plan
     wrapper.zero_grad = lambda **kwargs: None
     adaptive.train()
@@ -84,8 +90,8 @@ def test_iteration_sums_the_gradients_of_three_passes(adaptive):
         if wanted[name] is None:
             assert parameter.grad is None, name
         else:
-            torch.testing.assert_close(parameter.grad, wanted[name],
-                                       atol=1e-4, rtol=1e-4, msg=name)
+            torch.testing.assert_close(
+                parameter.grad, wanted[name], atol=1e-4, rtol=1e-4, msg=name)
     assert log['task_sampled'].item() == pytest.approx(tasks['sampled'], 1e-4)
     assert log['loss'].item() == pytest.approx(total.item(), 1e-4)
     assert adaptive.active_subnet == space.largest
@@ -103,9 +109,12 @@ def test_boxes_come_back_at_the_images_scale(adaptive):
     adaptive.detector.bbox_head.test_cfg.score_thr = 0.
     scaled = copy.deepcopy(annotations)
     for sample in scaled:
-        sample.set_metainfo(dict(
-            img_shape=(72, 72), pad_shape=(72, 72), batch_input_shape=(72, 72),
-            scale_factor=(0.75, 0.75)))
+        sample.set_metainfo(
+            dict(
+                img_shape=(72, 72),
+                pad_shape=(72, 72),
+                batch_input_shape=(72, 72),
+                scale_factor=(0.75, 0.75)))
     with torch.no_grad():
         wanted = adaptive.detector.predict(small, scaled)
         found = adaptive(images, annotations, mode='predict')
@@ -127,16 +136,18 @@ def test_calibration_covers_head_and_neck():
     norm = dict(type='BN', requires_grad=True)
     config.neck.norm_cfg = config.bbox_head.norm_cfg = norm
     model = build(config)
-    assert {name.split('.')[0] for name in model.norms} == {
-        'backbone', 'neck', 'bbox_head'}
+    assert {name.split('.')[0]
+            for name in model.norms} == {'backbone', 'neck', 'bbox_head'}
     space = model.search_space
     batches = [torch.randn(4, 3, 96, 96) for _ in range(2)]
     found = calibrate(model, [space.largest, space.smallest], batches)
     for subnet in (space.largest, space.smallest):
         seen = {name: [] for name in model.norms}
-        hooks = [module.register_forward_pre_hook(
-            lambda m, args, values=seen[name]: values.append(torch.var_mean(
-                args[0], (0, 2, 3)))) for name, module in model.norms.items()]
+        hooks = [
+            module.register_forward_pre_hook(lambda m, args, values=seen[
+                name]: values.append(torch.var_mean(args[0], (0, 2, 3))))
+            for name, module in model.norms.items()
+        ]
         model.switch_to(subnet)
         for module in model.norms.values():
             module.train()
@@ -150,10 +161,10 @@ def test_calibration_covers_head_and_neck():
             assert len(values) == (4 if name.startswith('bbox_head') else 2)
             mean = torch.stack([m for _, m in values]).mean(0)
             var = torch.stack([v for v, _ in values]).mean(0)
-            torch.testing.assert_close(found[subnet][name][0], mean,
-                                       atol=1e-4, rtol=1e-3)
-            torch.testing.assert_close(found[subnet][name][1], var,
-                                       atol=1e-4, rtol=1e-3)
+            torch.testing.assert_close(
+                found[subnet][name][0], mean, atol=1e-4, rtol=1e-3)
+            torch.testing.assert_close(
+                found[subnet][name][1], var, atol=1e-4, rtol=1e-3)
 
 
 def test_second_stages_norms_are_calibrated():
@@ -162,14 +173,18 @@ def test_second_stages_norms_are_calibrated():
     from pss.models import calibrate
 
     from .conftest import CONFIGS
-    config = load_config(
-        CONFIGS / 'faster-rcnn_mbv2_fpn_coco_adaptive.py').model
+    config = load_config(CONFIGS /
+                         'faster-rcnn_mbv2_fpn_coco_adaptive.py').model
     config.backbone.init_cfg = None
     config.backbone.search_space = dict(resolutions=[96, 128])
     config.input_size = (128, 160)
     config.roi_head.bbox_head = dict(
-        config.roi_head.bbox_head, type='ConvFCBBoxHead', num_shared_convs=1,
-        num_shared_fcs=1, norm_cfg=dict(type='BN'), conv_out_channels=32,
+        config.roi_head.bbox_head,
+        type='ConvFCBBoxHead',
+        num_shared_convs=1,
+        num_shared_fcs=1,
+        norm_cfg=dict(type='BN'),
+        conv_out_channels=32,
         fc_out_channels=32)
     model = build(config)
     assert any(name.startswith('roi_head') for name in model.norms)
@@ -237,7 +252,8 @@ def test_ssdlite_takes_narrow_features():
     with torch.no_grad():
         features = model.detector.extract_feat(images)
         assert features[0].shape[1] == 72
-        teacher = [torch.randn(2, c, 20, 20) for c in (96, 1280, 512, 256, 256,
-                                                       128)]
+        teacher = [
+            torch.randn(2, c, 20, 20) for c in (96, 1280, 512, 256, 256, 128)
+        ]
         losses, _ = model(images, annotations, mode='pass', teacher=teacher)
     assert losses['loss_distillation'].isfinite() and losses['task'].isfinite()

@@ -12,14 +12,18 @@ from pss.errors import InputError
 
 from ..conftest import ROOT
 
-NAMES = ['retinanet_mbv2_fashion_mnist', 'faster-rcnn_r50_fpn_coco',
-         'ssdlite_mbv2_coco']
+NAMES = [
+    'retinanet_mbv2_fashion_mnist', 'faster-rcnn_r50_fpn_coco',
+    'ssdlite_mbv2_coco'
+]
 
 
 def kept(name):
     config = load_config(ROOT / 'configs' / 'detection' / f'{name}_adaptive.py')
-    return json.loads(json.dumps(testing_vocabulary.testing_of(
-        config.test_dataloader, config.test_evaluator)))
+    return json.loads(
+        json.dumps(
+            testing_vocabulary.testing_of(config.test_dataloader,
+                                          config.test_evaluator)))
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -29,8 +33,11 @@ def test_configs_can_be_kept(name):
     check_testing(testing, 'bank.json')
     loader = testing['dataloader']
     assert loader['dataset']['ann_file'].endswith('.json')
-    loader['dataset'] = dict(type='pss.HeldOutSplit', every=5, held_out=True,
-                             dataset=loader['dataset'])
+    loader['dataset'] = dict(
+        type='pss.HeldOutSplit',
+        every=5,
+        held_out=True,
+        dataset=loader['dataset'])
     check_testing(testing, 'bank.json')
 
 

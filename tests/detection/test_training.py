@@ -12,9 +12,11 @@ from .conftest import adaptive_config, fixed_config, shrink
 
 def run(*command):
     """Runs a tool and gives what it printed."""
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', *map(str, command)], cwd=ROOT,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run([sys.executable, '-W', 'ignore', *map(str, command)],
+                          cwd=ROOT,
+                          stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT,
+                          text=True)
     assert done.returncode == 0, done.stdout[-3000:]
     return done.stdout
 

@@ -10,9 +10,11 @@ import pytest
 from .conftest import CONFIGS, adaptive_config
 
 PATHS = sorted(CONFIGS.glob('*_adaptive.py'))
-STEPS = [dict(type='LoadImageFromFile'),
-         dict(type='Resize', scale=[96, 96], keep_ratio=True),
-         dict(type='PackDetInputs')]
+STEPS = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=[96, 96], keep_ratio=True),
+    dict(type='PackDetInputs')
+]
 
 
 def kept(path=CONFIGS / 'retinanet_mbv2_fashion_mnist_adaptive.py'):
@@ -65,8 +67,8 @@ def test_shipped_config(path):
     steps = detector_steps(_pipeline(load_config(path)))
     check_detector(model, 'here')
     check_detector_pipeline(steps, 'here')
-    assert [step['type'] for step in steps] == [
-        'LoadImageFromFile', 'Resize', 'PackDetInputs']
+    assert [step['type'] for step in steps
+            ] == ['LoadImageFromFile', 'Resize', 'PackDetInputs']
     with DefaultScope.overwrite_default_scope('mmdet'), importing_nothing():
         MODELS.build(model)
 
@@ -78,7 +80,8 @@ def test_shipped_config(path):
     'cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco',
     'faster_rcnn/faster-rcnn_r50_fpn_soft-nms_1x_coco',
     'faster_rcnn/faster-rcnn_r50_fpn_giou_1x_coco',
-    'retinanet/retinanet_r50_fpn_1x_coco'])
+    'retinanet/retinanet_r50_fpn_1x_coco'
+])
 def test_mmdets_own_config(base):
     """Oracle: mmdet's config with a backbone of ours is on the lists."""
     import mmdet
@@ -105,8 +108,11 @@ def test_lists_name_what_there_is():
     from pss.registry import importing_nothing, parameters
     lists._import_mmdet('here')
     from mmdet import registry
-    families = {name: value for name, value in vars(lists).items()
-                if isinstance(value, lists._Listed)}
+    families = {
+        name: value
+        for name, value in vars(lists).items()
+        if isinstance(value, lists._Listed)
+    }
     assert len(families) == 16
     for name, family in families.items():
         for kind, entry in family.entries.items():
@@ -114,8 +120,9 @@ def test_lists_name_what_there_is():
                     importing_nothing():
                 found = getattr(registry, family.registry).get(kind)
             assert found is not None, (name, kind)
-            assert found.__module__.split('.')[0] in (
-                'mmdet', 'mmcv', 'mmengine', 'torch', 'pss'), (name, kind)
+            assert found.__module__.split('.')[0] in ('mmdet', 'mmcv',
+                                                      'mmengine', 'torch',
+                                                      'pss'), (name, kind)
             if name != '_NORMS':
                 keys = set(entry.keys) - (
                     set(lists.OWN_KEYS) if name == 'DETECTORS' else set())
@@ -157,13 +164,13 @@ EVALUATED = '__import__("hostile_part").Part'
     ('test_cfg.nms.type', 'mmdet.nms', r'nms\.type='),
     ('test_cfg.nms', EVALUATED, 'nms='),
     ('data_preprocessor.type', HOSTILE, 'data_preprocessor: type='),
-    ('data_preprocessor.batch_augments', [dict(type=HOSTILE)],
-     'batch_augments='),
+    ('data_preprocessor.batch_augments', [dict(type=HOSTILE)
+                                          ], 'batch_augments='),
     ('train_cfg', dict(assigner=dict(type=HOSTILE)), "'train_cfg'"),
     ('bbox_head.train_cfg', dict(assigner=dict(type=HOSTILE)), "'train_cfg'"),
     ('init_cfg', dict(type='Pretrained', checkpoint='http://x'), "'init_cfg'"),
-    ('backbone.init_cfg', dict(type='Pretrained', checkpoint='/x'),
-     "'init_cfg'"),
+    ('backbone.init_cfg', dict(type='Pretrained',
+                               checkpoint='/x'), "'init_cfg'"),
     ('neck.init_cfg', dict(type=HOSTILE), "'init_cfg'"),
     ('backbone.pretrained', 'http://x', "'pretrained'"),
     ('backbone.subnet', dict(), "'subnet'"),
@@ -221,14 +228,23 @@ def test_marker(marker):
 
 
 @pytest.mark.parametrize('path, value', [
-    ('input_size', [96]), ('input_size', [96, 0]), ('input_size', '96'),
-    ('input_size', [96, 10**9]), ('distillation', -1),
-    ('distillation', float('nan')), ('channels_last', 1),
-    ('backbone.out_indices', ['4']), ('backbone.frozen_stages', 99),
-    ('neck.in_channels', [96, '320']), ('neck.num_outs', 10**9),
-    ('neck.add_extra_convs', 'on_everything'), ('neck.out_channels', 64.),
-    ('bbox_head.num_classes', 10**9), ('bbox_head.num_classes', True),
-    ('bbox_head.num_classes', '10'), ('bbox_head.stacked_convs', -1),
+    ('input_size', [96]),
+    ('input_size', [96, 0]),
+    ('input_size', '96'),
+    ('input_size', [96, 10**9]),
+    ('distillation', -1),
+    ('distillation', float('nan')),
+    ('channels_last', 1),
+    ('backbone.out_indices', ['4']),
+    ('backbone.frozen_stages', 99),
+    ('neck.in_channels', [96, '320']),
+    ('neck.num_outs', 10**9),
+    ('neck.add_extra_convs', 'on_everything'),
+    ('neck.out_channels', 64.),
+    ('bbox_head.num_classes', 10**9),
+    ('bbox_head.num_classes', True),
+    ('bbox_head.num_classes', '10'),
+    ('bbox_head.stacked_convs', -1),
     ('bbox_head.anchor_generator.scales', [float('nan')]),
     ('bbox_head.anchor_generator.octave_base_scale', float('inf')),
     ('bbox_head.anchor_generator.scales_per_octave', 10**6),
@@ -238,8 +254,10 @@ def test_marker(marker):
     ('bbox_head.bbox_coder.target_stds', [1., 1., 1., 0.]),
     ('bbox_head.loss_cls.gamma', '2'),
     ('bbox_head.loss_cls.reduction', 'max'),
-    ('test_cfg.score_thr', float('nan')), ('test_cfg.nms_pre', 0.5),
-    ('test_cfg.max_per_img', 0), ('test_cfg.nms.iou_threshold', 2),
+    ('test_cfg.score_thr', float('nan')),
+    ('test_cfg.nms_pre', 0.5),
+    ('test_cfg.max_per_img', 0),
+    ('test_cfg.nms.iou_threshold', 2),
     ('data_preprocessor.std', [0., 1., 1.]),
     ('data_preprocessor.mean', ['0', '0', '0']),
     ('data_preprocessor.pad_size_divisor', 0),
@@ -257,7 +275,8 @@ def test_wrong_value(path, value):
 @pytest.mark.parametrize('path', [
     'detector', 'input_size', 'backbone', 'bbox_head', 'test_cfg',
     'data_preprocessor', 'bbox_head.num_classes', 'test_cfg.nms',
-    'bbox_head.anchor_generator.strides', 'neck.in_channels'])
+    'bbox_head.anchor_generator.strides', 'neck.in_channels'
+])
 def test_missing_key(path):
     """Oracle: the message names the key."""
     from pss.deploy.detector_vocabulary import check_detector
@@ -273,21 +292,24 @@ def test_missing_key(path):
 
 
 @pytest.mark.parametrize('steps, message', [
-    ('x', 'pipeline='), ([], 'pipeline='), ([STEPS[0]], 'pipeline='),
+    ('x', 'pipeline='),
+    ([], 'pipeline='),
+    ([STEPS[0]], 'pipeline='),
     (STEPS[1:], 'LoadImageFromFile, at its beginning'),
     ([*STEPS[:2], STEPS[0], STEPS[2]], 'LoadImageFromFile, at its beginning'),
     (STEPS[:2], 'PackDetInputs, at its end'),
     ([*STEPS, STEPS[1]], 'PackDetInputs, at its end'),
     ([*STEPS[:2], dict(type=HOSTILE), STEPS[2]], r'pipeline\[2\]: type='),
-    *((([STEPS[0], step, STEPS[2]]), r'pipeline\[1\]: type=') for step in (
-        dict(type='Albu', transforms=[dict(type=HOSTILE)]),
-        dict(type='LoadProposals', num_max_proposals=1),
-        dict(type='TestTimeAug', transforms=[[dict(type=HOSTILE)]]),
-        dict(type='mmdet.MultiBranch', branch_field=['a'],
-             a=[dict(type=HOSTILE)]),
-        dict(type='RandomChoice', transforms=[[dict(type=HOSTILE)]]),
-        dict(type='LoadImageFromWebcam'), dict(type='LoadEmptyAnnotations'),
-        dict(scale=[96, 96]), dict(type=['Resize']))),
+    *((([STEPS[0], step, STEPS[2]]), r'pipeline\[1\]: type=') for step in
+      (dict(type='Albu', transforms=[dict(type=HOSTILE)]),
+       dict(type='LoadProposals', num_max_proposals=1),
+       dict(type='TestTimeAug', transforms=[[dict(type=HOSTILE)]]),
+       dict(
+           type='mmdet.MultiBranch', branch_field=['a'], a=[dict(
+               type=HOSTILE)]),
+       dict(type='RandomChoice', transforms=[[dict(type=HOSTILE)]]),
+       dict(type='LoadImageFromWebcam'), dict(type='LoadEmptyAnnotations'),
+       dict(scale=[96, 96]), dict(type=['Resize']))),
     *((changed(STEPS, path, value), message) for path, value, message in (
         ('0.backend_args', dict(backend='petrel', sys_path='/tmp/x'),
          "'backend_args'"),
@@ -295,18 +317,19 @@ def test_missing_key(path):
          "'file_client_args'"),
         ('0.imdecode_backend', 'tifffile', 'imdecode_backend='),
         ('0._scope_', 'hostile_part', "'_scope_'"),
-        ('1.scale', [96, float('nan')], 'scale'),
-        ('1.scale', '96', 'scale='), ('1.scale', [96, 10**9], 'scale'),
+        ('1.scale', [96, float('nan')], 'scale'), ('1.scale', '96', 'scale='),
+        ('1.scale', [96, 10**9], 'scale'),
         ('1.keep_ratio', 'yes', 'keep_ratio='),
         ('1.interpolation', 'magic', 'interpolation='),
         ('2.meta_keys', ['a b'], 'meta_keys'),
         ('2.meta_keys', 'img_shape', 'meta_keys='),
         ('2.meta_keys', ['img_id'], 'expected ori_shape, img_shape, '
          'scale_factor among them'))),
-    ([STEPS[0], dict(type='LoadAnnotations', with_mask=True), *STEPS[1:]],
-     'with_mask=True'),
-    ([STEPS[0], dict(type='Pad', pad_val=dict(img=HOSTILE)), STEPS[2]],
-     'pad_val'),
+    ([STEPS[0],
+      dict(type='LoadAnnotations', with_mask=True), *STEPS[1:]
+      ], 'with_mask=True'),
+    ([STEPS[0], dict(type='Pad', pad_val=dict(img=HOSTILE)), STEPS[2]
+      ], 'pad_val'),
 ])
 def test_hostile_pipeline(marker, steps, message):
     """Oracle: the message names the step, and nothing was imported."""
@@ -323,13 +346,18 @@ def test_steps_that_are_possible():
     from pss.deploy.detector_vocabulary import check_detector_pipeline
     check_detector_pipeline([
         dict(type='LoadImageFromFile', imdecode_backend='pillow'),
-        dict(type='mmdet.FixScaleResize', scale=[640, 640], keep_ratio=True,
-             backend='pillow', interpolation='bicubic'),
-        dict(type='Pad', size=[640, 640],
-             pad_val=dict(img=[114., 114., 114.])),
+        dict(
+            type='mmdet.FixScaleResize',
+            scale=[640, 640],
+            keep_ratio=True,
+            backend='pillow',
+            interpolation='bicubic'),
+        dict(type='Pad', size=[640, 640], pad_val=dict(img=[114., 114., 114.])),
         dict(type='LoadAnnotations', with_bbox=True),
-        dict(type='PackDetInputs', meta_keys=[
-            'img_id', 'ori_shape', 'img_shape', 'scale_factor'])], 'here')
+        dict(
+            type='PackDetInputs',
+            meta_keys=['img_id', 'ori_shape', 'img_shape', 'scale_factor'])
+    ], 'here')
 
 
 def test_trusted_package(tmp_path, monkeypatch):
@@ -367,13 +395,17 @@ class GardenDetector(RetinaNet):
             check_detector(detector, 'here')
         check_detector(detector, 'here', trust)
         with pytest.raises(InputError, match='nms: type='):
-            check_detector(changed(detector, 'test_cfg.nms.type', EVALUATED),
-                           'here', trust)
-        for path, value, message in (
-                ('bbox_head.loss_cls.type', HOSTILE, 'loss_cls: type='),
-                ('bbox_head.loss_cls.gamma', '2', 'gamma='),
-                ('bbox_head.own', [dict(type='nms')], 'iou_threshold'),
-                ('bbox_head.own', [dict(type=EVALUATED)], r'own\[0\]: type=')):
+            check_detector(
+                changed(detector, 'test_cfg.nms.type', EVALUATED), 'here',
+                trust)
+        for path, value, message in (('bbox_head.loss_cls.type', HOSTILE,
+                                      'loss_cls: type='),
+                                     ('bbox_head.loss_cls.gamma', '2',
+                                      'gamma='), ('bbox_head.own',
+                                                  [dict(type='nms')
+                                                   ], 'iou_threshold'),
+                                     ('bbox_head.own', [dict(type=EVALUATED)],
+                                      r'own\[0\]: type=')):
             with pytest.raises(InputError, match=message):
                 check_detector(changed(model, path, value), 'here', trust)
     finally:

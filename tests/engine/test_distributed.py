@@ -20,22 +20,32 @@ from ..conftest import ROOT, shrink
 from ..distributed import run_ranks
 
 
-def config_of(data_root, work_dir, processes, global_batch=8, epochs=1,
-              evaluating=False, **changes):
+def config_of(data_root,
+              work_dir,
+              processes,
+              global_batch=8,
+              epochs=1,
+              evaluating=False,
+              **changes):
     """The demo's config with a network of five convolutions, and images that
     are the same whichever process loads them: 14 iterations an epoch."""
     config = load_config(ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py')
     shrink(config, data_root, work_dir, global_batch // processes)
     config.model.backbone = dict(
-        type='pss.SlimmableResNet', depth=18, num_stages=1, out_indices=(0, ),
-        strides=(1, ), dilations=(1, ), stem_channels=16, base_channels=16,
+        type='pss.SlimmableResNet',
+        depth=18,
+        num_stages=1,
+        out_indices=(0, ),
+        strides=(1, ),
+        dilations=(1, ),
+        stem_channels=16,
+        base_channels=16,
         zero_init_residual=False,
         search_space=dict(resolutions=[6, 8, 10], divisor=2))
     config.model.head.in_channels = 16
     config.model.channels_last = False
     config.train_dataloader.dataset.every = 15  # of 120 images: 112 are left
-    config.train_dataloader.dataset.dataset.pipeline = [
-        dict(type='PackInputs')]
+    config.train_dataloader.dataset.dataset.pipeline = [dict(type='PackInputs')]
     hooks = config.default_hooks
     hooks.pss_sampler.budgets = dict(flops=dict(pools=3))
     hooks.pss_sampler.pool_size = 4
@@ -51,8 +61,7 @@ def config_of(data_root, work_dir, processes, global_batch=8, epochs=1,
     return config
 
 
-def on_ranks(function, processes, folder, data_root, work_dir=None,
-             **changes):
+def on_ranks(function, processes, folder, data_root, work_dir=None, **changes):
     """What a function of rank and config gives, by rank."""
     folder.mkdir(parents=True, exist_ok=True)
     config = config_of(data_root, work_dir or folder / 'work', processes,
@@ -78,22 +87,24 @@ class Fingerprints(Hook):
     def __init__(self):
         self.taken = []
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None,
+    def after_train_iter(self,
+                         runner,
+                         batch_idx,
+                         data_batch=None,
                          outputs=None):
         weights = hashlib.sha256()
         for value in weights_of(runner).values():
             weights.update(value.numpy().tobytes())
         pools = json.dumps(sampler_of(runner).state_dict())
-        self.taken.append((
-            str(runner.optim_wrapper.plan), weights.hexdigest(),
-            hashlib.sha256(pools.encode()).hexdigest(),
-            hash_of(data_batch['inputs'])))
+        self.taken.append((str(runner.optim_wrapper.plan), weights.hexdigest(),
+                           hashlib.sha256(pools.encode()).hexdigest(),
+                           hash_of(data_batch['inputs'])))
 
 
 def hash_of(images):
     """Of a list of images, as a dataloader gives them."""
-    return hashlib.sha256(b''.join(image.numpy().tobytes() for image in images)
-                          ).hexdigest()
+    return hashlib.sha256(b''.join(image.numpy().tobytes()
+                                   for image in images)).hexdigest()
 
 
 class Collectives(Hook):
@@ -107,15 +118,22 @@ class Collectives(Hook):
         self.iterations = iterations
         self.profiler = None
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None,
+    def after_train_iter(self,
+                         runner,
+                         batch_idx,
+                         data_batch=None,
                          outputs=None):
         # from the end of an iteration to the end of the next
         if self.profiler is not None:
             self.profiler.stop()
-            self.taken.append(Counter(
-                f'{event.name[len("gloo:"):]} {math.prod(*event.input_shapes)}'
-                for event in self.profiler.events()
-                if event.name.startswith('gloo:')))
+            events = [
+                event for event in self.profiler.events()
+                if event.name.startswith('gloo:')
+            ]
+            self.taken.append(
+                Counter(f'{event.name.removeprefix("gloo:")} '
+                        f'{math.prod(*event.input_shapes)}'
+                        for event in events))
         self.profiler = None
         if len(self.taken) < self.iterations:
             self.profiler = torch.profiler.profile(
@@ -140,13 +158,16 @@ def model_of(runner):
 
 def weights_of(runner):
     """Parameters by name, without a wrapper's prefix."""
-    return {name: parameter.detach()
-            for name, parameter in model_of(runner).named_parameters()}
+    return {
+        name: parameter.detach()
+        for name, parameter in model_of(runner).named_parameters()
+    }
 
 
 def sampler_of(runner):
-    return next(hook.sampler for hook in runner.hooks
-                if isinstance(hook, PSSSamplerHook))
+    return next(
+        hook.sampler for hook in runner.hooks
+        if isinstance(hook, PSSSamplerHook))
 
 
 def fingerprints(rank, config):
@@ -157,9 +178,12 @@ def fingerprints(rank, config):
 
 def weights(rank, config):
     runner = trained(config)
-    return dict(weights=weights_of(runner), plan=[
-        [list(p['subnets'][0]['widths']) for p in
-         sampler_of(runner).state_dict() if p['subnets']]])
+    return dict(
+        weights=weights_of(runner),
+        plan=[[
+            list(p['subnets'][0]['widths'])
+            for p in sampler_of(runner).state_dict() if p['subnets']
+        ]])
 
 
 def collectives(rank, config):
@@ -181,9 +205,10 @@ def resumed(rank, config):
     if first.is_file():
         config.resume, config.load_from = True, str(first)
     runner = trained(config)
-    return dict(model=model_of(runner).state_dict(),
-                optimizer=runner.optim_wrapper.state_dict()['state'],
-                pools=sampler_of(runner).state_dict())
+    return dict(
+        model=model_of(runner).state_dict(),
+        optimizer=runner.optim_wrapper.state_dict()['state'],
+        pools=sampler_of(runner).state_dict())
 
 
 def test_four_ranks_agree_after_every_iteration(tiny_fashion_mnist, tmp_path):
@@ -192,8 +217,8 @@ def test_four_ranks_agree_after_every_iteration(tiny_fashion_mnist, tmp_path):
     ranks = on_ranks(fingerprints, 4, tmp_path, tiny_fashion_mnist, epochs=15)
     assert len(ranks[0]) == 210
     for mine in ranks[1:]:
-        assert [taken[:3] for taken in mine] == [
-            taken[:3] for taken in ranks[0]]
+        assert [taken[:3]
+                for taken in mine] == [taken[:3] for taken in ranks[0]]
     for data in zip(*ranks):  # of an iteration
         assert len({taken[3] for taken in data}) == 4
     # neither weights nor pools stood still
@@ -202,9 +227,12 @@ def test_four_ranks_agree_after_every_iteration(tiny_fashion_mnist, tmp_path):
     assert len({taken[0] for taken in ranks[0]}) > 10
 
 
-@pytest.mark.parametrize('changes, tolerance', [
-    ({'model.type': 'pss.DoubleSupernet', 'sync_bn': 'torch'}, 1e-12),
-    ({'model.backbone.norm_eval': True}, 1e-5)])
+@pytest.mark.parametrize('changes, tolerance', [({
+    'model.type': 'pss.DoubleSupernet',
+    'sync_bn': 'torch'
+}, 1e-12), ({
+    'model.backbone.norm_eval': True
+}, 1e-5)])
 def test_how_many_processes_does_not_matter(tiny_fashion_mnist, tmp_path,
                                             changes, tolerance):
     """Oracle: one process with the same global batches, over 7 iterations.
@@ -214,17 +242,24 @@ def test_how_many_processes_does_not_matter(tiny_fashion_mnist, tmp_path,
     With statistics that are frozen float32 does.
     """
     one, two, four = (
-        on_ranks(weights, n, tmp_path / str(n), tiny_fashion_mnist,
-                 global_batch=16, **changes)
-        for n in (1, 2, 4))
+        on_ranks(
+            weights,
+            n,
+            tmp_path / str(n),
+            tiny_fashion_mnist,
+            global_batch=16,
+            **changes) for n in (1, 2, 4))
     for ranks in (two, four):
         for mine in ranks:
             assert mine['plan'] == one[0]['plan']
             for name, value in one[0]['weights'].items():
                 assert torch.equal(mine['weights'][name],
                                    ranks[0]['weights'][name])
-                torch.testing.assert_close(mine['weights'][name], value,
-                                           atol=tolerance, rtol=tolerance)
+                torch.testing.assert_close(
+                    mine['weights'][name],
+                    value,
+                    atol=tolerance,
+                    rtol=tolerance)
 
 
 @pytest.mark.parametrize('sync_bn', [None, 'torch'])
@@ -232,16 +267,24 @@ def test_collectives_of_an_iteration(tiny_fashion_mnist, tmp_path, sync_bn):
     """Oracle: the list in docs/at_scale.md, every collective by its kind and
     the numbers that it carries: gradients once, the losses, a single number,
     the running statistics; synchronised norms twice in each of three passes."""
-    ranks = on_ranks(collectives, 2, tmp_path, tiny_fashion_mnist,
-                     global_batch=28, sync_bn=sync_bn)
+    ranks = on_ranks(
+        collectives,
+        2,
+        tmp_path,
+        tiny_fashion_mnist,
+        global_batch=28,
+        sync_bn=sync_bn)
     assert ranks[0] == ranks[1]
     for found, sizes in zip(ranks[0][0], [ranks[0][1]] * 3):
         # a single number: whether a process got SIGTERM; the losses of three
         # passes and two scores
-        expected = {f'all_reduce {sizes["gradient"]}': 1, 'all_reduce 1': 1,
-                    'all_reduce 5': 1,
-                    f'broadcast {sizes["floats"]}': 1,
-                    f'broadcast {sizes["integers"]}': 1}
+        expected = {
+            f'all_reduce {sizes["gradient"]}': 1,
+            'all_reduce 1': 1,
+            'all_reduce 5': 1,
+            f'broadcast {sizes["floats"]}': 1,
+            f'broadcast {sizes["integers"]}': 1
+        }
         assert {k: found.pop(k) for k in expected} == expected
         kinds = Counter()
         for kind, count in found.items():
@@ -253,12 +296,19 @@ def test_collectives_of_an_iteration(tiny_fashion_mnist, tmp_path, sync_bn):
 def test_four_processes_resume_exactly(tiny_fashion_mnist, tmp_path):
     """Oracle: the uninterrupted run, bit by bit; running statistics and
     momentum included."""
-    changes = {'epochs': 2, 'global_batch': 16,
-               'default_hooks.checkpoint.interval': 1}
+    changes = {
+        'epochs': 2,
+        'global_batch': 16,
+        'default_hooks.checkpoint.interval': 1
+    }
     whole, again = (
-        on_ranks(resumed, 4, tmp_path / name, tiny_fashion_mnist, **changes,
-                 work_dir=tmp_path / 'work')
-        for name in ('whole', 'again'))
+        on_ranks(
+            resumed,
+            4,
+            tmp_path / name,
+            tiny_fashion_mnist,
+            **changes,
+            work_dir=tmp_path / 'work') for name in ('whole', 'again'))
     for one, other in zip(again, whole):
         assert one.pop('pools') == other.pop('pools')
         torch.testing.assert_close(one, other, atol=0, rtol=0)

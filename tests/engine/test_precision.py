@@ -14,6 +14,7 @@ from ..conftest import NETWORKS, classifier_config
 
 def note_types(model, seen):
     """Notes what the first convolution gives, by what the network is doing."""
+
     def note(module, args, output):
         if len(output) == 1:  # a blank image, to count FLOPs
             return
@@ -39,18 +40,19 @@ def test_bfloat16_end_to_end_on_a_cpu(tiny_config):
     runner.train()
     assert seen == {'train': {torch.bfloat16}, 'evaluate': {torch.bfloat16}}
     assert all(p.dtype == torch.float32 for p in runner.model.parameters())
-    scores = [score for hook in runner.hooks
-              if isinstance(hook, PSSSamplerHook)
-              for pool in hook.sampler.pools
-              for score in pool.scores.values()]
+    scores = [
+        score for hook in runner.hooks if isinstance(hook, PSSSamplerHook)
+        for pool in hook.sampler.pools for score in pool.scores.values()
+    ]
     assert len(scores) > 3 and all(-10 < score < 0 for score in scores)
 
     def tested(amp):
         config = copy.deepcopy(tiny_config)
-        config.merge_from_dict(dict(
-            load_from=tiny_config.work_dir + '/epoch_1.pth',
-            experiment_name=f'test {amp}',
-            test_cfg=dict(amp=amp, candidates=1)))
+        config.merge_from_dict(
+            dict(
+                load_from=tiny_config.work_dir + '/epoch_1.pth',
+                experiment_name=f'test {amp}',
+                test_cfg=dict(amp=amp, candidates=1)))
         runner = Runner.from_cfg(config)
         types = {}
         note_types(runner.model, types)
@@ -93,14 +95,14 @@ def test_channels_last_is_a_switch_of_every_network(name):
     blocks = [m for m in last.modules() if isinstance(m, torch.nn.Conv2d)]
     assert blocks[0].weight.is_contiguous(memory_format=torch.channels_last)
     seen = []
-    blocks[-1].register_forward_pre_hook(lambda module, args: seen.append(
-        args[0].is_contiguous(memory_format=torch.channels_last)))
+    blocks[-1].register_forward_pre_hook(lambda module, args: seen.append(args[
+        0].is_contiguous(memory_format=torch.channels_last)))
     size = last.search_space.largest.resolution
     images = torch.randn(2, 3, size, size)
     for model in (plain, last):
         model.switch_to(model.search_space.smallest)
-    torch.testing.assert_close(last(images), plain(images), atol=1e-5,
-                               rtol=1e-4)
+    torch.testing.assert_close(
+        last(images), plain(images), atol=1e-5, rtol=1e-4)
     assert seen == [True]
 
 

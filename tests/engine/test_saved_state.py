@@ -15,8 +15,8 @@ from ..stress.training import CONFIG
 @pytest.fixture(scope='module')
 def finished(tiny_fashion_mnist, tmp_path_factory):
     """A run of one epoch: its config and its runner."""
-    config = shrink(load_config(CONFIG), tiny_fashion_mnist,
-                    tmp_path_factory.mktemp('run'))
+    config = shrink(
+        load_config(CONFIG), tiny_fashion_mnist, tmp_path_factory.mktemp('run'))
     config.train_cfg.max_epochs = 1
     return config, train(copy.deepcopy(config))
 
@@ -28,8 +28,11 @@ def read(config):
 def resume(config, checkpoint, folder):
     config = copy.deepcopy(config)
     torch.save(checkpoint, folder / 'epoch_1.pth')
-    return train(config, resume=True, work_dir=str(folder),
-                 load_from=str(folder / 'epoch_1.pth'))
+    return train(
+        config,
+        resume=True,
+        work_dir=str(folder),
+        load_from=str(folder / 'epoch_1.pth'))
 
 
 @pytest.mark.parametrize('path, value, words', [
@@ -42,12 +45,14 @@ def resume(config, checkpoint, folder):
     (('optimizer', 'param_groups', 3, 'params'), [5], r'\[3\].params'),
     (('optimizer', 'state', 7), 'x', r'state\[7\] is x; it must be a dict'),
     (('optimizer', 'state', 999), {}, r'state\[999\]'),
-    (('optimizer', 'state', 7, 'momentum_buffer'), torch.zeros(2, 2),
-     r'state\[7\].momentum_buffer is \(2, 2\); it must be'),
+    (('optimizer', 'state', 7, 'momentum_buffer'), torch.zeros(
+        2, 2), r'state\[7\].momentum_buffer is \(2, 2\); it must be'),
     (('optimizer', 'state', 7, 'momentum_buffer'), torch.zeros(3).to_sparse(),
      r'state\[7\].momentum_buffer is a tensor of layout'),
     (('meta', 'seed'), 'a\n\x1b[31m', r"meta.seed is 'a\\n\\x1b"),
-    pytest.param(('meta', 'iter'), -10**5000, 'meta.iter is a very large int',
+    pytest.param(('meta', 'iter'),
+                 -10**5000,
+                 'meta.iter is a very large int',
                  id='large'),
     (('param_schedulers', ), [], 'param_schedulers is 0 entries'),
     (('param_schedulers', 0, 'last_step'), [1], 'last_step is'),
@@ -74,9 +79,10 @@ def test_wrong_entries_are_named(finished, path, value, words):
         check_saved_state(checkpoint, runner)
 
 
-@pytest.mark.parametrize('key, value, words', [
-    ('pss_pools', [3], 'pools in the checkpoint are damaged'),
-    ('optimizer', 3, 'optimizer is 3')])
+@pytest.mark.parametrize(
+    'key, value, words',
+    [('pss_pools', [3], 'pools in the checkpoint are damaged'),
+     ('optimizer', 3, 'optimizer is 3')])
 def test_a_run_refuses_them(finished, tmp_path, key, value, words):
     """Oracle: the same error, from a run that resumes."""
     with pytest.raises(InputError, match=words):

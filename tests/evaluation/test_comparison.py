@@ -22,9 +22,14 @@ PUBLISHED = ROOT / 'benchmarks' / 'results' / 'published'
 def results(costs, top1, **more):
     rows = [dict(mflops=float(c), top1=float(t)) for c, t in zip(costs, top1)]
     return dict(
-        resources=dict(flops='MFLOPs'), smallest=rows[0], largest=rows[-1],
-        pools=[dict(resource='flops', level=row['mflops'], **row)
-               for row in rows[1:-1]], **more)
+        resources=dict(flops='MFLOPs'),
+        smallest=rows[0],
+        largest=rows[-1],
+        pools=[
+            dict(resource='flops', level=row['mflops'], **row)
+            for row in rows[1:-1]
+        ],
+        **more)
 
 
 def random_runs(num, rng, **more):
@@ -33,8 +38,11 @@ def random_runs(num, rng, **more):
     for _ in range(num):
         costs = np.sort(rng.uniform(10, 20, 6))
         costs[[0, -1]] = 10, 20
-        runs.append(results(costs, np.sort(rng.uniform(60, 80, 6)),
-                            train_seconds=float(rng.uniform(100, 200))))
+        runs.append(
+            results(
+                costs,
+                np.sort(rng.uniform(60, 80, 6)),
+                train_seconds=float(rng.uniform(100, 200))))
     return runs
 
 
@@ -54,20 +62,20 @@ def test_statistics():
         curves = []
         for run in group:
             rows = [run['smallest'], *run['pools'], run['largest']]
-            curves.append(([r['mflops'] for r in rows],
-                           [r['top1'] for r in rows]))
+            curves.append(
+                ([r['mflops'] for r in rows], [r['top1'] for r in rows]))
         heights[name] = np.array([np.interp(levels, *c) for c in curves])
-        areas[name] = np.array([
-            ((y[1:] + y[:-1]) / 2).mean()
-            for y in (np.interp(dense, *c) for c in curves)])
+        areas[name] = np.array([((y[1:] + y[:-1]) / 2).mean()
+                                for y in (np.interp(dense, *c)
+                                          for c in curves)])
     for row, name in zip(found['methods'], runs):
         assert (row['method'], row['runs']) == (name, len(runs[name]))
         for i, at in enumerate(row['levels']):
             values = heights[name][:, i]
             assert at['mean'] == pytest.approx(np.mean(values))
             assert at['std'] == pytest.approx(np.std(values, ddof=1))
-        assert row['area']['mean'] == pytest.approx(areas[name].mean(),
-                                                    abs=1e-4)
+        assert row['area']['mean'] == pytest.approx(
+            areas[name].mean(), abs=1e-4)
         assert row['area']['std'] == pytest.approx(
             np.std(areas[name], ddof=1), abs=1e-4)
         seconds = [run['train_seconds'] for run in runs[name]]
@@ -88,15 +96,18 @@ def test_standard_error_is_the_spread_of_differences():
     pairs = [(rng.normal(1, 2, 3), rng.normal(0, 1, 4)) for _ in range(20_000)]
     found = [difference(*pair) for pair in pairs]
     gaps = [f['mean'] for f in found]
-    squares = [f['standard_error'] ** 2 for f in found]
+    squares = [f['standard_error']**2 for f in found]
     assert np.mean(gaps) == pytest.approx(1, abs=0.05)
     assert np.mean(squares) == pytest.approx(np.var(gaps), rel=0.05)
 
 
 def test_one_run_has_no_error():
     """Oracle: a standard deviation needs two values."""
-    found = compare({'a': [results([1, 2], [5, 6])],
-                     'b': [results([1, 2], [4, 6])] * 2}, 'a')
+    found = compare(
+        {
+            'a': [results([1, 2], [5, 6])],
+            'b': [results([1, 2], [4, 6])] * 2
+        }, 'a')
     assert found['methods'][0]['area'] == dict(mean=5.5, std=None)
     assert found['methods'][1]['area'] == dict(
         mean=5., std=0., difference=dict(mean=0.5, standard_error=None))
@@ -105,18 +116,20 @@ def test_one_run_has_no_error():
 def test_levels_that_are_not_reached():
     """Oracle: a dash in the table, nothing in the CSV; the area is over the
     costs that both reach."""
-    runs = {'a': [results([1, 2, 4], [5, 6, 7])],
-            'b': [results([2, 8], [4, 8])]}
+    runs = {
+        'a': [results([1, 2, 4], [5, 6, 7])],
+        'b': [results([2, 8], [4, 8])]
+    }
     found = compare(runs, 'a', [6., 1., 3.])
     assert found['range'] == [2., 4.]
-    assert [at is None for at in found['methods'][0]['levels']] == [
-        False, False, True]
+    assert [at is None
+            for at in found['methods'][0]['levels']] == [False, False, True]
     second = found['methods'][1]['levels']
     assert second[0] is None and 'difference' not in second[2]
     assert second[1]['difference']['mean'] == pytest.approx(6.5 - 14 / 3)
     lines = comparison_table(found).splitlines()
-    assert [cell.strip() for cell in lines[3].split('|')[3:6]] == [
-        '-', '4.67', '6.67']
+    assert [cell.strip()
+            for cell in lines[3].split('|')[3:6]] == ['-', '4.67', '6.67']
     rows = comparison_rows(found)
     assert [r['level'] for r in rows] == [1., 3., 6., 'area'] * 2
     assert rows[2]['top1_mean'] is None
@@ -142,17 +155,20 @@ def test_published_figures(network, low, high):
     for path in sorted(PUBLISHED.glob(f'*_{network}_imagenet.json')):
         found = read_results(path, subnets=False)
         runs[found['method']] = [found]
-    assert list(runs) == ['MutualNet (published)', 'PSS-Net (published)',
-                          'US-Net (published)']
+    assert list(runs) == [
+        'MutualNet (published)', 'PSS-Net (published)', 'US-Net (published)'
+    ]
     found = compare(runs, 'PSS-Net (published)')
     assert found['range'] == [low, high]
-    leads = [row['area']['difference']['mean'] for row in found['methods']
-             if 'difference' in row['area']]
+    leads = [
+        row['area']['difference']['mean'] for row in found['methods']
+        if 'difference' in row['area']
+    ]
     assert len(leads) == 2 and min(leads) > 0
     at = compare(runs, 'US-Net (published)',
                  [217. if network == 'mbv1' else 222.])
-    assert at['methods'][2]['levels'][0]['mean'] == (
-        66.8 if network == 'mbv1' else 70.0)
+    assert at['methods'][2]['levels'][0]['mean'] == (66.8 if network == 'mbv1'
+                                                     else 70.0)
 
 
 def test_files(tmp_path):
@@ -194,13 +210,20 @@ def test_bad_input(tmp_path):
         (tmp_path / 'r.json').write_text(json.dumps(dict(one, **change)))
         with pytest.raises(InputError, match=words):
             read_results(tmp_path / 'r.json', subnets=False)
-    for other, words in (
-            (dict(one, resources=dict(flops='GFLOPs')), 'GFLOPs, MFLOPs'),
-            (results([1, 2], [5, 600]), 'mflops=2, top1=600'),
-            (results([-1, 2], [5, 6]), 'mflops=-1'),
-            (results([1, 2], [float('nan'), 6]), 'top1=nan'),
-            (dict(one, pools=[dict(resource='size', level=1., mflops=1.,
-                                   top1=5.)]), "resource='size'.*flops")):
+    for other, words in ((dict(one, resources=dict(flops='GFLOPs')),
+                          'GFLOPs, MFLOPs'), (results([1, 2], [5, 600]),
+                                              'mflops=2, top1=600'),
+                         (results([-1, 2], [5, 6]), 'mflops=-1'),
+                         (results([1, 2],
+                                  [float('nan'), 6]), 'top1=nan'), (dict(
+                                      one,
+                                      pools=[
+                                          dict(
+                                              resource='size',
+                                              level=1.,
+                                              mflops=1.,
+                                              top1=5.)
+                                      ]), "resource='size'.*flops")):
         with pytest.raises(InputError, match=words):
             compare({'a': [one], 'b': [other]}, 'a')
     for levels, words in (([1.5, 1.5], 'twice'), ([float('nan')], 'nan'),

@@ -7,8 +7,10 @@ from pss.evaluation import SubnetAccuracy
 
 def predictions(num=57, classes=10):
     torch.manual_seed(0)
-    return [dict(pred_score=torch.rand(classes), gt_label=torch.tensor([i % 7]))
-            for i in range(num)]
+    return [
+        dict(pred_score=torch.rand(classes), gt_label=torch.tensor([i % 7]))
+        for i in range(num)
+    ]
 
 
 def test_equals_mmpretrain():

@@ -8,8 +8,8 @@ from pss.evaluation import plot_pools, read_pool_log
 
 def write(path, *lines):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text('\n'.join(json.dumps(line) if isinstance(line, dict)
-                              else line for line in lines))
+    path.write_text('\n'.join(
+        json.dumps(line) if isinstance(line, dict) else line for line in lines))
     return path
 
 
@@ -17,12 +17,20 @@ def test_a_later_run_counts(tmp_path):
     """Oracle: values by hand; the second run resumed from step 2. Resources
     with underscores, other scalars, and a last line that a kill cut off."""
     write(tmp_path / '1' / 'vis_data' / 'scalars.json',
-          dict(loss=1.5, pool_fill=0.5, step=1),
-          {'pool_best/latency_cpu_80.5': -2., 'step': 2},
-          {'pool_best/latency_cpu_80.5': -9., 'step': 4}, '{"pool_best/la')
-    write(tmp_path / '2' / 'vis_data' / 'scalars.json',
-          {'pool_best/latency_cpu_80.5': -1., 'step': 4},
-          {'agreement/all': 0.5, 'step': 4})
+          dict(loss=1.5, pool_fill=0.5, step=1), {
+              'pool_best/latency_cpu_80.5': -2.,
+              'step': 2
+          }, {
+              'pool_best/latency_cpu_80.5': -9.,
+              'step': 4
+          }, '{"pool_best/la')
+    write(tmp_path / '2' / 'vis_data' / 'scalars.json', {
+        'pool_best/latency_cpu_80.5': -1.,
+        'step': 4
+    }, {
+        'agreement/all': 0.5,
+        'step': 4
+    })
     log = read_pool_log([tmp_path])
     assert log['pool_best'] == [('latency_cpu', 80.5, [2, 4], [-2., -1.])]
     assert log['agreement'] == [('all', 0., [4], [0.5])]
@@ -36,9 +44,17 @@ def test_a_later_run_counts(tmp_path):
     (['{', '{}'], 'line 1: not JSON'),
     (['[1]'], 'line 1: not an object'),
     ([dict(loss=1., step=1)], 'nothing of pools'),
-    ([{'pool_fill/flops_9': 'x', 'step': 1}], "line 1: pool_fill/flops_9='x'"),
-    ([{'pool_fill/flops_9': 1.}], 'step=None'),
-    ([{'pool_fill/nine': 1., 'step': 1}], "'nine' is not the name"),
+    ([{
+        'pool_fill/flops_9': 'x',
+        'step': 1
+    }], "line 1: pool_fill/flops_9='x'"),
+    ([{
+        'pool_fill/flops_9': 1.
+    }], 'step=None'),
+    ([{
+        'pool_fill/nine': 1.,
+        'step': 1
+    }], "'nine' is not the name"),
 ])
 def test_bad_logs(lines, words, tmp_path):
     """Oracle: line, field and value in the message."""

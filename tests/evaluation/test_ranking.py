@@ -10,10 +10,17 @@ def member(score, one, other):
 
 def test_by_hand():
     """Oracle: worked out on paper, for four subnets in no order."""
-    members = [member(-3, 60., 60.), member(-1, 70., 72.),
-               member(-2, 80., 74.), member(-4, 76., 82.)]
-    found, = rank_summary(dict(metric='top1', images=10, pools=[
-        dict(resource='flops', level=10., members=members)]))
+    members = [
+        member(-3, 60., 60.),
+        member(-1, 70., 72.),
+        member(-2, 80., 74.),
+        member(-4, 76., 82.)
+    ]
+    found, = rank_summary(
+        dict(
+            metric='top1',
+            images=10,
+            pools=[dict(resource='flops', level=10., members=members)]))
     assert (found['pool'], found['subnets']) == ('flops 10', 4)
     # by score 71, 77, 60, 79 with ranks 3 2 1 0 against 1 2 0 3
     assert found['correlation'] == pytest.approx(-0.4)
@@ -25,9 +32,15 @@ def test_by_hand():
     assert found['behind_fair'] == pytest.approx(((74 - 72) + (76 - 70)) / 2)
     assert found['tried_behind_fair'] == 0.
     assert found['ahead_of_draws'] is None
-    found, = rank_summary(dict(pools=[dict(
-        resource='flops', level=10., members=members,
-        draws=[dict(held_out=70.), dict(held_out=72.)])]))
+    found, = rank_summary(
+        dict(pools=[
+            dict(
+                resource='flops',
+                level=10.,
+                members=members,
+                draws=[dict(
+                    held_out=70.), dict(held_out=72.)])
+        ]))
     assert found['ahead_of_draws'] == 71.75 - 71
 
 
@@ -37,11 +50,15 @@ def test_a_fair_gap_has_no_bias():
     rng = np.random.default_rng(0)
     gaps = []
     for _ in range(300):
-        members = [member(score, *rng.normal(80, 1, 2))
-                   for score in rng.normal(size=50)]
-        gaps.append(rank_summary(dict(pools=[
-            dict(resource='flops', level=1., members=members)]))[0])
+        members = [
+            member(score, *rng.normal(80, 1, 2))
+            for score in rng.normal(size=50)
+        ]
+        gaps.append(
+            rank_summary(
+                dict(pools=[dict(resource='flops', level=1., members=members)]))
+            [0])
     assert np.mean([g['behind_best'] for g in gaps]) > 1
     for key in ('behind_fair', 'tried_behind_fair'):
         values = [g[key] for g in gaps]
-        assert abs(np.mean(values)) < 4 * np.std(values) / 300 ** 0.5
+        assert abs(np.mean(values)) < 4 * np.std(values) / 300**0.5

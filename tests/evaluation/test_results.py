@@ -14,12 +14,17 @@ from pss.evaluation import (
 
 
 def entry(mflops, top1, **more):
-    return dict(subnet=dict(resolution=24, widths=[24, 16]), mflops=mflops,
-                top1=top1, held_out_top1=top1 - 1, **more)
+    return dict(
+        subnet=dict(resolution=24, widths=[24, 16]),
+        mflops=mflops,
+        top1=top1,
+        held_out_top1=top1 - 1,
+        **more)
 
 
 RESULTS = dict(
-    largest=entry(20.5, 90.), smallest=entry(5.25, 80.),
+    largest=entry(20.5, 90.),
+    smallest=entry(5.25, 80.),
     pools=[entry(9.5, 85., resource='flops', level=10., score=-0.4)])
 
 
@@ -56,10 +61,15 @@ def test_several_resources(tmp_path):
         resources=dict(flops='MFLOPs', latency_phone='us'),
         largest=entry(20.5, 90., latency_phone=25_000.),
         smallest=entry(5.25, 80., latency_phone=12_000.),
-        pools=[entry(9.5, 85., resource='flops', level=10.,
-                     latency_phone=17_000.),
-               entry(12.5, 87., resource='latency_phone', level=18_000.,
-                     latency_phone=17_900.)])
+        pools=[
+            entry(9.5, 85., resource='flops', level=10., latency_phone=17_000.),
+            entry(
+                12.5,
+                87.,
+                resource='latency_phone',
+                level=18_000.,
+                latency_phone=17_900.)
+        ])
     write_results(results, tmp_path / 'r.json')
     assert read_results(tmp_path / 'r.json') == results
     lines = results_table(results).splitlines()

@@ -20,15 +20,19 @@ def test_equals_one_subnet_at_a_time(supernet):
     """
     torch.manual_seed(1)
     space = supernet.search_space
-    subnets = [space.largest, space.smallest,
-               Subnet(24, (32, 16, 24, 24, 56, 72, 160, 248))]
+    subnets = [
+        space.largest, space.smallest,
+        Subnet(24, (32, 16, 24, 24, 56, 72, 160, 248))
+    ]
     batches = [torch.randn(4, 3, 32, 32) for _ in range(3)]
     found = calibrate(supernet, subnets, iter(batches))
     for subnet in subnets:
         other = copy.deepcopy(supernet)
         other.switch_to(subnet)
-        norms = {n: m for n, m in other.named_modules()
-                 if isinstance(m, BatchNorm2d)}
+        norms = {
+            n: m
+            for n, m in other.named_modules() if isinstance(m, BatchNorm2d)
+        }
         for norm in norms.values():
             norm.reset_running_stats()
             norm.momentum = None
@@ -39,10 +43,9 @@ def test_equals_one_subnet_at_a_time(supernet):
                 other(x)
         assert set(found[subnet]) == set(norms)
         for name, (mean, var) in found[subnet].items():
-            torch.testing.assert_close(
-                mean, norms[name].running_mean[:len(mean)])
-            torch.testing.assert_close(
-                var, norms[name].running_var[:len(var)])
+            torch.testing.assert_close(mean,
+                                       norms[name].running_mean[:len(mean)])
+            torch.testing.assert_close(var, norms[name].running_var[:len(var)])
 
 
 def test_leaves_the_model_as_it_was(supernet):
@@ -56,8 +59,8 @@ def test_leaves_the_model_as_it_was(supernet):
     assert supernet.active_subnet == subnet
     assert all(m.training for m in supernet.modules())
     assert all(m.momentum == 0.1 for m in supernet.norms.values())
-    assert all(torch.equal(v, before[k])
-               for k, v in supernet.state_dict().items())
+    assert all(
+        torch.equal(v, before[k]) for k, v in supernet.state_dict().items())
 
 
 def test_evaluation_with_statistics(supernet):
@@ -97,8 +100,10 @@ def of_shares(rank, shares, sync):
     model = MODELS.build(config).double()
     for norm in model.norms.values():
         norm.sync = sync
-    batches = [torch.randn(2 + i, 3, 24, 24, dtype=torch.double)
-               for i in range(sum(shares))]
+    batches = [
+        torch.randn(2 + i, 3, 24, 24, dtype=torch.double)
+        for i in range(sum(shares))
+    ]
     first = sum(shares[:rank])
     space = model.search_space
     try:
@@ -126,11 +131,12 @@ def test_uneven_shares_of_synchronised_norms(tmp_path):
     config = classifier_config(**SMALL_RESNET)
     config['head']['in_channels'] = 32
     model = MODELS.build(config).double()
-    batches = [torch.randn(2 + i, 3, 24, 24, dtype=torch.double)
-               for i in range(4)]
+    batches = [
+        torch.randn(2 + i, 3, 24, 24, dtype=torch.double) for i in range(4)
+    ]
     space = model.search_space
-    one = calibrate(model, [space.largest, space.smallest], [
-        torch.cat([batches[0], batches[3]]), *batches[1:3]])
+    one = calibrate(model, [space.largest, space.smallest],
+                    [torch.cat([batches[0], batches[3]]), *batches[1:3]])
     one = [list(map(list, values.values())) for values in one.values()]
     for found in ranks:
         torch.testing.assert_close(found, one, atol=1e-10, rtol=1e-10)

@@ -21,8 +21,8 @@ def build(kind, channels, channels_last=False, **backbone):
         type=kind, search_space=dict(resolutions=[32, 48]), **backbone)
     config['head']['in_channels'] = channels
     torch.manual_seed(0)
-    return config, MODELS.build(
-        dict(config, channels_last=channels_last)).eval()
+    return config, MODELS.build(dict(config,
+                                     channels_last=channels_last)).eval()
 
 
 @pytest.mark.parametrize('channels_last', [False, True])
@@ -34,21 +34,24 @@ def test_logits_equal_the_extracted_networks(kind, channels, backbone,
     config, model = build(kind, channels, channels_last, **backbone)
     space = model.search_space
     images = torch.randn(4, 3, 48, 48)
-    subnets = [space.largest, space.smallest,
-               *space.decode(space.random(np.random.default_rng(0), 1))]
+    subnets = [
+        space.largest, space.smallest,
+        *space.decode(space.random(np.random.default_rng(0), 1))
+    ]
     # of many images: variances of a few pixels would magnify rounding
     statistics = calibrate(model, subnets, [torch.randn(64, 3, 48, 48)])
     weights = SharedWeights()
     for subnet in subnets:
         network = kept_network(model, subnet, statistics[subnet], weights)
-        plain = extract(model, extracted_config(config, model, subnet),
-                        subnet, statistics[subnet])
+        plain = extract(model, extracted_config(config, model, subnet), subnet,
+                        statistics[subnet])
         with torch.no_grad():
-            torch.testing.assert_close(network(images), plain(images),
-                                       atol=1e-5, rtol=0)
+            torch.testing.assert_close(
+                network(images), plain(images), atol=1e-5, rtol=0)
         layers = (nn.Conv2d, nn.Linear, nn.BatchNorm2d)
-        assert all(type(m) in layers for m in network.modules()
-                   if isinstance(m, layers))
+        assert all(
+            type(m) in layers for m in network.modules()
+            if isinstance(m, layers))
         assert not any(p.requires_grad for p in network.parameters())
         assert all(p.is_contiguous() or p.is_contiguous(
             memory_format=torch.channels_last) for p in network.parameters())
@@ -60,12 +63,13 @@ def test_weights_are_shared():
     counted by hand: one for every number of input channels that occurs."""
     _, model = build('pss.SlimmableMobileNetV2', 1280)
     space = model.search_space
-    subnets = [space.largest, space.smallest, *space.decode(
-        space.random(np.random.default_rng(0), 10))]
+    subnets = [
+        space.largest, space.smallest,
+        *space.decode(space.random(np.random.default_rng(0), 10))
+    ]
     statistics = calibrate(model, subnets, [torch.randn(2, 3, 48, 48)])
     weights = SharedWeights()
-    networks = [kept_network(model, s, statistics[s], weights)
-                for s in subnets]
+    networks = [kept_network(model, s, statistics[s], weights) for s in subnets]
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
     copies = {}
     wanted = set()
@@ -94,5 +98,6 @@ def test_the_limit_of_copies():
         torch.testing.assert_close(
             kept_network(model, subnet, statistics, none)(images),
             kept_network(model, subnet, statistics, all_)(images),
-            atol=1e-6, rtol=0)
+            atol=1e-6,
+            rtol=0)
     assert none.copied_bytes == 0 < all_.copied_bytes

@@ -17,12 +17,11 @@ WORLD = 2
 
 
 def wrapper_of(model):
-    wrapper = SandwichOptimWrapper(
-        torch.optim.SGD(model.parameters(), lr=0.01))
+    wrapper = SandwichOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.01))
     space = model.search_space
     wrapper.plan = (Pass('largest', space.largest),
-                    Pass('sampled', space.decode([[1, 0, 0, 0, 1, 2, 3, 4,
-                                                   5]])[0]),
+                    Pass('sampled',
+                         space.decode([[1, 0, 0, 0, 1, 2, 3, 4, 5]])[0]),
                     Pass('smallest', space.smallest))
     return wrapper
 
@@ -30,22 +29,23 @@ def wrapper_of(model):
 def half_of(rank):
     data = batch(8)
     part = slice(rank * 4, rank * 4 + 4)
-    return dict(inputs=data['inputs'][part],
-                data_samples=data['data_samples'][part])
+    return dict(
+        inputs=data['inputs'][part], data_samples=data['data_samples'][part])
 
 
 def one_iteration(rank, model):
     """One process: its half of the batch."""
     model = SupernetDistributedDataParallel(model, device_ids=[rank])
     reductions = []
-    model.register_comm_hook(None, lambda state, bucket: (
-        reductions.append(bucket.is_last()),
-        torch.distributed.all_reduce(
-            bucket.buffer().div_(WORLD), async_op=True).get_future().then(
-                lambda f: f.value()[0]))[1])
+    model.register_comm_hook(
+        None, lambda state, bucket:
+        (reductions.append(bucket.is_last()),
+         torch.distributed.all_reduce(
+             bucket.buffer().div_(WORLD), async_op=True).get_future().then(
+                 lambda f: f.value()[0]))[1])
     log = model.train_step(half_of(rank), wrapper_of(model.module))
-    return dict(state=model.module.state_dict(), log=log,
-                reductions=sum(reductions))
+    return dict(
+        state=model.module.state_dict(), log=log, reductions=sum(reductions))
 
 
 def test_two_processes_equal_one(supernet, tmp_path):
@@ -58,16 +58,15 @@ def test_two_processes_equal_one(supernet, tmp_path):
     assert [r['reductions'] for r in ranks] == [1, 1]
     for name, value in supernet.state_dict().items():
         assert torch.equal(ranks[0]['state'][name], ranks[1]['state'][name])
-        torch.testing.assert_close(ranks[0]['state'][name], value, atol=1e-5,
-                                   rtol=1e-5)
+        torch.testing.assert_close(
+            ranks[0]['state'][name], value, atol=1e-5, rtol=1e-5)
     for name, value in log.items():
         mean = sum(r['log'][name] for r in ranks) / WORLD
         torch.testing.assert_close(mean, value, atol=1e-5, rtol=1e-5)
 
 
 def wrapped(rank, model):
-    before = {name: value.clone() for name, value in
-              model.state_dict().items()}
+    before = {name: value.clone() for name, value in model.state_dict().items()}
     model.backbone.layer1.eval()
     states = torch.random.get_rng_state()
     modes = [m.training for m in model.modules()]
@@ -77,7 +76,8 @@ def wrapped(rank, model):
         all(p.grad is None for p in model.parameters()),
         modes == [m.training for m in model.modules()],
         torch.equal(states, torch.random.get_rng_state()),
-        model.active_subnet == model.search_space.largest]
+        model.active_subnet == model.search_space.largest
+    ]
 
 
 def test_wrapping_leaves_the_supernet_as_it_was(supernet, tmp_path):
@@ -95,8 +95,9 @@ def synchronised(rank, model):
     assert any(type(m) is nn.SyncBatchNorm for m in converted.modules())
     ddp = SupernetDistributedDataParallel(converted)
     assert not any(type(m) is nn.SyncBatchNorm for m in model.modules())
-    assert all(model.get_submodule(name) is norm and norm.sync
-               for name, norm in norms.items())
+    assert all(
+        model.get_submodule(name) is norm and norm.sync
+        for name, norm in norms.items())
     ddp.train_step(half_of(rank), wrapper_of(model))
     state = {k: v.clone() for k, v in model.state_dict().items()}
     images = batch(8, seed=1)['inputs'][rank * 4:rank * 4 + 4]
@@ -115,8 +116,8 @@ def test_sync_bn_of_torch(supernet, tmp_path):
     supernet.train_step(batch(8), wrapper_of(supernet))
     for name, value in supernet.state_dict().items():
         assert torch.equal(ranks[0]['state'][name], ranks[1]['state'][name])
-        torch.testing.assert_close(ranks[0]['state'][name], value, atol=1e-6,
-                                   rtol=1e-6)
+        torch.testing.assert_close(
+            ranks[0]['state'][name], value, atol=1e-6, rtol=1e-6)
     smallest = supernet.search_space.smallest
     statistics = calibrate(supernet, [smallest],
                            [batch(8, seed=1)['inputs']])[smallest]
@@ -150,8 +151,12 @@ def diverging(rank, model):
         model.train_step(data, wrapper_of(model.module))
     except DivergedError as error:
         message = str(error)
-    return dict(message=message, weights={
-        name: p.detach() for name, p in model.module.named_parameters()})
+    return dict(
+        message=message,
+        weights={
+            name: p.detach()
+            for name, p in model.module.named_parameters()
+        })
 
 
 def test_all_processes_stop_at_one_loss_that_is_not_finite(supernet, tmp_path):

@@ -15,15 +15,26 @@ from ..conftest import FIXTURES, classifier_config
 RESNET = 'pss.SlimmableResNet'
 NETWORKS = [
     (1280, dict(search_space=dict(multipliers=(0.9, 1.)))),
-    (1280, dict(search_space=dict(multipliers=(0.9, 1.), divisor=8,
-                                  unit='block'), strides=(2, 1, 1, 2, 2, 1,
-                                                          2, 1))),
-    (1024, dict(type='pss.SlimmableMobileNetV1',
-                search_space=dict(multipliers=(0.9, 1.), divisor=32))),
-    (512, dict(type=RESNET, depth=18, search_space=dict(
-        multipliers=(0.8, 1.), divisor=32))),
-    (2048, dict(type=RESNET, depth=50, deep_stem=True, avg_down=True,
-                search_space=dict(multipliers=(0.95, 1.), divisor=64))),
+    (1280,
+     dict(
+         search_space=dict(multipliers=(0.9, 1.), divisor=8, unit='block'),
+         strides=(2, 1, 1, 2, 2, 1, 2, 1))),
+    (1024,
+     dict(
+         type='pss.SlimmableMobileNetV1',
+         search_space=dict(multipliers=(0.9, 1.), divisor=32))),
+    (512,
+     dict(
+         type=RESNET,
+         depth=18,
+         search_space=dict(multipliers=(0.8, 1.), divisor=32))),
+    (2048,
+     dict(
+         type=RESNET,
+         depth=50,
+         deep_stem=True,
+         avg_down=True,
+         search_space=dict(multipliers=(0.95, 1.), divisor=64))),
 ]
 
 
@@ -75,10 +86,11 @@ def test_exactly_the_reachable_blocks(channels, backbone):
                 y = block.module(x)
                 if block.inner is not None:
                     hook.remove()
-                keys.append(BlockKey(
-                    block.block_type, x.shape[2] if x.dim() == 4 else 1,
-                    x.shape[1], inner[0] if inner else None, y.shape[1],
-                    block.kernel_size, block.stride, block.shortcut))
+                keys.append(
+                    BlockKey(block.block_type,
+                             x.shape[2] if x.dim() == 4 else 1, x.shape[1],
+                             inner[0] if inner else None, y.shape[1],
+                             block.kernel_size, block.stride, block.shortcut))
                 x = y
         return keys
 
@@ -97,10 +109,13 @@ def test_exactly_the_reachable_blocks(channels, backbone):
 def test_number_of_blocks_of_mobilenet_v2(imagenet_model):
     """Oracle: counted by hand from SPEC's space: for each block the input
     sizes that 13 resolutions give, times the choices of its widths."""
-    counts = Counter((k.block_type, k.kernel_size)
-                     for k in reachable_blocks(imagenet_model))
-    sizes = {stride: len({-(-r // stride) for r in range(128, 225, 8)})
-             for stride in (1, 2, 4, 8, 16, 32)}
+    counts = Counter(
+        (k.block_type, k.kernel_size) for k in reachable_blocks(imagenet_model))
+    sizes = {
+        stride: len({-(-r // stride)
+                     for r in range(128, 225, 8)})
+        for stride in (1, 2, 4, 8, 16, 32)
+    }
     stem, w32, w64, w96, w160, w320 = 2, 2, 3, 4, 6, 11
     # (input size by stride from the image, choices), first and other blocks
     blocks = [(2, stem), (2, 1), (4, 1), (4, w32), (8, w32), (8, w32 * w64),

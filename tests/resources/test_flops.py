@@ -24,10 +24,13 @@ def test_mobilenet_v1_equals_the_published_costs(reference_costs):
     flops = flops_table(init_model(ROOT / 'configs' / 'pss_mbv1_imagenet.py'))
     rows = reference_costs['mobilenet_v1']
     space = flops.space
-    codes = space.encode([space.smallest, space.largest, *(
-        Subnet(row['resolution'], tuple(row['widths'])) for row in rows)])
-    assert flops(codes).tolist() == [106.78272, 568.790528, *(
-        row['mflops'] for row in rows)]
+    codes = space.encode([
+        space.smallest, space.largest,
+        *(Subnet(row['resolution'], tuple(row['widths'])) for row in rows)
+    ])
+    assert flops(codes).tolist() == [
+        106.78272, 568.790528, *(row['mflops'] for row in rows)
+    ]
 
 
 def test_ends_of_the_space(imagenet_flops):
@@ -83,8 +86,7 @@ def test_counting_leaves_the_model_as_it_was(supernet):
     flops_table(supernet)
     assert supernet.active_subnet == subnet
     assert all(module.training for module in supernet.modules())
-    assert all((before[k] == v).all()
-               for k, v in supernet.state_dict().items())
+    assert all((before[k] == v).all() for k, v in supernet.state_dict().items())
 
 
 def test_work_outside_of_layers_is_an_error(supernet):

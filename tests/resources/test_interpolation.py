@@ -7,7 +7,7 @@ from pss.resources.interpolation import choose_blocks, interpolate
 
 def time_of(key):
     """A time as devices have it: overhead, traffic, work, and a jump."""
-    pixels, cmid = key.in_size ** 2, key.cmid or key.cin
+    pixels, cmid = key.in_size**2, key.cmid or key.cin
     time = 20 + pixels * (key.cin + cmid + key.cout) * 1e-3 + \
         pixels * (key.cin * cmid + cmid * key.cout) * 1e-5
     return time * (1.1 if key.cin % 16 else 1.)
@@ -39,8 +39,10 @@ def test_what_is_chosen(keys):
     kinds = {(k.block_type, k.kernel_size, k.stride, k.shortcut) for k in keys}
     few, more = choose_blocks(keys, 1), choose_blocks(keys, 300)
     for kind in kinds:
-        there = [k for k in keys if (k.block_type, k.kernel_size, k.stride,
-                                     k.shortcut) == kind]
+        there = [
+            k for k in keys
+            if (k.block_type, k.kernel_size, k.stride, k.shortcut) == kind
+        ]
         mine = [k for k in few if k in there]
         assert len(mine) == min(2, len(there))
     assert set(few) <= set(choose_blocks(keys, 100)) <= set(more)
@@ -53,5 +55,5 @@ def test_two_blocks_are_enough_to_guess(keys):
     few = {key: Timing(time_of(key)) for key in choose_blocks(keys, 1)}
     times, _ = interpolate(few, [k for k in keys if k not in few])
     values = [t.latency for t in times.values()]
-    assert min(values) > 0 and max(values) < 10 * max(
-        t.latency for t in few.values())
+    assert min(values) > 0 and max(values) < 10 * max(t.latency
+                                                      for t in few.values())

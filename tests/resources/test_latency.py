@@ -10,17 +10,23 @@ from pss.resources import Latency, LatencyTable, Timing, reachable_blocks
 from pss.sampling import ConditionalSampler
 from pss.structures import Budget
 
-HEADER = dict(version=1, unit='microseconds',
-              network=dict(type='SlimmableMobileNetV2'), device='cpu',
-              batch_size=1, scale=1.)
+HEADER = dict(
+    version=1,
+    unit='microseconds',
+    network=dict(type='SlimmableMobileNetV2'),
+    device='cpu',
+    batch_size=1,
+    scale=1.)
 
 
 def made_up(model, **header):
     """A table with times that follow no rule."""
     rng = np.random.default_rng(0)
-    return LatencyTable(dict(HEADER, **header), {
-        key: Timing(float(rng.uniform(10, 90)), 1., 7)
-        for key in reachable_blocks(model)})
+    return LatencyTable(
+        dict(HEADER, **header), {
+            key: Timing(float(rng.uniform(10, 90)), 1., 7)
+            for key in reachable_blocks(model)
+        })
 
 
 @pytest.fixture
@@ -44,12 +50,11 @@ def test_sums_of_blocks(supernet):
         total = row['Conv2d', subnet.resolution, 3, None, stem, 3, 2, None]
         cin = stem
         for ratio, num, stride, cout in zip(
-                (1, 6, 6, 6, 6, 6, 6), (1, 2, 3, 4, 3, 3, 1),
-                (1, 2, 2, 2, 1, 2, 1), widths):
+            (1, 6, 6, 6, 6, 6, 6), (1, 2, 3, 4, 3, 3, 1), (1, 2, 2, 2, 1, 2, 1),
+                widths):
             for i in range(num):
                 total += row['MBV2Block', size, cin, cin * ratio, cout, None,
-                             stride if i == 0 else 1,
-                             'identity' if i else None]
+                             stride if i == 0 else 1, 'identity' if i else None]
                 if i == 0:
                     size = -(-size // stride)
                 cin = cout
@@ -65,7 +70,8 @@ def test_file(supernet, path):
     assert content['unit'] == 'microseconds'
     assert set(content['blocks'][0]) == {
         'block_type', 'in_size', 'cin', 'cmid', 'cout', 'kernel_size', 'stride',
-        'shortcut', 'latency', 'spread', 'runs'}
+        'shortcut', 'latency', 'spread', 'runs'
+    }
     assert len(content['blocks']) == len(reachable_blocks(supernet))
     again = LatencyTable.read(path)
     assert again.timings == made_up(supernet).timings
@@ -85,19 +91,23 @@ def test_levels_have_the_conditional_distribution(supernet):
         inside = (values >= budget.low) & (values < budget.high)
         order = np.argsort(values[inside], kind='stable')
         members = codes[inside][order]
-        prior = np.prod([p[c] for p, c in zip(space.priors, members.T)],
-                        axis=0)
-        drawn = ConditionalSampler(cost, [budget]).draw(
-            budget, np.random.default_rng(0), 50_000)
+        prior = np.prod([p[c] for p, c in zip(space.priors, members.T)], axis=0)
+        drawn = ConditionalSampler(cost,
+                                   [budget]).draw(budget,
+                                                  np.random.default_rng(0),
+                                                  50_000)
         keys = np.ravel_multi_index(tuple(members.T), space.shape)
         place = dict(zip(keys.tolist(), range(len(keys))))
-        counts = np.bincount([place[k] for k in np.ravel_multi_index(
-            tuple(drawn.T), space.shape).tolist()], minlength=len(keys))
+        counts = np.bincount([
+            place[k]
+            for k in np.ravel_multi_index(tuple(drawn.T), space.shape).tolist()
+        ],
+                             minlength=len(keys))
         groups = (prior.cumsum() / prior.sum() * 300).astype(int)
         expected = np.bincount(groups, prior) / prior.sum() * len(drawn)
         observed = np.bincount(groups, counts)
         some = expected > 5
-        statistic = ((observed - expected) ** 2)[some] / expected[some]
+        statistic = ((observed - expected)**2)[some] / expected[some]
         degrees = some.sum() - 1
         assert statistic.sum() < degrees + 4 * np.sqrt(2 * degrees)
 
@@ -156,7 +166,7 @@ def change(**fields):
     (change(latency=-1.), r'blocks\[3\]: latency=-1.0'),
     (change(latency=0), r'blocks\[3\]: latency=0'),
     (change(latency=float('nan')), 'latency=nan'),
-    (change(latency=10 ** 400), 'an integer of 401 digits'),
+    (change(latency=10**400), 'an integer of 401 digits'),
     (change(latency='7'), "latency='7'"),
     (change(latency=None), 'latency=None'),
     (lambda c: c['blocks'][3].pop('latency'), "'latency' is missing"),

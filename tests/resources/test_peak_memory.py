@@ -46,7 +46,7 @@ def test_mobilenet_v2_by_hand(imagenet_model):
     image, 16 channels going in, and 96 hidden ones before and after the batch
     norm."""
     space = imagenet_model.search_space
-    expected = 4 * (3 * 224 ** 2 + (16 + 96 + 96) * 112 ** 2)
+    expected = 4 * (3 * 224**2 + (16 + 96 + 96) * 112**2)
     table = PeakMemory().table(imagenet_model)
     assert table.total(space.encode([space.largest]))[0] == expected
 
@@ -104,15 +104,16 @@ def test_levels_of_peak_memory():
     inside = (values >= budget.low) & (values < budget.high)
     prior = np.prod([p[c] for p, c in zip(space.priors, codes.T)], axis=0)
     prior = prior * inside / prior[inside].sum()
-    drawn = ConditionalSampler(cost, [budget]).draw(
-        budget, np.random.default_rng(0), 50_000)
+    drawn = ConditionalSampler(cost, [budget]).draw(budget,
+                                                    np.random.default_rng(0),
+                                                    50_000)
     drawn_values = cost(drawn)
     assert ((drawn_values >= budget.low) & (drawn_values < budget.high)).all()
     for column in range(len(space.shape)):
         expected = np.bincount(codes[:, column], prior) * len(drawn)
         counts = np.bincount(drawn[:, column], minlength=len(expected))
         some = expected > 5
-        statistic = ((counts - expected) ** 2)[some] / expected[some]
+        statistic = ((counts - expected)**2)[some] / expected[some]
         degrees = max(some.sum() - 1, 1)
         assert statistic.sum() < degrees + 4 * np.sqrt(2 * degrees)
 

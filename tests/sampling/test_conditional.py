@@ -39,20 +39,21 @@ def test_draws_have_the_conditional_distribution(imagenet_flops, level):
     prior /= prior.sum()
 
     num = 200_000
-    drawn = ConditionalSampler(imagenet_flops, [budget]).draw(
-        budget, np.random.default_rng(level), num)
+    drawn = ConditionalSampler(imagenet_flops,
+                               [budget]).draw(budget,
+                                              np.random.default_rng(level), num)
     assert drawn.shape == (num, 9)
     order = {k: i for i, k in enumerate(keys_of(space, members).tolist())}
     positions = np.array([order[k] for k in keys_of(space, drawn).tolist()])
     counts = np.bincount(positions, minlength=len(members))
 
-    for by in (np.arange(len(members)), np.argsort(members[:, 0],
-                                                   kind='stable')):
+    for by in (np.arange(len(members)),
+               np.argsort(members[:, 0], kind='stable')):
         groups = (prior[by].cumsum() * num // 50).astype(int)
         expected = np.bincount(groups, prior[by] * num)
         observed = np.bincount(groups, counts[by])
         full = expected > 5
-        statistic = ((observed - expected) ** 2)[full] / expected[full]
+        statistic = ((observed - expected)**2)[full] / expected[full]
         assert p_value_bound(statistic.sum(), full.sum() - 1) < 4
 
 
@@ -80,8 +81,7 @@ def test_cost_range_equals_enumeration(imagenet_flops):
 
 def random_table(rng, widths, scopes, resolutions=(1, 2, 3), combine='sum'):
     """Costs without any structure but the scopes."""
-    space = SearchSpace([Width.of(base) for base in widths],
-                        list(resolutions))
+    space = SearchSpace([Width.of(base) for base in widths], list(resolutions))
     tables = tuple(
         rng.integers(0, 1000, (len(resolutions), *(space.shape[1 + w]
                                                    for w in scope)))
@@ -90,11 +90,13 @@ def random_table(rng, widths, scopes, resolutions=(1, 2, 3), combine='sum'):
 
 
 @pytest.mark.parametrize('combine', ['sum', 'max'])
-@pytest.mark.parametrize('scopes', [
-    [(0, 1), (1, 2), (2, 3)],             # a chain, as in MobileNets
-    [(0, 1, 3), (1, 2), (0, 2), (3, )],   # cycles and triples
-    [(0, 3), ()],                         # two widths cost nothing
-])
+@pytest.mark.parametrize(
+    'scopes',
+    [
+        [(0, 1), (1, 2), (2, 3)],  # a chain, as in MobileNets
+        [(0, 1, 3), (1, 2), (0, 2), (3, )],  # cycles and triples
+        [(0, 3), ()],  # two widths cost nothing
+    ])
 def test_costs_of_any_structure(scopes, combine):
     """Oracle: enumeration of small spaces with random, unsmooth costs."""
     rng = np.random.default_rng(len(scopes))
@@ -115,7 +117,7 @@ def test_costs_of_any_structure(scopes, combine):
     # the order of enumerate() is that of ravel_multi_index
     assert counts[~inside].sum() == 0
     some = expected > 5
-    statistic = ((counts - expected) ** 2)[some] / expected[some]
+    statistic = ((counts - expected)**2)[some] / expected[some]
     assert p_value_bound(statistic.sum(), some.sum() - 1) < 4
 
 
@@ -144,8 +146,9 @@ def test_a_gap_in_the_costs_is_unreachable_too():
 def test_one_subnet_in_a_level(imagenet_flops):
     """Oracle: the only subnet within 1e-6 MFLOPs of the largest."""
     budget = Budget('flops', 300.836992, 2e-6)
-    drawn = ConditionalSampler(imagenet_flops, [budget]).draw(
-        budget, np.random.default_rng(0), 3)
+    drawn = ConditionalSampler(imagenet_flops,
+                               [budget]).draw(budget, np.random.default_rng(0),
+                                              3)
     space = imagenet_flops.space
     assert space.decode(drawn) == [space.largest] * 3
 
@@ -172,17 +175,18 @@ def test_large_spaces_against_rejection_sampling(mbv1_flops, level):
     kept = prior[(cost >= level - 5) & (cost < level + 5)]
     assert len(kept) > 10_000
     budget = Budget('flops', level, 10)
-    drawn = ConditionalSampler(mbv1_flops, [budget]).draw(
-        budget, rng, 100_000)
+    drawn = ConditionalSampler(mbv1_flops, [budget]).draw(budget, rng, 100_000)
     for column in range(15):
-        keys = [codes[:, 0] * 100 + (codes[:, column] if column else 0)
-                for codes in (kept, drawn)]
+        keys = [
+            codes[:, 0] * 100 + (codes[:, column] if column else 0)
+            for codes in (kept, drawn)
+        ]
         size = max(k.max() for k in keys) + 1
         a, b = (np.bincount(k, minlength=size) for k in keys)
         some = (a + b) > 20
         a, b = a[some], b[some]
         scale = np.sqrt(len(drawn) / len(kept))
-        statistic = ((a * scale - b / scale) ** 2 / (a + b)).sum()
+        statistic = ((a * scale - b / scale)**2 / (a + b)).sum()
         assert p_value_bound(statistic, some.sum() - 1) < 4
 
 
@@ -208,8 +212,8 @@ def test_a_reduced_mobilenet_v1_against_exact_counting():
     from ..conftest import classifier_config
     config = classifier_config(
         type='pss.SlimmableMobileNetV1',
-        search_space=dict(multipliers=(0.9, 1.0), divisor=32,
-                          resolutions=[96, 128]))
+        search_space=dict(
+            multipliers=(0.9, 1.0), divisor=32, resolutions=[96, 128]))
     config['head']['in_channels'] = 1024
     config.pop('type')
     cost = flops_table(SupernetClassifier(**config))
@@ -221,8 +225,9 @@ def test_a_reduced_mobilenet_v1_against_exact_counting():
     inside = (values >= budget.low) & (values < budget.high)
     order = np.argsort(values[inside], kind='stable')
     members, weight = codes[inside][order], prior[inside][order]
-    drawn = ConditionalSampler(cost, [budget]).draw(
-        budget, np.random.default_rng(0), 100_000)
+    drawn = ConditionalSampler(cost, [budget]).draw(budget,
+                                                    np.random.default_rng(0),
+                                                    100_000)
     place = {k: i for i, k in enumerate(keys_of(cost.space, members).tolist())}
     found = [place[k] for k in keys_of(cost.space, drawn).tolist()]
     counts = np.bincount(found, minlength=len(members))
@@ -230,5 +235,5 @@ def test_a_reduced_mobilenet_v1_against_exact_counting():
     expected = np.bincount(groups, weight) / weight.sum() * len(drawn)
     observed = np.bincount(groups, counts)
     some = expected > 5
-    statistic = ((observed - expected) ** 2)[some] / expected[some]
+    statistic = ((observed - expected)**2)[some] / expected[some]
     assert p_value_bound(statistic.sum(), some.sum() - 1) < 4

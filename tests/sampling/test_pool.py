@@ -50,7 +50,7 @@ def test_draw_follows_the_probabilities():
     drawn = [pool.draw(rng, 0.5) for _ in range(20_000)]
     counts = np.array([drawn.count(subnet(i)) for i in range(4)])
     expected = pool.probabilities(0.5) * 20_000
-    chi_square = ((counts - expected) ** 2 / expected).sum()
+    chi_square = ((counts - expected)**2 / expected).sum()
     assert chi_square < 16.3  # 99.9 % quantile, 3 degrees of freedom
 
 

@@ -9,9 +9,9 @@ from pss.structures import budgets_of
 def build(flops, capacity=3, **kwargs):
     budgets = budgets_of('flops', 100, 200, 50)
     pools = [SubnetPool(budget, capacity) for budget in budgets]
-    return PrioritizedSampler(
-        flops.space, {'flops': ConditionalSampler(flops, budgets)}, pools,
-        **kwargs)
+    return PrioritizedSampler(flops.space,
+                              {'flops': ConditionalSampler(flops, budgets)},
+                              pools, **kwargs)
 
 
 def fill(sampler, flops, progress=0.):
@@ -40,7 +40,7 @@ def test_pools_are_chosen_uniformly(imagenet_flops):
     sampler = build(imagenet_flops)
     chosen = [sampler.plan(1, i, 0.)[1].budget.level for i in range(3000)]
     counts = np.array([chosen.count(level) for level in (100, 150, 200)])
-    assert ((counts - 1000) ** 2 / 1000).sum() < 13.8  # 99.9 %, 2 degrees
+    assert ((counts - 1000)**2 / 1000).sum() < 13.8  # 99.9 %, 2 degrees
 
 
 def test_pools_that_are_not_full_get_new_subnets(imagenet_flops):
@@ -78,8 +78,9 @@ def test_draws_repeat(imagenet_flops):
         assert list(pool.scores.items()) == list(twin.scores.items())
     for i in range(300, 400):
         assert one.plan(7, i, 0.6)[0] == two.plan(7, i, 0.6)[0]
-    assert any(one.plan(7, i, 0.6)[0] != one.plan(8, i, 0.6)[0]
-               for i in range(300, 320))
+    assert any(
+        one.plan(7, i, 0.6)[0] != one.plan(8, i, 0.6)[0]
+        for i in range(300, 320))
 
 
 def test_state_of_other_levels_is_refused(imagenet_flops):
@@ -96,8 +97,8 @@ def test_state_of_other_levels_is_refused(imagenet_flops):
     with pytest.raises(InputError, match='resolution=7'):
         sampler.load_state_dict(state)
     for field, value, words in (('score', float('nan'), 'score=nan'),
-                                ('widths', None, 'widths=None'),
-                                ('more', 1, "'more'")):
+                                ('widths', None, 'widths=None'), ('more', 1,
+                                                                  "'more'")):
         state = sampler.state_dict()
         state[0]['subnets'][0][field] = value
         with pytest.raises(InputError, match=words):

@@ -16,20 +16,23 @@ BUDGETS = budgets_of('flops', 80, 290, 10)
 def flops():
     """The cost tables of the shipped configs, by method."""
     from pss.apis import init_model
-    return {method: flops_table(init_model(
-        ROOT / 'configs' / f'{method}_mbv2_imagenet.py'))
-        for method in ('usnet', 'mutualnet')}
+    return {
+        method:
+        flops_table(
+            init_model(ROOT / 'configs' / f'{method}_mbv2_imagenet.py'))
+        for method in ('usnet', 'mutualnet')
+    }
 
 
 def build(flops, method, budgets=BUDGETS):
     cost = flops[method]
-    return UniformSampler(cost.space, {'flops': cost}, budgets,
-                          mutual=method == 'mutualnet')
+    return UniformSampler(
+        cost.space, {'flops': cost}, budgets, mutual=method == 'mutualnet')
 
 
 def by_hand(multiplier, resolution):
-    return Subnet(resolution, tuple(make_divisible(base * multiplier)
-                                    for base in BASES))
+    return Subnet(resolution,
+                  tuple(make_divisible(base * multiplier) for base in BASES))
 
 
 def ladder(lowest):
@@ -43,7 +46,7 @@ def ladder(lowest):
 
 def chi_square(counts, expected):
     counts, expected = np.array(counts), np.array(expected)
-    return ((counts - expected) ** 2 / expected).sum()
+    return ((counts - expected)**2 / expected).sum()
 
 
 @pytest.mark.parametrize('method, lowest', [('usnet', 0.35),
@@ -56,8 +59,10 @@ def test_plan(flops, method, lowest):
     plans = [sampler.plan(0, i, i / 3000) for i in range(3000)]
     assert all(pool is None for _, pool in plans)
     plans = [passes for passes, _ in plans]
-    assert all([p.name for p in passes] == [
-        'largest', 'sampled_1', 'sampled_2', 'smallest'] for passes in plans)
+    assert all(
+        [p.name
+         for p in passes] == ['largest', 'sampled_1', 'sampled_2', 'smallest']
+        for passes in plans)
     columns = [[p.subnet for p in column] for column in zip(*plans)]
     assert set(columns[0]) == {by_hand(1., 224)}
     assert {s.widths for s in columns[3]} == {by_hand(lowest, 224).widths}
@@ -70,13 +75,12 @@ def test_plan(flops, method, lowest):
         expected = [3000 * probable[w] for w in common]
         # 99.9 % of chi-square, by Wilson and Hilferty's approximation
         n = len(common)
-        limit = n * (1 - 2 / 9 / n + 3.09 * (2 / 9 / n) ** 0.5) ** 3
-        assert chi_square([widths.count(w) for w in common],
-                          expected) < limit
+        limit = n * (1 - 2 / 9 / n + 3.09 * (2 / 9 / n)**0.5)**3
+        assert chi_square([widths.count(w) for w in common], expected) < limit
     # the two are drawn independently: equal as often as two draws are
     same = np.mean([a.widths == b.widths for a, b in zip(*columns[1:3])])
-    assert same == pytest.approx(sum(p * p for p in probable.values()),
-                                 abs=0.03)
+    assert same == pytest.approx(
+        sum(p * p for p in probable.values()), abs=0.03)
 
     legal = [224] if method == 'usnet' else [128, 160, 192, 224]
     for column in columns[1:]:
@@ -86,7 +90,7 @@ def test_plan(flops, method, lowest):
         assert chi_square(counts, [3000 / len(legal)] * len(legal)) < 16.3
     pairs = {(a.resolution, b.resolution, c.resolution)
              for _, a, b, c in zip(*columns)}
-    assert len(pairs) == len(legal) ** 3
+    assert len(pairs) == len(legal)**3
 
 
 def test_plans_follow_from_seed_and_iteration(flops):
@@ -102,8 +106,8 @@ def test_candidates_of_usnet(flops):
     """Oracle: of 20,001 multipliers the widest whose cost is in the budget;
     a budget without one is left out."""
     sampler = build(flops, 'usnet')
-    grid = list(dict.fromkeys(
-        by_hand(m, 224) for m in np.linspace(0.35, 1, 20_001)))
+    grid = list(
+        dict.fromkeys(by_hand(m, 224) for m in np.linspace(0.35, 1, 20_001)))
     cost = dict(zip(grid, flops['usnet'](flops['usnet'].space.encode(grid))))
     found = sampler.candidates(5)
     for budget in BUDGETS:
@@ -119,9 +123,10 @@ def test_candidates_of_mutualnet(flops):
     """Oracle: every pair of 20,001 multipliers and 4 resolutions whose cost is
     in the budget, by brute force; the dearest comes first."""
     found = build(flops, 'mutualnet').candidates(5)
-    grid = list(dict.fromkeys(
-        by_hand(m, r) for m in np.linspace(0.75, 1, 20_001)
-        for r in (128, 160, 192, 224)))
+    grid = list(
+        dict.fromkeys(
+            by_hand(m, r) for m in np.linspace(0.75, 1, 20_001)
+            for r in (128, 160, 192, 224)))
     costs = flops['mutualnet'](flops['mutualnet'].space.encode(grid))
     cost = dict(zip(grid, costs))
     for budget in BUDGETS:

@@ -52,10 +52,15 @@ from tests.stress.training import CONFIG, write_images
 
 OURS = (InputError, DivergedError)
 SECONDS = 60
-WRONG = (None, 'text', '', -1, 0, 10**30, True, 1.5, float('nan'),
-         float('inf'), [], [1], [None], {}, {'a': 1}, {1: 2}, [[1]], 'a' * 999)
-WRONG_TENSORS = (torch.zeros(3), torch.zeros(()), torch.zeros(2, 2).bool(),
-                 torch.full((4, ), float('nan')), b'bytes', 1j)
+WRONG = (None, 'text', '', -1, 0, 10**30, True, 1.5, float('nan'), float('inf'),
+         [], [1], [None], {}, {
+             'a': 1
+         }, {
+             1: 2
+         }, [[1]], 'a' * 999)
+WRONG_TENSORS = (torch.zeros(3), torch.zeros(
+    ()), torch.zeros(2, 2).bool(), torch.full((4, ),
+                                              float('nan')), b'bytes', 1j)
 
 
 class Evil:
@@ -71,11 +76,15 @@ class Evil:
 def evil_objects(marker):
     """Objects that write a file when a pickle that runs code loads them."""
     code = f'open({str(marker)!r}, "w").write("ran")'
-    return [Evil(os.system, f'touch {marker}'), Evil(exec, code),
-            Evil(eval, code), Evil(open, str(marker), 'w'),
-            Evil(__import__, 'os'),
-            Evil(collections.Counter, Evil(os.mkdir, str(marker))),
-            Evil(torch.load, str(marker))]
+    return [
+        Evil(os.system, f'touch {marker}'),
+        Evil(exec, code),
+        Evil(eval, code),
+        Evil(open, str(marker), 'w'),
+        Evil(__import__, 'os'),
+        Evil(collections.Counter, Evil(os.mkdir, str(marker))),
+        Evil(torch.load, str(marker))
+    ]
 
 
 def places(value, path=()):
@@ -115,8 +124,8 @@ def wrong_types(value, rng, wrong, taken_out=0.15):
     new = wrong[rng.integers(len(wrong))]
     delete = rng.random() < taken_out
     what = 'taken out' if delete else f'= {str(new)[:40]!r}'
-    return (exchanged(value, path, new, delete),
-            f'{"/".join(map(str, path))} {what}')
+    return (exchanged(value, path, new,
+                      delete), f'{"/".join(map(str, path))} {what}')
 
 
 def flipped(data, rng, begin=0):
@@ -138,14 +147,28 @@ def small_config(work_dir, data, **changes):
     """Two epochs of two iterations of a small network."""
     config = shrink(load_config(CONFIG), data, work_dir, batch_size=6)
     config.merge_from_dict({
-        'model.backbone': dict(_delete_=True, **dict(
-            SMALL_RESNET, search_space=dict(resolutions=[20, 24, 28]))),
-        'model.head.in_channels': 32,
-        'default_hooks.pss_sampler': dict(
-            pool_size=2, budgets=dict(_delete_=True, flops=dict(pools=2))),
-        'train_cfg.max_epochs': 2, 'val_cfg': None, 'val_dataloader': None,
-        'val_evaluator': None, 'log_level': 'ERROR',
-        'experiment_name': uuid.uuid4().hex, **changes})
+        'model.backbone':
+        dict(
+            _delete_=True,
+            **dict(SMALL_RESNET, search_space=dict(resolutions=[20, 24, 28]))),
+        'model.head.in_channels':
+        32,
+        'default_hooks.pss_sampler':
+        dict(pool_size=2, budgets=dict(_delete_=True, flops=dict(pools=2))),
+        'train_cfg.max_epochs':
+        2,
+        'val_cfg':
+        None,
+        'val_dataloader':
+        None,
+        'val_evaluator':
+        None,
+        'log_level':
+        'ERROR',
+        'experiment_name':
+        uuid.uuid4().hex,
+        **changes
+    })
     return config
 
 
@@ -169,11 +192,13 @@ def test(work_dir, data, path):
 
 def same(one, two):
     """Whether two contents of a checkpoint are the same, bit by bit."""
+
     def data(value):
         file = io.BytesIO()
         torch.save(value, file)
         with zipfile.ZipFile(file) as archive:
             return [archive.read(name) for name in sorted(archive.namelist())]
+
     return data(one) == data(two)
 
 
@@ -229,8 +254,7 @@ class Checkpoints:
             torch.save(whole, file)
             data, what = file.getvalue(), 'a config in it that is a program'
         else:
-            whole, what = wrong_types(self.content, rng,
-                                      WRONG + WRONG_TENSORS)
+            whole, what = wrong_types(self.content, rng, WRONG + WRONG_TENSORS)
             file = io.BytesIO()
             torch.save(whole, file)
             data = file.getvalue()
@@ -248,8 +272,11 @@ class Checkpoints:
         except OURS as error:
             refused = error
         # what only training needs may be damaged, and the other way round
-        train(self.folder / 'resumed', self.data, load_from=str(path),
-              resume=True)
+        train(
+            self.folder / 'resumed',
+            self.data,
+            load_from=str(path),
+            resume=True)
         if refused:
             raise refused
 
@@ -263,14 +290,22 @@ class Results:
         self.folder = folder
 
         def row(i, **pool):
-            return dict(**pool, subnet=dict(resolution=20 + i,
-                                            widths=[24, 16 + 8 * i]),
-                        mflops=9.5 + i, latency_cpu=100. + i, top1=80. + i,
-                        held_out_top1=79. + i)
+            return dict(
+                **pool,
+                subnet=dict(resolution=20 + i, widths=[24, 16 + 8 * i]),
+                mflops=9.5 + i,
+                latency_cpu=100. + i,
+                top1=80. + i,
+                held_out_top1=79. + i)
+
         self.content = dict(
-            resources=dict(flops='MFLOPs', latency_cpu='us'), largest=row(9),
-            smallest=row(0), pools=[row(i, resource='flops', level=9.5 + i,
-                                        score=-0.5) for i in range(1, 6)])
+            resources=dict(flops='MFLOPs', latency_cpu='us'),
+            largest=row(9),
+            smallest=row(0),
+            pools=[
+                row(i, resource='flops', level=9.5 + i, score=-0.5)
+                for i in range(1, 6)
+            ])
         write_json(self.content, folder / 'results.json')
         self.bytes = (folder / 'results.json').read_bytes()
 
@@ -296,8 +331,9 @@ class Subnets:
         from pss.models import SlimmableMobileNetV2
         self.space = SlimmableMobileNetV2().search_space
         codes = self.space.random(np.random.default_rng(0), 6)
-        self.content = [dict(s.as_dict(), mflops=80.5)
-                        for s in self.space.decode(codes)]
+        self.content = [
+            dict(s.as_dict(), mflops=80.5) for s in self.space.decode(codes)
+        ]
         write_json(self.content, folder / 'subnets.json')
         self.bytes = (folder / 'subnets.json').read_bytes()
 
@@ -334,11 +370,16 @@ def too_long(number, frame):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--num', type=int, default=200,
-                        help='variants of each file (default: %(default)s)')
+    parser.add_argument(
+        '--num',
+        type=int,
+        default=200,
+        help='variants of each file (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--verbose', action='store_true',
-                        help='also print what each variant did')
+    parser.add_argument(
+        '--verbose',
+        action='store_true',
+        help='also print what each variant did')
     args = parser.parse_args()
     faulthandler.enable()
     torch.set_num_threads(1)
@@ -386,10 +427,12 @@ def check(make, folder, args):
         counts[outcome] += 1
         if args.verbose or outcome == 'FAILED':
             print(f'{kind.name} {i}: {outcome}: {what}', flush=True)
-    print(f'{kind.name}: {args.num} variants in '
-          f'{time.monotonic() - begun:.0f} s: {counts["refused"]} refused with '
-          f'one of our errors, {counts["used"]} used to the end, '
-          f'{counts["FAILED"]} failed', flush=True)
+    print(
+        f'{kind.name}: {args.num} variants in '
+        f'{time.monotonic() - begun:.0f} s: {counts["refused"]} refused with '
+        f'one of our errors, {counts["used"]} used to the end, '
+        f'{counts["FAILED"]} failed',
+        flush=True)
     return counts['FAILED']
 
 

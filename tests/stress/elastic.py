@@ -34,18 +34,28 @@ def free_port():
 
 def launch(work_dir, words, nodes, processes, restarts=0):
     """Starts a training of all nodes; output goes to ``WORK_DIR.NODE.log``."""
-    environment = dict(os.environ, OMP_NUM_THREADS='1', PORT=str(free_port()),
-                       NNODES=str(nodes), GLOO_SOCKET_IFNAME='lo',
-                       PYTHON=sys.executable, MAX_RESTARTS=str(restarts))
+    environment = dict(
+        os.environ,
+        OMP_NUM_THREADS='1',
+        PORT=str(free_port()),
+        NNODES=str(nodes),
+        GLOO_SOCKET_IFNAME='lo',
+        PYTHON=sys.executable,
+        MAX_RESTARTS=str(restarts))
     launches = []
     for node in range(nodes):
         with open(f'{work_dir}.{node}.log', 'w') as log:
-            launches.append(subprocess.Popen(
-                ['bash', 'tools/dist_train.sh', CONFIG,
-                 str(processes // nodes), '--work-dir', work_dir,
-                 '--cfg-options', *words], cwd=ROOT, stdout=log,
-                stderr=subprocess.STDOUT, start_new_session=True,
-                env=dict(environment, NODE_RANK=str(node))))
+            launches.append(
+                subprocess.Popen([
+                    'bash', 'tools/dist_train.sh', CONFIG,
+                    str(processes // nodes), '--work-dir', work_dir,
+                    '--cfg-options', *words
+                ],
+                                 cwd=ROOT,
+                                 stdout=log,
+                                 stderr=subprocess.STDOUT,
+                                 start_new_session=True,
+                                 env=dict(environment, NODE_RANK=str(node))))
     return launches
 
 
@@ -114,33 +124,45 @@ def kill_again_and_again(launches, work_dir, kills, lasted, rng):
             pointer = work_dir / 'last_checkpoint'
             newest = Path(pointer.read_text()).name if pointer.is_file() \
                 else 'none'
-            print(f'{done}/{kills} killed; newest checkpoint: {newest}',
-                  flush=True)
+            print(
+                f'{done}/{kills} killed; newest checkpoint: {newest}',
+                flush=True)
     return done
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--kills', type=int, default=20,
-                        help='in all (default: %(default)s)')
-    parser.add_argument('--kills-a-run', type=int, default=4,
-                        help='at most (default: %(default)s)')
+    parser.add_argument(
+        '--kills', type=int, default=20, help='in all (default: %(default)s)')
+    parser.add_argument(
+        '--kills-a-run',
+        type=int,
+        default=4,
+        help='at most (default: %(default)s)')
     parser.add_argument('--nodes', type=int, choices=[1, 2], default=1)
-    parser.add_argument('--processes', type=int, default=2,
-                        help='on all nodes (default: %(default)s)')
-    parser.add_argument('--images', type=int, default=600,
-                        help='for training (default: %(default)s)')
+    parser.add_argument(
+        '--processes',
+        type=int,
+        default=2,
+        help='on all nodes (default: %(default)s)')
+    parser.add_argument(
+        '--images',
+        type=int,
+        default=600,
+        help='for training (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--folder', type=Path,
-                        help='for everything; not deleted then')
+    parser.add_argument(
+        '--folder', type=Path, help='for everything; not deleted then')
     args = parser.parse_args()
     rng = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as folder:
         folder = args.folder or Path(folder)
         write_images(folder / 'data', args.images, 60)
-        words = [*options(folder / 'data', 12),
-                 'default_hooks.checkpoint.by_epoch=False',
-                 'default_hooks.checkpoint.interval=4']
+        words = [
+            *options(folder / 'data', 12),
+            'default_hooks.checkpoint.by_epoch=False',
+            'default_hooks.checkpoint.interval=4'
+        ]
         bad = run(folder, words, rng, args)
     sys.exit(bool(bad))
 
@@ -160,8 +182,8 @@ def run(folder, words, rng, args):
         work_dir = folder / f'killed_{runs}'
         runs += 1
         kills = min(args.kills_a_run, args.kills - killed)
-        launches = launch(work_dir, words, args.nodes, args.processes,
-                          restarts=2 * kills)
+        launches = launch(
+            work_dir, words, args.nodes, args.processes, restarts=2 * kills)
         try:
             done = kill_again_and_again(launches, work_dir, kills, lasted, rng)
         except BaseException:
@@ -171,9 +193,11 @@ def run(folder, words, rng, args):
         killed += done
         found = compare(whole, work_dir, name)
         bad += bool(found)
-        print(f'{name} after {done} kills '
-              + (f'DIFFERS: {"; ".join(found[:5])}' if found
-                 else 'is the same, bit by bit'), flush=True)
+        print(
+            f'{name} after {done} kills ' +
+            (f'DIFFERS: {"; ".join(found[:5])}'
+             if found else 'is the same, bit by bit'),
+            flush=True)
     return bad
 
 

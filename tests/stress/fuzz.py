@@ -44,30 +44,43 @@ LIMIT = 60  # seconds
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--num', type=int, default=1000,
-                        help='inputs of all targets (default: %(default)s)')
+    parser.add_argument(
+        '--num',
+        type=int,
+        default=1000,
+        help='inputs of all targets (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--only', nargs='+', metavar='TARGET',
-                        choices=[t.name for t in TARGETS],
-                        help='all inputs are of these targets, of '
-                        f'{", ".join(t.name for t in TARGETS)}')
-    parser.add_argument('--index', type=int,
-                        help='only this input of each target')
-    parser.add_argument('--limit', type=float, default=LIMIT,
-                        help='seconds for one input (default: %(default)s)')
-    parser.add_argument('--verbose', action='store_true',
-                        help='also print what became of every input')
-    parser.add_argument('--report', metavar='JSON',
-                        help='file to write all outcomes to')
+    parser.add_argument(
+        '--only',
+        nargs='+',
+        metavar='TARGET',
+        choices=[t.name for t in TARGETS],
+        help='all inputs are of these targets, of '
+        f'{", ".join(t.name for t in TARGETS)}')
+    parser.add_argument(
+        '--index', type=int, help='only this input of each target')
+    parser.add_argument(
+        '--limit',
+        type=float,
+        default=LIMIT,
+        help='seconds for one input (default: %(default)s)')
+    parser.add_argument(
+        '--verbose',
+        action='store_true',
+        help='also print what became of every input')
+    parser.add_argument(
+        '--report', metavar='JSON', help='file to write all outcomes to')
     return parser.parse_args()
 
 
 def numbers_of(targets, num):
     """How many inputs each target gets, by its share."""
     whole = sum(target.share for target in targets)
-    return {target.name: max(getattr(target, 'least', 1),
-                             round(num * target.share / whole))
-            for target in targets}
+    return {
+        target.name:
+        max(getattr(target, 'least', 1), round(num * target.share / whole))
+        for target in targets
+    }
 
 
 def in_turns(numbers):
@@ -101,11 +114,15 @@ def prepare(folder):
 
 def shortened(outcome, folder):
     """Without the path of the folder that everything lies in."""
+
     def short(text):
-        return text.replace(f'{folder}/run/case', '.').replace(
-            f'{folder}/fixtures', 'good')
-    return outcome._replace(**{name: short(getattr(outcome, name)) for name in
-                               ('what', 'problem', 'tail')})
+        return text.replace(f'{folder}/run/case',
+                            '.').replace(f'{folder}/fixtures', 'good')
+
+    return outcome._replace(**{
+        name: short(getattr(outcome, name))
+        for name in ('what', 'problem', 'tail')
+    })
 
 
 def say(name, seed, index, outcome, verbose):
@@ -134,10 +151,12 @@ class Progress:
             return
         self.said = now
         left = (now - self.begun) / done * (self.num - done)
-        print(f'{done} of {self.num} inputs, {failed} failed, '
-              f'{left / 60:.1f} minutes left',
-              end='\r' if sys.stderr.isatty() else '\n', file=sys.stderr,
-              flush=True)
+        print(
+            f'{done} of {self.num} inputs, {failed} failed, '
+            f'{left / 60:.1f} minutes left',
+            end='\r' if sys.stderr.isatty() else '\n',
+            file=sys.stderr,
+            flush=True)
 
 
 def main():
@@ -165,18 +184,26 @@ def main():
             outcome = shortened(outcome, folder)
             counts[name][outcome.kind] += 1
             counts[name]['seconds'] += outcome.seconds
-            outcomes.append(dict(target=name, seed=args.seed, index=index,
-                                 **outcome._asdict()))
+            outcomes.append(
+                dict(
+                    target=name,
+                    seed=args.seed,
+                    index=index,
+                    **outcome._asdict()))
             say(name, args.seed, index, outcome, args.verbose)
             sys.stdout.flush()
             progress.update(done, sum(c['failed'] for c in counts.values()))
     if args.report:
         Path(args.report).write_text(json.dumps(outcomes, indent=1))
     fields = ('refused', 'used', 'failed')
-    print(tabulate(
-        [[name, sum(count[f] for f in fields), *(count[f] for f in fields),
-          count['seconds']] for name, count in counts.items()],
-        headers=['target', 'inputs', *fields, 'seconds'], floatfmt='.0f'))
+    print(
+        tabulate([[
+            name,
+            sum(count[f] for f in fields), *(count[f]
+                                             for f in fields), count['seconds']
+        ] for name, count in counts.items()],
+                 headers=['target', 'inputs', *fields, 'seconds'],
+                 floatfmt='.0f'))
     sys.exit(1 if any(count['failed'] for count in counts.values()) else 0)
 
 

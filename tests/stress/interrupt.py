@@ -32,8 +32,10 @@ from tests.stress.training import (
 BEGINS = 'Checkpoints will be saved'
 MODES = {
     'epochs': [],
-    'iterations': ['default_hooks.checkpoint.by_epoch=False',
-                   'default_hooks.checkpoint.interval=4'],
+    'iterations': [
+        'default_hooks.checkpoint.by_epoch=False',
+        'default_hooks.checkpoint.interval=4'
+    ],
 }
 
 
@@ -64,12 +66,15 @@ def interrupt(pid, work_dir, seconds, number, writing):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--kills', type=int, default=20,
-                        help='in all (default: %(default)s)')
-    parser.add_argument('--images', type=int, default=600,
-                        help='for training (default: %(default)s)')
-    parser.add_argument('--modes', nargs='+', choices=MODES,
-                        default=list(MODES))
+    parser.add_argument(
+        '--kills', type=int, default=20, help='in all (default: %(default)s)')
+    parser.add_argument(
+        '--images',
+        type=int,
+        default=600,
+        help='for training (default: %(default)s)')
+    parser.add_argument(
+        '--modes', nargs='+', choices=MODES, default=list(MODES))
     parser.add_argument('--signal', choices=['KILL', 'TERM'], default='KILL')
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
@@ -81,8 +86,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         write_images(folder / 'data', args.images, 60)
-        bad = sum(run(mode, folder, number, rng, args)
-                  for mode in args.modes)
+        bad = sum(run(mode, folder, number, rng, args) for mode in args.modes)
     sys.exit(bool(bad))
 
 
@@ -111,19 +115,23 @@ def run(mode, folder, number, rng, args):
                 assert wait(pid) == 0, Path(f'{work_dir}.log').read_text()
                 break
             # so that each gets some way, but not far
-            if not interrupt(pid, work_dir, rng.uniform(0, lasted / 2),
-                             number, writing):
+            if not interrupt(pid, work_dir, rng.uniform(0, lasted / 2), number,
+                             writing):
                 break
             kills += 1
             resumed += 1
-            print(f'{mode}: {kills}/{wanted} interruptions, this one '
-                  f'{"while writing" if writing else "anywhere"}; newest '
-                  f'checkpoint: {newest(work_dir)}', flush=True)
+            print(
+                f'{mode}: {kills}/{wanted} interruptions, this one '
+                f'{"while writing" if writing else "anywhere"}; newest '
+                f'checkpoint: {newest(work_dir)}',
+                flush=True)
         found = compare(whole, work_dir, name)
         bad += bool(found)
-        print(f'{mode}: {name} after {resumed} interruptions '
-              + (f'DIFFERS: {"; ".join(found[:5])}' if found
-                 else 'is the same, bit by bit'), flush=True)
+        print(
+            f'{mode}: {name} after {resumed} interruptions ' +
+            (f'DIFFERS: {"; ".join(found[:5])}'
+             if found else 'is the same, bit by bit'),
+            flush=True)
     return bad
 
 

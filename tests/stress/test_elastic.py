@@ -9,9 +9,14 @@ def test_a_process_that_dies_is_started_again():
     """Oracle: the uninterrupted run of two nodes; see the script, which kills
     oftener if it is told to. Two launches, each with one process; the second
     node's or the first's is killed, and both go on."""
-    done = subprocess.run(
-        [sys.executable, 'tests/stress/elastic.py', '--images', '60',
-         '--nodes', '2', '--kills', '1'], cwd=ROOT, capture_output=True,
-        text=True, timeout=600, env=dict(os.environ, OMP_NUM_THREADS='1'))
+    done = subprocess.run([
+        sys.executable, 'tests/stress/elastic.py', '--images', '60', '--nodes',
+        '2', '--kills', '1'
+    ],
+                          cwd=ROOT,
+                          capture_output=True,
+                          text=True,
+                          timeout=600,
+                          env=dict(os.environ, OMP_NUM_THREADS='1'))
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     assert 'after 1 kills is the same, bit by bit' in done.stdout

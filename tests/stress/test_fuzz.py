@@ -8,9 +8,14 @@ from ..conftest import ROOT
 def test_bad_inputs_are_refused():
     """Oracle: the script's rules; it makes more inputs if it is told to. So
     few are some of every target."""
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', 'tests/stress/fuzz.py', '--num',
-         '50', '--seed', '7', '--limit', '30'], cwd=ROOT, capture_output=True,
-        text=True, timeout=600, env=dict(os.environ, OMP_NUM_THREADS='1'))
+    done = subprocess.run([
+        sys.executable, '-W', 'ignore', 'tests/stress/fuzz.py', '--num', '50',
+        '--seed', '7', '--limit', '30'
+    ],
+                          cwd=ROOT,
+                          capture_output=True,
+                          text=True,
+                          timeout=600,
+                          env=dict(os.environ, OMP_NUM_THREADS='1'))
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-3000:]
     assert 'checkpoints' in done.stdout

@@ -7,15 +7,20 @@ import pytest
 from ..conftest import ROOT
 
 
-@pytest.mark.parametrize('arguments', [
-    ('--signal', 'KILL', '--kills', '4'),
-    ('--signal', 'TERM', '--kills', '2', '--modes', 'epochs')])
+@pytest.mark.parametrize(
+    'arguments', [('--signal', 'KILL', '--kills', '4'),
+                  ('--signal', 'TERM', '--kills', '2', '--modes', 'epochs')])
 def test_interrupted_trainings_end_as_if_they_had_not_been(arguments):
     """Oracle: the uninterrupted run; see the script, which kills oftener if it
     is told to."""
-    done = subprocess.run(
-        [sys.executable, 'tests/stress/interrupt.py', '--images', '120',
-         *arguments], cwd=ROOT, capture_output=True, text=True, timeout=600,
-        env=dict(os.environ, OMP_NUM_THREADS='1'))
+    done = subprocess.run([
+        sys.executable, 'tests/stress/interrupt.py', '--images', '120',
+        *arguments
+    ],
+                          cwd=ROOT,
+                          capture_output=True,
+                          text=True,
+                          timeout=600,
+                          env=dict(os.environ, OMP_NUM_THREADS='1'))
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     assert 'is the same, bit by bit' in done.stdout

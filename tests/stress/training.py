@@ -42,13 +42,17 @@ def write_idx(path, array):
 def options(data, batch_size=24):
     """--cfg-options that point the config at that folder; what training does
     stays as it is shipped, a worker process for the images included."""
-    words = ['val_cfg.calibration_batches=1', 'test_cfg.calibration_batches=1',
-             'test_cfg.candidates=2', 'default_hooks.logger.interval=5',
-             'optim_wrapper.optimizer.lr=0.01']
+    words = [
+        'val_cfg.calibration_batches=1', 'test_cfg.calibration_batches=1',
+        'test_cfg.candidates=2', 'default_hooks.logger.interval=5',
+        'optim_wrapper.optimizer.lr=0.01'
+    ]
     for name in LOADERS:
         inner = 'dataset' if name == 'test_dataloader' else 'dataset.dataset'
-        words += [f'{name}.{inner}.data_root={data}',
-                  f'{name}.batch_size={batch_size}']
+        words += [
+            f'{name}.{inner}.data_root={data}',
+            f'{name}.batch_size={batch_size}'
+        ]
     return words
 
 
@@ -65,12 +69,14 @@ def start(work_dir, words, *arguments):
     os.setpgid(0, 0)
     code = 1
     try:
-        log = os.open(f'{work_dir}.log',
-                      os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        log = os.open(f'{work_dir}.log', os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1)
         os.dup2(log, 2)
-        sys.argv = ['train.py', str(CONFIG), '--work-dir', str(work_dir),
-                    *arguments, '--cfg-options', *words]
+        sys.argv = [
+            'train.py',
+            str(CONFIG), '--work-dir',
+            str(work_dir), *arguments, '--cfg-options', *words
+        ]
         runpy.run_path(str(ROOT / 'tools' / 'train.py'), run_name='__main__')
         code = 0
     except SystemExit as end:
@@ -112,13 +118,17 @@ def differences(one, two):
     if isinstance(one, dict):
         if one.keys() != two.keys():
             return [f': keys {sorted(map(str, one.keys() ^ two.keys()))}']
-        return [f'.{key}{text}' for key in one
-                for text in differences(one[key], two[key])]
+        return [
+            f'.{key}{text}' for key in one
+            for text in differences(one[key], two[key])
+        ]
     if isinstance(one, (list, tuple)):
         if len(one) != len(two):
             return [f': {len(one)} and {len(two)} entries']
-        return [f'[{i}]{text}' for i, pair in enumerate(zip(one, two))
-                for text in differences(*pair)]
+        return [
+            f'[{i}]{text}' for i, pair in enumerate(zip(one, two))
+            for text in differences(*pair)
+        ]
     return [] if one == two else [f': {one!r} and {two!r}']
 
 
@@ -127,8 +137,10 @@ def compare(whole, resumed, checkpoint):
     schedules, pools, logged scalars but for times, results and banks."""
     import torch
     found = []
-    states = [torch.load(folder / checkpoint, weights_only=True)
-              for folder in (whole, resumed)]
+    states = [
+        torch.load(folder / checkpoint, weights_only=True)
+        for folder in (whole, resumed)
+    ]
     for state in states:
         scalars = state['message_hub']['log_scalars']
         for name in list(scalars):
@@ -136,14 +148,23 @@ def compare(whole, resumed, checkpoint):
                 del scalars[name]
     for key in ('state_dict', 'optimizer', 'param_schedulers', 'pss_pools',
                 'pss_progress'):
-        found += [f'{key}{text}' for text in differences(
-            states[0][key], states[1][key])]
-    found += [f'log{text}' for text in differences(
-        *(state['message_hub']['log_scalars'] for state in states))]
-    found += [f'results{text}' for text in differences(
-        *(json.loads((folder / 'results.json').read_text())
-          for folder in (whole, resumed)))]
-    names = [{path.name for path in (folder / 'bank').iterdir()}
+        found += [
+            f'{key}{text}'
+            for text in differences(states[0][key], states[1][key])
+        ]
+    found += [
+        f'log{text}'
+        for text in differences(*(state['message_hub']['log_scalars']
+                                  for state in states))
+    ]
+    found += [
+        f'results{text}'
+        for text in differences(*(json.loads((folder /
+                                              'results.json').read_text())
+                                  for folder in (whole, resumed)))
+    ]
+    names = [{path.name
+              for path in (folder / 'bank').iterdir()}
              for folder in (whole, resumed)]
     if names[0] != names[1] or not names[0]:
         found.append(f'bank: {names}')

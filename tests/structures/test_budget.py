@@ -37,7 +37,7 @@ def test_each_cost_has_one_level():
     (80, float('inf'), 10, 'stop=inf'),
     ('80', 290, 10, "start='80'"),
     (True, 290, 10, 'start=True'),
-    (10 ** 400, 290, 10, 'start='),
+    (10**400, 290, 10, 'start='),
     (0, 1, 1e-300, 'at most 10000'),
     (-1e308, 1e308, 1, 'at most 10000'),
     (0, 1e-9, 1e-10, 'nine decimals'),
@@ -48,9 +48,12 @@ def test_bad_ranges(start, stop, step, word):
         budgets_of('flops', start, stop, step)
 
 
-@pytest.mark.parametrize('cheapest, dearest, pools', [
-    (11691.7, 28434.3, 15), (8.703, 20.326, 11), (0.3, 0.31, 7), (1., 1e9, 3),
-    (5000., 5400., 1), (3.4375, 10.527, 100)])
+@pytest.mark.parametrize('cheapest, dearest, pools', [(11691.7, 28434.3, 15),
+                                                      (8.703, 20.326, 11),
+                                                      (0.3, 0.31, 7),
+                                                      (1., 1e9, 3),
+                                                      (5000., 5400., 1),
+                                                      (3.4375, 10.527, 100)])
 def test_spread_over_the_reachable_costs(cheapest, dearest, pools):
     """Oracle: what was asked for: so many levels, inside of the range, evenly,
     with at most a step and a half left over at either end."""
@@ -58,8 +61,7 @@ def test_spread_over_the_reachable_costs(cheapest, dearest, pools):
     assert len(budgets) == pools
     step = budgets[0].step
     levels = [b.level for b in budgets]
-    assert levels == pytest.approx([levels[0] + i * step
-                                    for i in range(pools)])
+    assert levels == pytest.approx([levels[0] + i * step for i in range(pools)])
     assert cheapest < levels[0] and levels[-1] < dearest
     assert step <= (dearest - cheapest) / (pools + 1) * (1 + 1e-9)
     assert step >= 0.9 * (dearest - cheapest) / (pools + 1)
@@ -84,11 +86,14 @@ def test_levels_below_nine_decimals():
         spread_budgets('x', 1e-10, 3e-10, 3)
 
 
-@pytest.mark.parametrize('level, name', [
-    (80, 'x 80'), (80., 'x 80'), (9.5, 'x 9.5'), (0.3, 'x 0.3'),
-    (28000., 'x 28000'), (1234567, 'x 1234567'), (1234567., 'x 1234567'),
-    (100.00001, 'x 100.00001'), (100.00002, 'x 100.00002'),
-    (1e-5, 'x 1e-05'), (1e22, 'x 1e+22')])
+@pytest.mark.parametrize('level, name', [(80, 'x 80'), (80., 'x 80'),
+                                         (9.5, 'x 9.5'), (0.3, 'x 0.3'),
+                                         (28000., 'x 28000'),
+                                         (1234567, 'x 1234567'),
+                                         (1234567., 'x 1234567'),
+                                         (100.00001, 'x 100.00001'),
+                                         (100.00002, 'x 100.00002'),
+                                         (1e-5, 'x 1e-05'), (1e22, 'x 1e+22')])
 def test_names_give_the_level_back(level, name):
     """Oracle: the names by hand, and the number that is read from them. The
     third to the last share their first six digits with others."""

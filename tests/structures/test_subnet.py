@@ -13,13 +13,30 @@ def test_dict_round_trip():
 
 
 @pytest.mark.parametrize('fields, words', [
-    ({'resolution': 192}, ["'widths'", 'missing']),
-    ({'resolution': 192, 'widths': [8], 'width': 1},
-     ["'width'", 'resolution and widths']),
-    ({'resolution': 192.0, 'widths': [8]}, ['resolution', '192.0']),
-    ({'resolution': True, 'widths': [8]}, ['resolution', 'True']),
-    ({'resolution': 192, 'widths': ['8']}, ['widths', "'8'"]),
-    ({'resolution': 192, 'widths': '8'}, ['widths', "'8'"]),
+    ({
+        'resolution': 192
+    }, ["'widths'", 'missing']),
+    ({
+        'resolution': 192,
+        'widths': [8],
+        'width': 1
+    }, ["'width'", 'resolution and widths']),
+    ({
+        'resolution': 192.0,
+        'widths': [8]
+    }, ['resolution', '192.0']),
+    ({
+        'resolution': True,
+        'widths': [8]
+    }, ['resolution', 'True']),
+    ({
+        'resolution': 192,
+        'widths': ['8']
+    }, ['widths', "'8'"]),
+    ({
+        'resolution': 192,
+        'widths': '8'
+    }, ['widths', "'8'"]),
     ([192, [8]], ['resolution and widths']),
 ])
 def test_bad_fields_are_named(fields, words):

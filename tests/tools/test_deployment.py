@@ -12,7 +12,7 @@ from pss.apis import AdaptiveClassifier
 from pss.deploy import read_bank
 
 from ..conftest import ROOT
-from .test_tools import DEMO, call, options  # noqa: F401 (a fixture)
+from .conftest import DEMO, options
 
 BUILD = 'deployment/build_bank.py'
 EXPORT = 'deployment/export_subnet.py'
@@ -22,25 +22,28 @@ EXPORT = 'deployment/export_subnet.py'
 def work(tiny_fashion_mnist, tmp_path_factory):
     """The work directory of a training with the tool, bank included."""
     folder = tmp_path_factory.mktemp('work')
-    done = subprocess.run(
-        [sys.executable, 'tools/train.py', DEMO, '--work-dir', folder,
-         *options(tiny_fashion_mnist, False, 27, bank=True),
-         'test_cfg.candidates=1'], cwd=ROOT, capture_output=True, text=True,
-        env=dict(os.environ, OMP_NUM_THREADS='1'))
+    done = subprocess.run([
+        sys.executable, 'tools/train.py', DEMO, '--work-dir', folder,
+        *options(tiny_fashion_mnist, False, 27, bank=True),
+        'test_cfg.candidates=1'
+    ],
+                          cwd=ROOT,
+                          capture_output=True,
+                          text=True,
+                          env=dict(os.environ, OMP_NUM_THREADS='1'))
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.splitlines()[-1].startswith('largest')
     return folder
 
 
-def test_the_same_bank_at_the_end_and_by_the_tool(call, work,  # noqa: F811
-                                                  tiny_fashion_mnist,
-                                                  tmp_path):
+def test_the_same_bank_at_the_end_and_by_the_tool(call, work,
+                                                  tiny_fashion_mnist, tmp_path):
     """Oracle: the bank of the end of training; the results beside it."""
     out = tmp_path / 'a' / 'bank'
-    code, text = call(
-        BUILD, DEMO, work / 'epoch_1.pth', '--out', out, '--work-dir',
-        tmp_path, *options(tiny_fashion_mnist, False, 27),
-        'test_cfg.candidates=1')
+    code, text = call(BUILD, DEMO, work / 'epoch_1.pth', '--out', out,
+                      '--work-dir', tmp_path,
+                      *options(tiny_fashion_mnist, False,
+                               27), 'test_cfg.candidates=1')
     assert code == 0, text[-2000:]
     one, two = read_bank(work / 'bank'), read_bank(out)
     assert one.kept == two.kept and one.model == two.model
@@ -49,19 +52,25 @@ def test_the_same_bank_at_the_end_and_by_the_tool(call, work,  # noqa: F811
         [row['top1'] for row in results['pools']]
 
 
-@pytest.mark.parametrize('kind, suffix, extra', [
-    ('torch', '.pth', {'model-index.yml'}), ('onnx', '.onnx', set()),
-    ('torchscript', '.pt', set())])
-def test_export(call, work, tmp_path, kind, suffix, extra):  # noqa: F811
+@pytest.mark.parametrize('kind, suffix, extra',
+                         [('torch', '.pth', {'model-index.yml'}),
+                          ('onnx', '.onnx', set()),
+                          ('torchscript', '.pt', set())])
+def test_export(call, work, tmp_path, kind, suffix, extra):
     """Oracle: one file a subnet and its record; the differences printed."""
     code, out = call(EXPORT, work / 'bank', '--all', '--format', kind, '--out',
                      tmp_path)
     assert code == 0, out
     bank = read_bank(work / 'bank')
-    stems = {kept.name.replace(' ', '_').replace('.', '_')
-             for kept in bank.kept}
-    wanted = {f'{stem}{suffix}{tail}' for stem in stems
-              for tail in ('', '.json')} | extra
+    stems = {
+        kept.name.replace(' ', '_').replace('.', '_')
+        for kept in bank.kept
+    }
+    wanted = {
+        f'{stem}{suffix}{tail}'
+        for stem in stems
+        for tail in ('', '.json')
+    } | extra
     if kind == 'torch':
         wanted |= {f'{stem}.py' for stem in stems}
     assert set(os.listdir(tmp_path)) == wanted
@@ -73,7 +82,7 @@ def test_export(call, work, tmp_path, kind, suffix, extra):  # noqa: F811
 
 
 def test_a_plain_subnet_in_our_tester_and_mmpretrains_inferencer(
-        call, work, tiny_fashion_mnist, tmp_path):  # noqa: F811
+        call, work, tiny_fashion_mnist, tmp_path):
     """Oracle: the bank's test accuracy; the adaptive classifier's scores."""
     from mmpretrain.apis import ModelHub, inference_model
     bank = read_bank(work / 'bank')
@@ -84,9 +93,8 @@ def test_a_plain_subnet_in_our_tester_and_mmpretrains_inferencer(
     net = AdaptiveClassifier(work / 'bank')
     kept = net.switch(flops=limit)
     stem = kept.name.replace(' ', '_').replace('.', '_')
-    code, out = call(
-        'test.py', tmp_path / f'{stem}.py', tmp_path / f'{stem}.pth',
-        '--work-dir', tmp_path)
+    code, out = call('test.py', tmp_path / f'{stem}.py',
+                     tmp_path / f'{stem}.pth', '--work-dir', tmp_path)
     assert code == 0, out
     found = json.loads((tmp_path / 'results.json').read_text())
     assert found['accuracy/top1'] == pytest.approx(kept.test_accuracy)
@@ -96,8 +104,8 @@ def test_a_plain_subnet_in_our_tester_and_mmpretrains_inferencer(
     one = inference_model(f'pss_{stem}', image)
     other = net.predict(image)[0]
     assert one['pred_class'] == other['pred_class']
-    np.testing.assert_allclose(one['pred_scores'], other['pred_scores'],
-                               atol=1e-5)
+    np.testing.assert_allclose(
+        one['pred_scores'], other['pred_scores'], atol=1e-5)
 
 
 @pytest.mark.parametrize('arguments, words', [
@@ -107,8 +115,7 @@ def test_a_plain_subnet_in_our_tester_and_mmpretrains_inferencer(
     (['--budget', 'flops=nan'], 'expected NAME=NUMBER, the number finite'),
     (['--all', '--images', 'nowhere.png'], 'nowhere.png: no such file'),
 ])
-def test_bad_exports_end_in_one_line(call, bank, tmp_path,  # noqa: F811
-                                     arguments, words):
+def test_bad_exports_end_in_one_line(call, bank, tmp_path, arguments, words):
     """Oracle: status 2, one line, nothing written."""
     code, out = call(EXPORT, bank, *arguments, '--format', 'onnx', '--out',
                      tmp_path)
@@ -117,7 +124,7 @@ def test_bad_exports_end_in_one_line(call, bank, tmp_path,  # noqa: F811
     assert not list(tmp_path.iterdir())
 
 
-def test_banks_are_not_written_over(call, bank):  # noqa: F811
+def test_banks_are_not_written_over(call, bank):
     """Oracle: status 2, one line, the bank as it was."""
     before = {path: path.read_bytes() for path in bank.iterdir()}
     code, out = call(EXPORT, bank, '--all', '--format', 'torchscript', '--out',
@@ -127,17 +134,16 @@ def test_banks_are_not_written_over(call, bank):  # noqa: F811
     assert {path: path.read_bytes() for path in bank.iterdir()} == before
 
 
-def test_bad_banks_end_in_one_line(call, work, tiny_fashion_mnist,  # noqa: F811
-                                   tmp_path):
+def test_bad_banks_end_in_one_line(call, work, tiny_fashion_mnist, tmp_path):
     """Oracle: status 2 and the folder, for a bank that is not there and for a
     folder that holds something else."""
     code, out = call(EXPORT, tmp_path / 'x', '--all', '--format', 'onnx',
                      '--out', tmp_path)
     assert code == 2 and 'x: no such folder' in out.strip().splitlines()[-1]
     (tmp_path / 'mine').write_text('kept')
-    code, out = call(
-        BUILD, DEMO, work / 'epoch_1.pth', '--out', tmp_path, '--work-dir',
-        tmp_path / 'work', *options(tiny_fashion_mnist, False, 27),
-        'test_cfg.candidates=1')
+    code, out = call(BUILD, DEMO, work / 'epoch_1.pth', '--out', tmp_path,
+                     '--work-dir', tmp_path / 'work',
+                     *options(tiny_fashion_mnist, False,
+                              27), 'test_cfg.candidates=1')
     assert code == 2 and 'no bank' in out.strip().splitlines()[-1]
     assert (tmp_path / 'mine').read_text() == 'kept'

@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import shutil
 import socket
 import subprocess
@@ -17,59 +16,9 @@ from pss.resources import Latency, LatencyTable, Timing, reachable_blocks
 from pss.structures import Subnet
 
 from ..conftest import ROOT
+from .conftest import DEMO, options
 
-DEMO = ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py'
 IMAGENET = ROOT / 'configs' / 'pss_mbv2_imagenet.py'
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader',
-           'val_cfg.calibration_dataloader', 'test_cfg.calibration_dataloader',
-           'test_cfg.selection_dataloader')
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Runs a tool in this process; gives its exit status and its output."""
-
-    def run(tool, *arguments):
-        monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
-        monkeypatch.delenv('LOCAL_RANK', raising=False)
-        code = 0
-        try:
-            runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
-        except SystemExit as end:
-            code = end.code
-            assert not isinstance(code, str)  # Python would exit with 1
-        out = capsys.readouterr()
-        return code or 0, out.out + out.err
-
-    return run
-
-
-def options(root, nested, batch_size=6, bank=False):
-    """--cfg-options that point a config at tiny data; without a bank at the
-    end of training if not told otherwise, which takes time."""
-    inner = {True: 'dataset.dataset', False: 'dataset'}
-    words = ['--cfg-options', 'train_cfg.max_epochs=1',
-             'val_cfg.calibration_batches=1', 'test_cfg.calibration_batches=1',
-             'train_cfg.val_interval=1', 'default_hooks.logger.interval=1',
-             'optim_wrapper.optimizer.lr=0.01',
-             f'default_hooks.bank.after_training={bank}']
-    for name in LOADERS:
-        held = inner[name != 'test_dataloader']
-        words += [f'{name}.{held}.data_root={root}', f'{name}.num_workers=0',
-                  f'{name}.batch_size={batch_size}']
-    return words
-
-
-@pytest.fixture(scope='module')
-def checkpoint(tiny_fashion_mnist, tmp_path_factory):
-    """A checkpoint of the demo's config, trained by the tool."""
-    folder = tmp_path_factory.mktemp('work')
-    done = subprocess.run(
-        [sys.executable, 'tools/train.py', DEMO, '--work-dir', folder,
-         *options(tiny_fashion_mnist, False, 27)], cwd=ROOT,
-        capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return folder / 'epoch_1.pth'
 
 
 def test_training_that_diverges_exits_with_3(call, tiny_fashion_mnist,
@@ -95,8 +44,8 @@ def test_training_that_diverges_exits_with_3(call, tiny_fashion_mnist,
 def test_test_writes_the_results(call, checkpoint, tiny_fashion_mnist,
                                  tmp_path):
     """Oracle: the documented form; a second run gives the same file."""
-    arguments = ('test.py', DEMO, checkpoint, '--work-dir', tmp_path,
-                 '--out', tmp_path / 'results.json')
+    arguments = ('test.py', DEMO, checkpoint, '--work-dir', tmp_path, '--out',
+                 tmp_path / 'results.json')
     code, out = call(*arguments, *options(tiny_fashion_mnist, False))
     assert code == 0, out
     first = (tmp_path / 'results.json').read_text()
@@ -116,9 +65,10 @@ def test_test_writes_the_results(call, checkpoint, tiny_fashion_mnist,
     assert (tmp_path / 'results.json').read_text() == first
 
 
-@pytest.mark.parametrize('network, mflops', [
-    ('mbv1', (568.790528, 106.78272)), ('mbv2', (300.836992, 69.150208)),
-    ('r50', (4089.284608, 759.484416))])
+@pytest.mark.parametrize('network, mflops',
+                         [('mbv1', (568.790528, 106.78272)),
+                          ('mbv2', (300.836992, 69.150208)),
+                          ('r50', (4089.284608, 759.484416))])
 def test_imagenet_recipes_on_tiny_data(call, tiny_imagenet, tmp_path, network,
                                        mflops):
     """Oracle: two iterations on real JPEG files in ImageNet's layout, then
@@ -129,8 +79,8 @@ def test_imagenet_recipes_on_tiny_data(call, tiny_imagenet, tmp_path, network,
     code, out = call('train.py', config, '--work-dir', tmp_path, *small)
     assert code == 0, out[-3000:]
     assert 'Epoch(train) [1][2/2]' in out and 'largest/top5' in out
-    code, out = call('test.py', config, tmp_path / 'epoch_1.pth',
-                     '--work-dir', tmp_path, *small)
+    code, out = call('test.py', config, tmp_path / 'epoch_1.pth', '--work-dir',
+                     tmp_path, *small)
     assert code == 0, out[-3000:]
     results = json.loads((tmp_path / 'results.json').read_text())
     assert (results['largest']['mflops'],
@@ -169,8 +119,12 @@ def free_port():
 def environment():
     """What a launch needs on one machine: a port of its own, and loopback."""
     kept = {k: v for k, v in os.environ.items() if k != 'VIRTUAL_ENV'}
-    return dict(kept, PORT=str(free_port()), OMP_NUM_THREADS='1',
-                PYTHON=sys.executable, GLOO_SOCKET_IFNAME='lo')
+    return dict(
+        kept,
+        PORT=str(free_port()),
+        OMP_NUM_THREADS='1',
+        PYTHON=sys.executable,
+        GLOO_SOCKET_IFNAME='lo')
 
 
 def test_two_nodes_test_as_one(checkpoint, tiny_fashion_mnist, tmp_path,
@@ -178,12 +132,17 @@ def test_two_nodes_test_as_one(checkpoint, tiny_fashion_mnist, tmp_path,
     """Oracle: the exit statuses; all of the 30 test images, sharded unevenly
     (SubnetAccuracy counts them); the pools of the checkpoint. Two launches,
     each with one process. Training so: tests/stress/test_elastic.py."""
-    nodes = [subprocess.Popen(
-        ['bash', 'tools/dist_test.sh', DEMO, checkpoint, '1', '--work-dir',
-         tmp_path, *options(tiny_fashion_mnist, False, 7)], cwd=ROOT,
-        env=dict(environment, NNODES='2', NODE_RANK=str(rank)),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for rank in range(2)]
+    nodes = [
+        subprocess.Popen([
+            'bash', 'tools/dist_test.sh', DEMO, checkpoint, '1', '--work-dir',
+            tmp_path, *options(tiny_fashion_mnist, False, 7)
+        ],
+                         cwd=ROOT,
+                         env=dict(environment, NNODES='2', NODE_RANK=str(rank)),
+                         stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT,
+                         text=True) for rank in range(2)
+    ]
     try:
         outputs = [node.communicate(timeout=300)[0] for node in nodes]
     finally:
@@ -200,21 +159,31 @@ def test_slurm_scripts(tmp_path, environment):
     for srun got. Joining under Slurm: tests/apis/test_processes.py."""
     (tmp_path / 'srun').write_text('#!/bin/sh\necho "$MASTER_PORT" "$@"\n')
     (tmp_path / 'srun').chmod(0o755)
-    environment.update(GPUS='16', SRUN_ARGS='--time 5', PORT='29501',
-                       PATH=f'{tmp_path}:{os.environ["PATH"]}')
+    environment.update(
+        GPUS='16',
+        SRUN_ARGS='--time 5',
+        PORT='29501',
+        PATH=f'{tmp_path}:{os.environ["PATH"]}')
     words = ('-p gpus --job-name=a_job {gres}--ntasks=16 --ntasks-per-node=8 '
              '--cpus-per-task=5 --kill-on-bad-exit=1 --time 5 '
              f'{sys.executable} -u {ROOT}/tools/')
-    for script, gres, last in (
-            ('train', 'gpu:8', 'config.py --work-dir=there --launcher=slurm'),
-            ('train', '', 'config.py --work-dir=there --launcher=slurm'),
-            ('test', 'gpu:8', 'config.py there --launcher=slurm')):
+    for script, gres, last in (('train', 'gpu:8',
+                                'config.py --work-dir=there --launcher=slurm'),
+                               ('train', '',
+                                'config.py --work-dir=there --launcher=slurm'),
+                               ('test', 'gpu:8',
+                                'config.py there --launcher=slurm')):
         if not gres:
             environment['GRES'] = ''
-        done = subprocess.run(
-            ['bash', ROOT / 'tools' / f'slurm_{script}.sh', 'gpus', 'a_job',
-             'config.py', 'there', '--amp'], cwd=tmp_path, env=environment,
-            capture_output=True, text=True, timeout=60)
+        done = subprocess.run([
+            'bash', ROOT / 'tools' / f'slurm_{script}.sh', 'gpus', 'a_job',
+            'config.py', 'there', '--amp'
+        ],
+                              cwd=tmp_path,
+                              env=environment,
+                              capture_output=True,
+                              text=True,
+                              timeout=60)
         environment.pop('GRES', None)
         assert done.returncode == 0, done.stderr
         expected = words.format(gres=f'--gres={gres} ' if gres else '')
@@ -222,18 +191,21 @@ def test_slurm_scripts(tmp_path, environment):
             f'29501 {expected}{script}.py {last} --amp'
 
 
-@pytest.mark.parametrize('words, said', [
-    (['dist_train.sh', 'config.py'], 'CONFIG and PROCESSES are needed'),
-    (['dist_train.sh', 'config.py', '--resume'], "PROCESSES='--resume'"),
-    (['dist_train.sh', 'config.py', '0'], "PROCESSES='0'"),
-    (['dist_test.sh', 'config.py', '2'], 'CONFIG, CHECKPOINT and PROCESSES'),
-    (['slurm_train.sh', 'gpus', 'a_job'], 'PARTITION, JOB_NAME, CONFIG'),
-    (['slurm_test.sh'], 'PARTITION, JOB_NAME, CONFIG and CHECKPOINT')])
+@pytest.mark.parametrize(
+    'words, said',
+    [(['dist_train.sh', 'config.py'], 'CONFIG and PROCESSES are needed'),
+     (['dist_train.sh', 'config.py', '--resume'], "PROCESSES='--resume'"),
+     (['dist_train.sh', 'config.py', '0'], "PROCESSES='0'"),
+     (['dist_test.sh', 'config.py', '2'], 'CONFIG, CHECKPOINT and PROCESSES'),
+     (['slurm_train.sh', 'gpus', 'a_job'], 'PARTITION, JOB_NAME, CONFIG'),
+     (['slurm_test.sh'], 'PARTITION, JOB_NAME, CONFIG and CHECKPOINT')])
 def test_launch_scripts_say_how_they_are_used(tmp_path, words, said):
     """Oracle: status 2, what is missing, and the usage; from any folder."""
-    done = subprocess.run(
-        ['bash', ROOT / 'tools' / words[0], *words[1:]], cwd=tmp_path,
-        capture_output=True, text=True, timeout=60)
+    done = subprocess.run(['bash', ROOT / 'tools' / words[0], *words[1:]],
+                          cwd=tmp_path,
+                          capture_output=True,
+                          text=True,
+                          timeout=60)
     assert done.returncode == 2
     lines = done.stderr.splitlines()
     assert lines[0].startswith('error: ') and said in lines[0]
@@ -249,10 +221,14 @@ def test_launch_scripts_find_python(tmp_path):
     for tool in ('bash', 'dirname'):
         (tmp_path / tool).symlink_to(shutil.which(tool))
     venv = ROOT / '.venv' / 'bin' / 'python'
-    done = subprocess.run(
-        ['bash', '-c', f'source {ROOT}/tools/launching.sh; find_python; '
-         'echo $PYTHON'], env=dict(PATH=str(tmp_path)), capture_output=True,
-        text=True, timeout=60)
+    done = subprocess.run([
+        'bash', '-c', f'source {ROOT}/tools/launching.sh; find_python; '
+        'echo $PYTHON'
+    ],
+                          env=dict(PATH=str(tmp_path)),
+                          capture_output=True,
+                          text=True,
+                          timeout=60)
     if venv.is_file():
         assert os.path.samefile(done.stdout.strip(), venv)
     else:
@@ -269,8 +245,9 @@ def test_subnet_cost(call, tmp_path, reference_costs):
                    out)
     assert code == 0
     found = json.loads(out.read_text())
-    assert found == [dict(s, mflops=row['mflops'])
-                     for s, row in zip(subnets, rows)]
+    assert found == [
+        dict(s, mflops=row['mflops']) for s, row in zip(subnets, rows)
+    ]
     source.write_text(json.dumps(found[:2]))  # what it wrote, it reads
     code, text = call('analysis_tools/subnet_cost.py', IMAGENET, source,
                       '--out', out, '--fvcore')
@@ -301,11 +278,18 @@ def test_sample_subnets(call, tmp_path, imagenet_flops):
 def latency_table(imagenet_model, tmp_path_factory):
     """A table for MobileNetV2 with times in proportion to the work."""
     path = tmp_path_factory.mktemp('table') / 'phone.json'
-    header = dict(version=1, unit='microseconds', scale=1., device='cpu',
-                  network=dict(type='SlimmableMobileNetV2'), batch_size=1)
-    LatencyTable(header, {
-        key: Timing(5. + key.in_size ** 2 * key.cin * key.cout / 1e4)
-        for key in reachable_blocks(imagenet_model)}).write(path)
+    header = dict(
+        version=1,
+        unit='microseconds',
+        scale=1.,
+        device='cpu',
+        network=dict(type='SlimmableMobileNetV2'),
+        batch_size=1)
+    LatencyTable(
+        header, {
+            key: Timing(5. + key.in_size**2 * key.cin * key.cout / 1e4)
+            for key in reachable_blocks(imagenet_model)
+        }).write(path)
     return path
 
 
@@ -317,17 +301,17 @@ def test_sample_subnets_of_a_latency(call, tmp_path, imagenet_model,
     middle = float(np.median(cost(space.enumerate())))
     config = ROOT / 'configs' / 'pss_mbv2_imagenet_cpu_latency.py'
     for field, arguments in (
-            ('latency_us', (IMAGENET, '--latency-table', latency_table)),
-            ('latency_cpu', (config, '--resource', 'latency_cpu',
-                             '--cfg-options', 'default_hooks.pss_sampler.'
-                             f'resources.latency_cpu.table={latency_table}'))):
+        ('latency_us', (IMAGENET, '--latency-table', latency_table)),
+        ('latency_cpu', (config, '--resource', 'latency_cpu', '--cfg-options',
+                         'default_hooks.pss_sampler.'
+                         f'resources.latency_cpu.table={latency_table}'))):
         code, out = call('analysis_tools/sample_subnets.py', *arguments,
                          '--level', middle, '--step', middle / 20, '--num', 50,
                          '--out', tmp_path / 'drawn.json')
         assert code == 0, out
         rows = json.loads((tmp_path / 'drawn.json').read_text())
-        codes = space.encode([Subnet(r['resolution'], tuple(r['widths']))
-                              for r in rows])
+        codes = space.encode(
+            [Subnet(r['resolution'], tuple(r['widths'])) for r in rows])
         assert [r[field] for r in rows] == cost(codes).tolist()
         assert all(abs(r[field] - middle) <= middle / 40 for r in rows)
         assert all(r['mflops'] > 69 for r in rows)
@@ -341,8 +325,8 @@ def test_sample_subnets_of_a_latency(call, tmp_path, imagenet_model,
     (('--latency-table', '{table}', '--level', '5', '--step', '1'),
      "level=5 of 'latency_us'"),
 ])
-def test_bad_resources_end_in_one_line(call, tmp_path, latency_table,
-                                       arguments, words):
+def test_bad_resources_end_in_one_line(call, tmp_path, latency_table, arguments,
+                                       words):
     """Oracle: one line with the words, status 2, no file."""
     arguments = [a.format(table=latency_table) for a in arguments]
     code, out = call('analysis_tools/sample_subnets.py', IMAGENET, *arguments,
@@ -357,12 +341,14 @@ def test_build_latency_table_and_train(call, tiny_fashion_mnist, tmp_path):
     config = ROOT / 'configs' / 'pss_mbv2_fashion_mnist_latency.py'
     table = tmp_path / 'cpu.json'
     code, out = call('build_latency_table.py', config, '--batch-size', 32,
-                     '--max-blocks', 20, '--rounds', 1, '--min-run-time',
-                     0.001, '--verify', 4, '--out', table)
+                     '--max-blocks', 20, '--rounds', 1, '--min-run-time', 0.001,
+                     '--verify', 4, '--out', table)
     assert code == 0, out
     assert '222 blocks are interpolated' in out and 'rank correlation' in out
-    more = [f'default_hooks.pss_sampler.resources.latency_cpu.table={table}',
-            'default_hooks.pss_sampler.budgets.latency_cpu.pools=2']
+    more = [
+        f'default_hooks.pss_sampler.resources.latency_cpu.table={table}',
+        'default_hooks.pss_sampler.budgets.latency_cpu.pools=2'
+    ]
     arguments = [*options(tiny_fashion_mnist, False), *more]
     code, out = call('train.py', config, '--work-dir', tmp_path, *arguments)
     assert code == 0, out
@@ -391,8 +377,7 @@ def test_build_latency_table_and_train(call, tiny_fashion_mnist, tmp_path):
     (('--verify', '2'), '--verify=2'),
     (('--rounds', '0'), '--rounds=0'),
 ])
-def test_bad_arguments_of_build_latency_table(call, tmp_path, arguments,
-                                              words):
+def test_bad_arguments_of_build_latency_table(call, tmp_path, arguments, words):
     """Oracle: one line that names the argument and the value."""
     code, out = call('build_latency_table.py', DEMO, '--out',
                      tmp_path / 'table.json', *arguments)
@@ -405,20 +390,21 @@ def test_plot_results(call, checkpoint, tiny_fashion_mnist, tmp_path):
     """Oracle: a PNG file from two results files."""
     row = dict(subnet=dict(resolution=24, widths=[24]), mflops=9., top1=80.)
     for name in 'ab':
-        (tmp_path / f'{name}.json').write_text(json.dumps(
-            dict(largest=row, smallest=row, pools=[])))
+        (tmp_path / f'{name}.json').write_text(
+            json.dumps(dict(largest=row, smallest=row, pools=[])))
     code, _ = call('analysis_tools/plot_results.py', tmp_path / 'a.json',
                    tmp_path / 'b.json', '--out', tmp_path / 'plot.png')
     assert code == 0
     assert (tmp_path / 'plot.png').read_bytes()[:4] == b'\x89PNG'
 
 
-@pytest.mark.parametrize('arguments, words', [
-    (('a.json', 'b.json', '--names', 'a', 'a'), "--names: 'a' appears twice"),
-    (('a.json', 'b.json', '--names', 'a', ' '), "--names: ' ' cannot"),
-    (('a.json', 'a.json'), 'a.json: is given twice'),
-    (('a.json', './a.json', '--names', 'a', 'b'), 'is given twice'),
-    (('a.json', 'b.json', '--out', 'b.json'), 'would overwrite b.json')])
+@pytest.mark.parametrize(
+    'arguments, words',
+    [(('a.json', 'b.json', '--names', 'a', 'a'), "--names: 'a' appears twice"),
+     (('a.json', 'b.json', '--names', 'a', ' '), "--names: ' ' cannot"),
+     (('a.json', 'a.json'), 'a.json: is given twice'),
+     (('a.json', './a.json', '--names', 'a', 'b'), 'is given twice'),
+     (('a.json', 'b.json', '--out', 'b.json'), 'would overwrite b.json')])
 def test_plot_results_of_files_that_are_mixed_up(call, tmp_path, monkeypatch,
                                                  arguments, words):
     """Oracle: one line that names what stands twice; no figure, and the files
@@ -437,13 +423,16 @@ def test_plot_results_of_files_that_are_mixed_up(call, tmp_path, monkeypatch,
 def test_compare_results(call, tmp_path):
     """Oracle: the published figures' table; files of one name are averaged;
     names and levels that are wrong end in one line."""
-    published = sorted((ROOT / 'benchmarks' / 'results' / 'published').glob(
-        '*_mbv2_imagenet.json'))
+    published = sorted((ROOT / 'benchmarks' / 'results' /
+                        'published').glob('*_mbv2_imagenet.json'))
     row = dict(subnet=dict(resolution=224, widths=[32]), top1=70.)
     for i, name in enumerate('ab'):
-        (tmp_path / f'{name}.json').write_text(json.dumps(dict(
-            largest=dict(row, mflops=300., top1=73. + i),
-            smallest=dict(row, mflops=80.), pools=[])))
+        (tmp_path / f'{name}.json').write_text(
+            json.dumps(
+                dict(
+                    largest=dict(row, mflops=300., top1=73. + i),
+                    smallest=dict(row, mflops=80.),
+                    pools=[])))
     arguments = ('analysis_tools/compare_results.py', tmp_path / 'a.json',
                  tmp_path / 'b.json', *published)
     names = ('--names', 'mine', 'mine', 'MutualNet', 'PSS-Net', 'US-Net')
@@ -454,8 +443,10 @@ def test_compare_results(call, tmp_path):
     found = json.loads(out.read_text())
     assert found['reference'] == 'mine' and found['range'] == [97., 300.]
     assert [m['runs'] for m in found['methods']] == [2, 1, 1, 1]
-    assert {p.name for p in tmp_path.iterdir()} == {
-        'a.json', 'b.json', 'out.json', 'out.csv', 'out.md', 'out.png'}
+    assert {p.name
+            for p in tmp_path.iterdir()} == {
+                'a.json', 'b.json', 'out.json', 'out.csv', 'out.md', 'out.png'
+            }
     for more, words in ((('--names', 'mine'), '1 names for 5 files'),
                         (('--reference', 'his'), "reference='his'"),
                         (('--reference', ''), "reference=''"),
@@ -472,21 +463,28 @@ def test_rank_pools(call, checkpoint, tiny_fashion_mnist, tmp_path):
     """Oracle: the pools of the checkpoint, best score first; accuracies are
     the mean of two halves of five images each; status 2 without pools."""
     code, text = call('analysis_tools/rank_pools.py', DEMO, checkpoint,
-                      '--work-dir', tmp_path, '--out',
-                      tmp_path / 'ranks.json', '--draws', 2,
-                      *options(tiny_fashion_mnist, False))
+                      '--work-dir', tmp_path, '--out', tmp_path / 'ranks.json',
+                      '--draws', 2, *options(tiny_fashion_mnist, False))
     assert code == 0, text
     ranks = json.loads((tmp_path / 'ranks.json').read_text())
-    pools = {p['level']: p['subnets'] for p in torch.load(
-        checkpoint, weights_only=True)['pss_pools'] if p['subnets']}
-    assert {p['level']: len(p['members']) for p in ranks['pools']} == {
-        level: len(subnets) for level, subnets in pools.items()}
+    pools = {
+        p['level']: p['subnets']
+        for p in torch.load(checkpoint, weights_only=True)['pss_pools']
+        if p['subnets']
+    }
+    assert {
+        p['level']: len(p['members'])
+        for p in ranks['pools']
+    } == {
+        level: len(subnets)
+        for level, subnets in pools.items()
+    }
     for pool in ranks['pools']:
         drawn = [row['subnet'] for row in pool['draws']]
         assert len(drawn) == 2
         assert not any(row['subnet'] in drawn for row in pool['members'])
-        assert all(abs(row['mflops'] - pool['level']) <= 0.5
-                   for row in pool['draws'])
+        assert all(
+            abs(row['mflops'] - pool['level']) <= 0.5 for row in pool['draws'])
         scores = [m['score'] for m in pool['members']]
         assert scores == sorted((s['score'] for s in pools[pool['level']]),
                                 reverse=True)
@@ -515,8 +513,8 @@ def test_bad_subnets_end_in_one_line(call, tmp_path, subnet, words):
     no file written."""
     source = tmp_path / 'subnets.json'
     source.write_text(json.dumps([subnet]))
-    code, out = call('analysis_tools/subnet_cost.py', IMAGENET, source,
-                     '--out', tmp_path / 'out.json')
+    code, out = call('analysis_tools/subnet_cost.py', IMAGENET, source, '--out',
+                     tmp_path / 'out.json')
     line = out.strip().splitlines()[-1]
     assert code == 2 and line.startswith('error: ')
     assert all(word in line for word in (str(source), *words))
@@ -542,8 +540,8 @@ def test_unreachable_level_ends_in_one_line(call, tmp_path):
     ('train_dataloader.dataset.dataset.data_root=nowhere',
      "train_dataloader.dataset.dataset.data_root='nowhere'"),
 ])
-def test_bad_configs_end_in_one_line(call, tiny_fashion_mnist, tmp_path,
-                                     option, words):
+def test_bad_configs_end_in_one_line(call, tiny_fashion_mnist, tmp_path, option,
+                                     words):
     """Oracle: status 2, and field and value in the last line."""
     code, out = call('train.py', DEMO, '--work-dir', tmp_path,
                      *options(tiny_fashion_mnist, False), option)
@@ -558,8 +556,12 @@ def test_bad_checkpoints_end_in_one_line(call, checkpoint, tmp_path,
     earlier test stay."""
     state = torch.load(checkpoint, weights_only=True)
     whole = checkpoint.read_bytes()
-    cases = {'half': 'damaged', 'other': 'head.fc.weight', 'bare': 'no pools',
-             'absent': 'no such file'}
+    cases = {
+        'half': 'damaged',
+        'other': 'head.fc.weight',
+        'bare': 'no pools',
+        'absent': 'no such file'
+    }
     (tmp_path / 'half.pth').write_bytes(whole[:len(whole) // 2])
     other = dict(state['state_dict'])
     other['head.fc.weight'] = torch.zeros(5, 1280)
@@ -575,8 +577,7 @@ def test_bad_checkpoints_end_in_one_line(call, checkpoint, tmp_path,
         assert code == 2 and line.startswith('error: ') and words in line
         assert (tmp_path / 'results.json').read_text() == 'kept'
     code, out = call('train.py', DEMO, '--work-dir', tmp_path, '--resume',
-                     tmp_path / 'half.pth',
-                     *options(tiny_fashion_mnist, False))
+                     tmp_path / 'half.pth', *options(tiny_fashion_mnist, False))
     assert code == 2 and 'damaged' in out.strip().splitlines()[-1]
 
 
@@ -591,9 +592,9 @@ def test_fashion_mnist_converter(call, tmp_path, tiny_fashion_mnist):
     assert not (tmp_path / 'out').exists()
 
 
-@pytest.mark.parametrize('folder, reason', [
-    ('/sys/work', 'not permitted'), ('/proc/work', 'No such file'),
-    ('{file}/work', 'Not a directory')])
+@pytest.mark.parametrize('folder, reason', [('/sys/work', 'not permitted'),
+                                            ('/proc/work', 'No such file'),
+                                            ('{file}/work', 'Not a directory')])
 def test_a_work_dir_that_cannot_be_written_to(call, tiny_fashion_mnist,
                                               tmp_path, folder, reason):
     """Oracle: the system's reason, in one line, before anything is built; the
@@ -617,10 +618,11 @@ def test_losses_that_are_not_finite_have_a_status(call, tiny_fashion_mnist,
     assert 'Subnet(' in line
 
 
-@pytest.mark.parametrize('arguments, words', [
-    (('--level', 'nan'), '--level=nan: expected'),
-    (('--level', '15', '--step', 'inf'), '--step=inf: expected'),
-    (('--level', '15', '--step', '0'), '--step=0.0: expected')])
+@pytest.mark.parametrize(
+    'arguments, words',
+    [(('--level', 'nan'), '--level=nan: expected'),
+     (('--level', '15', '--step', 'inf'), '--step=inf: expected'),
+     (('--level', '15', '--step', '0'), '--step=0.0: expected')])
 def test_sample_subnets_of_no_level(call, tmp_path, arguments, words):
     """Oracle: argument and value in the message; an endless step would take
     the whole space for one level."""

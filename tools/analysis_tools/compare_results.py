@@ -27,20 +27,26 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('results', nargs='+', help='results.json files')
     parser.add_argument(
-        '--names', nargs='+',
+        '--names',
+        nargs='+',
         help="a name for each file; default to the field 'method' in the file, "
         'or its folder')
     parser.add_argument(
         '--reference',
         help="the method whose lead is shown; defaults to the first file's")
     parser.add_argument(
-        '--levels', nargs='+', type=float,
+        '--levels',
+        nargs='+',
+        type=float,
         help='the costs to compare at; some round ones by default')
     parser.add_argument(
-        '--resource', default='flops',
+        '--resource',
+        default='flops',
         help='the cost, by its name in the config (default: %(default)s)')
     parser.add_argument(
-        '--out', default='comparison.json', metavar='JSON',
+        '--out',
+        default='comparison.json',
+        metavar='JSON',
         help='file to write; a CSV file, a table and a figure get the same '
         'name (default: %(default)s)')
     return parser.parse_args()
@@ -64,8 +70,10 @@ def names_for(args, results):
     """A name for each file; equal names are runs of one method."""
     stated = [found.get('method') for found in results]
     names = args.names or [
-        method or (str(path) if name in stated else name) for method, path, name
-        in zip(stated, args.results, names_of(args.results))]
+        method or (str(path) if name in stated else name)
+        for method, path, name in zip(stated, args.results,
+                                      names_of(args.results))
+    ]
     if len(names) != len(results):
         raise InputError(f'--names has {len(names)} names for {len(results)} '
                          'files')
@@ -86,8 +94,11 @@ def main():
     reference = names[0] if args.reference is None else args.reference
     comparison = compare(runs, reference, args.levels, args.resource)
     files = report_comparison(comparison, runs, args.out)
-    print(comparison_table(comparison, 'simple'), caption_of(comparison),
-          ', '.join(map(str, files)), sep='\n\n')
+    print(
+        comparison_table(comparison, 'simple'),
+        caption_of(comparison),
+        ', '.join(map(str, files)),
+        sep='\n\n')
 
 
 if __name__ == '__main__':

@@ -9,10 +9,12 @@ from pss.evaluation import plot_pools, read_pool_log
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        'log', nargs='+',
+        'log',
+        nargs='+',
         help='vis_data/scalars.json files, or a work directory: all in it')
     parser.add_argument(
-        '--out', default='pools.png',
+        '--out',
+        default='pools.png',
         help='figure to write (default: %(default)s)')
     args = parser.parse_args()
     check_out(args.out, args.log)

@@ -35,21 +35,26 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('results', nargs='+', help='results.json files')
     parser.add_argument(
-        '--out', default='results.png',
+        '--out',
+        default='results.png',
         help='figure to write (default: %(default)s)')
     parser.add_argument(
-        '--resource', default='flops',
+        '--resource',
+        default='flops',
         help='the cost, by its name in the config (default: %(default)s)')
     parser.add_argument(
-        '--names', nargs='+',
+        '--names',
+        nargs='+',
         help='names for the legend; default to the folders of the files')
     args = parser.parse_args()
     check_files(args.results)
     check_out(args.out, args.results)
     names = names_for(args)
-    plot_results({name: read_results(path)
-                  for name, path in zip(names, args.results)}, args.out,
-                 args.resource)
+    plot_results(
+        {
+            name: read_results(path)
+            for name, path in zip(names, args.results)
+        }, args.out, args.resource)
     print(args.out)
 
 

@@ -33,10 +33,15 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help='test config file path')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', default='ranks.json', metavar='JSON',
-                        help='file to write (default: %(default)s)')
     parser.add_argument(
-        '--draws', type=int, default=0,
+        '--out',
+        default='ranks.json',
+        metavar='JSON',
+        help='file to write (default: %(default)s)')
+    parser.add_argument(
+        '--draws',
+        type=int,
+        default=0,
         help='so many subnets of each level are drawn from the space as well, '
         "to see whether the pools' are better (default: %(default)s)")
     add_arguments(parser)
@@ -48,10 +53,13 @@ def parse_args():
 
 def halves_of(loader):
     """The images of a loader as two loaders: every other one in each."""
-    return [DataLoader(
-        Subset(loader.dataset, range(first, len(loader.dataset), 2)),
-        batch_size=loader.batch_size, collate_fn=loader.collate_fn,
-        num_workers=loader.num_workers) for first in (0, 1)]
+    return [
+        DataLoader(
+            Subset(loader.dataset, range(first, len(loader.dataset), 2)),
+            batch_size=loader.batch_size,
+            collate_fn=loader.collate_fn,
+            num_workers=loader.num_workers) for first in (0, 1)
+    ]
 
 
 def rank(loop, draws):
@@ -64,26 +72,42 @@ def rank(loop, draws):
     sampler = loop.sampler_hook.sampler
     pools = [pool for pool in sampler.pools if len(pool)]
     drawn = {pool: fresh(sampler, pool, draws) for pool in pools}
-    subnets = [*(s for pool in pools for s in pool.scores),
-               *(s for found in drawn.values() for s in found)]
+    subnets = [
+        *(s for pool in pools for s in pool.scores),
+        *(s for found in drawn.values() for s in found)
+    ]
     statistics = loop.calibrate(list(dict.fromkeys(subnets)))
-    halves = [loop.evaluate(statistics, loader, 'held-out images', hooks=False,
-                            evaluator=loop.selection_evaluator)
-              for loader in halves_of(loop.selection_dataloader)]
+    halves = [
+        loop.evaluate(
+            statistics,
+            loader,
+            'held-out images',
+            hooks=False,
+            evaluator=loop.selection_evaluator)
+        for loader in halves_of(loop.selection_dataloader)
+    ]
 
     def row(subnet, **score):
         values = [loop.metric_of(found[subnet]) for found in halves]
-        return dict(loop.row(subnet, {}), **score, halves=values,
-                    held_out=sum(values) / 2)
+        return dict(
+            loop.row(subnet, {}),
+            **score,
+            halves=values,
+            held_out=sum(values) / 2)
 
     return dict(
         metric=loop.metric,
         images=len(loop.selection_dataloader.dataset),
-        pools=[dict(resource=pool.budget.resource, level=pool.budget.level,
-                    members=[row(subnet, score=score)
-                             for subnet, score in pool.best(len(pool))],
-                    draws=[row(subnet) for subnet in drawn[pool]])
-               for pool in pools])
+        pools=[
+            dict(
+                resource=pool.budget.resource,
+                level=pool.budget.level,
+                members=[
+                    row(subnet, score=score)
+                    for subnet, score in pool.best(len(pool))
+                ],
+                draws=[row(subnet) for subnet in drawn[pool]]) for pool in pools
+        ])
 
 
 def fresh(sampler, pool, num):
@@ -116,8 +140,8 @@ def main():
     if not ranks['pools']:
         raise InputError(f'{args.checkpoint}: has no subnets in its pools')
     write_json(ranks, args.out)
-    print(f'\nRanks: {args.out}\n\n' + tabulate(
-        rank_summary(ranks), headers='keys', floatfmt='.2f'))
+    print(f'\nRanks: {args.out}\n\n' +
+          tabulate(rank_summary(ranks), headers='keys', floatfmt='.2f'))
 
 
 if __name__ == '__main__':

@@ -28,18 +28,24 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config of a supernet')
     parser.add_argument(
-        '--resource', default=None,
+        '--resource',
+        default=None,
         help='which resource the level is of, by its name in the config '
         '(default: flops)')
     parser.add_argument(
-        '--latency-table', default=None,
+        '--latency-table',
+        default=None,
         help='a latency table that the level is of; the resource is then '
         'called latency_us')
     parser.add_argument(
-        '--level', type=float, required=True,
+        '--level',
+        type=float,
+        required=True,
         help="the level, in the resource's unit (MFLOPs, microseconds)")
     parser.add_argument(
-        '--step', type=float, default=None,
+        '--step',
+        type=float,
+        default=None,
         help='distance between levels; defaults to the one in the config')
     parser.add_argument('--num', type=int, default=1000, help='how many')
     parser.add_argument('--seed', type=int, default=0)
@@ -71,9 +77,10 @@ def main():
     drawn = time.perf_counter()
     columns = {cost_field(n): cost(codes) for n, cost in costs.items()}
     rows = [
-        dict(**subnet.as_dict(), **{c: float(values[i])
-                                    for c, values in columns.items()})
-        for i, subnet in enumerate(model.search_space.decode(codes))
+        dict(**subnet.as_dict(), **{
+            c: float(values[i])
+            for c, values in columns.items()
+        }) for i, subnet in enumerate(model.search_space.decode(codes))
     ]
     write_json(rows, args.out)
     print(f'{args.num} subnets between {budget.low:g} and {budget.high:g} '
@@ -90,8 +97,8 @@ def step_of(step, config, name, cost):
     """
     if step is None:
         hooks = config.get('default_hooks') or {}
-        levels = ((hooks.get('pss_sampler') or {}).get('budgets') or {}
-                  ).get(name)
+        levels = ((hooks.get('pss_sampler') or {}).get('budgets')
+                  or {}).get(name)
         if levels is None:
             raise InputError('--step is missing: the config has no levels of '
                              f'{name}')

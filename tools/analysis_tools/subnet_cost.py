@@ -33,10 +33,12 @@ def main():
     parser.add_argument('subnets', help='JSON file with the subnets')
     parser.add_argument('--out', required=True, help='JSON file to write')
     parser.add_argument(
-        '--latency-table', default=None,
+        '--latency-table',
+        default=None,
         help='latency table to look up; see tools/build_latency_table.py')
     parser.add_argument(
-        '--fvcore', action='store_true',
+        '--fvcore',
+        action='store_true',
         help='count with fvcore too (about 0.3 s a subnet)')
     add_options(parser)
     args = parser.parse_args()
@@ -57,16 +59,22 @@ def main():
     start = time.perf_counter()
     costs = {name: table(codes) for name, table in tables.items()}
     seconds = time.perf_counter() - start
-    rows = [dict(**subnet.as_dict(), **{
-        cost_field(name): float(values[i]) for name, values in costs.items()})
-        for i, subnet in enumerate(subnets)]
+    rows = [
+        dict(
+            **subnet.as_dict(), **{
+                cost_field(name): float(values[i])
+                for name, values in costs.items()
+            }) for i, subnet in enumerate(subnets)
+    ]
     if args.fvcore:
         for i, (row, subnet) in enumerate(zip(rows, subnets), start=1):
             row['fvcore_mflops'] = count_macs(model, subnet) / MFLOPS
             print_log(f'fvcore: {i}/{len(rows)}', 'current')
     write_json(rows, args.out)
-    spans = [f', {values.min():g} to {values.max():g} {resources[name].unit}'
-             for name, values in costs.items() if subnets]
+    spans = [
+        f', {values.min():g} to {values.max():g} {resources[name].unit}'
+        for name, values in costs.items() if subnets
+    ]
     print(f'{len(rows)} subnets{"".join(spans)}, priced in {seconds:.3g} s: '
           f'{args.out}')
     if args.fvcore and rows:

@@ -51,8 +51,9 @@ def install_package() -> bool:
     if not shutil.which('apt-get') or os.geteuid() != 0:
         return False
     print(f'Installing the package {PACKAGE} ...', flush=True)
-    for command in (['install', '-y', '-q', PACKAGE], ['update', '-q'],
-                    ['install', '-y', '-q', PACKAGE]):
+    for command in (['install', '-y', '-q',
+                     PACKAGE], ['update',
+                                '-q'], ['install', '-y', '-q', PACKAGE]):
         done = subprocess.run(['apt-get', *command],
                               stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL)
@@ -74,10 +75,14 @@ def download(name: str) -> bytes:
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        '--out', type=Path, default=Path('data/fashion_mnist'),
+        '--out',
+        type=Path,
+        default=Path('data/fashion_mnist'),
         help='folder for the four files (default: %(default)s)')
     parser.add_argument(
-        '--source', type=Path, default=None,
+        '--source',
+        type=Path,
+        default=None,
         help='folder that has them already, packed or not')
     args = parser.parse_args()
     check_out_folder(args.out)

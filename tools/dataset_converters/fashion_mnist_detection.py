@@ -31,8 +31,10 @@ HELD_OUT = 5_000  # garments of the training set that held-out images show
 
 def read_garments(folder: Path, split: str) -> Tuple[np.ndarray, np.ndarray]:
     """Images ``(N, 28, 28)`` and labels ``(N, )`` of Fashion-MNIST."""
-    paths = [folder / f'{split}-{name}-ubyte'
-             for name in ('images-idx3', 'labels-idx1')]
+    paths = [
+        folder / f'{split}-{name}-ubyte'
+        for name in ('images-idx3', 'labels-idx1')
+    ]
     for path in paths:
         if not path.is_file():
             raise InputError(f'{path}: no such file; python tools/'
@@ -51,8 +53,9 @@ def read_garments(folder: Path, split: str) -> Tuple[np.ndarray, np.ndarray]:
 def resized(garment: np.ndarray, scale: float) -> np.ndarray:
     """A garment at a scale, cut to the pixels that are not black."""
     side = round(28 * scale)
-    garment = cv2.resize(garment, (side, side), interpolation=cv2.INTER_AREA
-                         if scale < 1 else cv2.INTER_LINEAR)
+    garment = cv2.resize(
+        garment, (side, side),
+        interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     rows, columns = (np.flatnonzero(garment.any(axis)) for axis in (1, 0))
     if not len(rows):
         return garment[:0, :0]
@@ -78,8 +81,8 @@ def paste(canvas: np.ndarray, garment: np.ndarray, taken: List[List[int]],
     for _ in range(PLACES):
         y = int(rng.integers(canvas.shape[0] - height + 1))
         x = int(rng.integers(canvas.shape[1] - width + 1))
-        if all(x + width <= left or left + w <= x or y + height <= top
-               or top + h <= y for left, top, w, h in taken):
+        if all(x + width <= left or left + w <= x or y + height <= top or top +
+               h <= y for left, top, w, h in taken):
             canvas[y:y + height, x:x + width] = garment
             return [x, y, width, height]
     return []
@@ -104,22 +107,27 @@ def make_split(garments: np.ndarray, labels: np.ndarray, num: int, size: int,
     for i in range(num):
         canvas = np.zeros((size, size), np.uint8)
         boxes: List[List[int]] = []
-        for chosen in rng.integers(len(garments),
-                                   size=int(rng.integers(1, most + 1))):
-            box = paste(canvas, resized(garments[chosen],
-                                        rng.uniform(*SCALES)), boxes, rng)
+        for chosen in rng.integers(
+                len(garments), size=int(rng.integers(1, most + 1))):
+            box = paste(canvas, resized(garments[chosen], rng.uniform(*SCALES)),
+                        boxes, rng)
             if box:
                 boxes.append(box)
-                annotations.append(dict(
-                    id=len(annotations) + 1, image_id=i, iscrowd=0,
-                    category_id=int(labels[chosen]) + 1, bbox=box,
-                    area=box[2] * box[3]))
+                annotations.append(
+                    dict(
+                        id=len(annotations) + 1,
+                        image_id=i,
+                        iscrowd=0,
+                        category_id=int(labels[chosen]) + 1,
+                        bbox=box,
+                        area=box[2] * box[3]))
         name = f'{i:05d}.png'
         if not cv2.imwrite(str(folder / name), canvas):
             raise InputError(f'{folder / name}: cannot be written')
         images.append(dict(id=i, file_name=name, height=size, width=size))
-    categories = [dict(id=i, name=name)
-                  for i, name in enumerate(CLASSES, start=1)]
+    categories = [
+        dict(id=i, name=name) for i, name in enumerate(CLASSES, start=1)
+    ]
     return dict(images=images, annotations=annotations, categories=categories)
 
 
@@ -146,19 +154,32 @@ def check_replaceable(folder: Path, splits: List[str]) -> None:
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        '--source', type=Path, default=Path('data/fashion_mnist'),
+        '--source',
+        type=Path,
+        default=Path('data/fashion_mnist'),
         help="folder of Fashion-MNIST's four files (default: %(default)s)")
     parser.add_argument(
-        '--out', type=Path, default=Path('data/fashion_mnist_detection'),
+        '--out',
+        type=Path,
+        default=Path('data/fashion_mnist_detection'),
         help='folder to write (default: %(default)s)')
     parser.add_argument(
-        '--num', type=int, nargs=3, default=(2000, 300, 500),
+        '--num',
+        type=int,
+        nargs=3,
+        default=(2000, 300, 500),
         metavar=('TRAIN', 'HELD_OUT', 'TEST'),
         help='images of each split (default: 2000 300 500)')
-    parser.add_argument('--size', type=int, default=96,
-                        help='side of an image in pixels (default: 96)')
-    parser.add_argument('--most', type=int, default=3,
-                        help='garments in an image, at most (default: 3)')
+    parser.add_argument(
+        '--size',
+        type=int,
+        default=96,
+        help='side of an image in pixels (default: 96)')
+    parser.add_argument(
+        '--most',
+        type=int,
+        default=3,
+        help='garments in an image, at most (default: 3)')
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
     check_integers(args, size=(48, 16_384), most=(1, 10_000))
@@ -179,13 +200,15 @@ def main():
     temporary = folder.with_name(f'{folder.name}.{os.getpid()}.tmp')
     check_replaceable(folder, list(splits))
     try:
-        for i, ((name, garments), num) in enumerate(
-                zip(splits.items(), args.num)):
+        for i, ((name, garments),
+                num) in enumerate(zip(splits.items(), args.num)):
             found = make_split(*garments, num, args.size, args.most,
                                temporary / name, [args.seed, i])
             write_json(found, temporary / 'annotations' / f'{name}.json')
-            print(f'{name}: {num} images, {len(found["annotations"])} '
-                  'garments', flush=True)
+            print(
+                f'{name}: {num} images, {len(found["annotations"])} '
+                'garments',
+                flush=True)
         check_replaceable(folder, list(splits))
         if folder.exists():
             shutil.rmtree(folder)

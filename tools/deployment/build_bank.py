@@ -47,8 +47,7 @@ def main():
         cfg.test_cfg.fp16 = True
     hooks = dict(cfg.get('default_hooks') or {})
     hook = dict(hooks.get('bank') or dict(type='pss.BankHook'))
-    cfg.default_hooks = dict(
-        hooks, bank=dict(hook, out=args.out, strict=True))
+    cfg.default_hooks = dict(hooks, bank=dict(hook, out=args.out, strict=True))
     verify_config(cfg)
     join_processes(cfg)
     runner = build_runner(cfg)

@@ -28,18 +28,24 @@ def parse_args():
     parser.add_argument('bank', help="the bank's folder")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument(
-        '--budget', nargs='+', metavar='NAME=LIMIT',
+        '--budget',
+        nargs='+',
+        metavar='NAME=LIMIT',
         help='the most accurate subnet that fits all limits, such as '
         'flops=60 latency_cpu=20000')
-    which.add_argument('--all', action='store_true',
-                       help='every kept subnet')
+    which.add_argument('--all', action='store_true', help='every kept subnet')
     parser.add_argument('--format', required=True, choices=list(FORMATS))
     parser.add_argument('--out', required=True, metavar='DIR')
     parser.add_argument(
-        '--images', nargs='+', metavar='FILE',
+        '--images',
+        nargs='+',
+        metavar='FILE',
         help='real images to compare on, instead of those in the bank')
     parser.add_argument(
-        '--trust', nargs='+', metavar='PACKAGE', default=[],
+        '--trust',
+        nargs='+',
+        metavar='PACKAGE',
+        default=[],
         help='packages of your own whose classes the bank may name; they are '
         'imported')
     return parser.parse_args()
@@ -62,10 +68,11 @@ def main():
         costs = ', '.join(f'{value:g} {bank.resources[name] or name}'
                           for name, value in kept.costs.items())
         found = record['largest_difference']
-        print(f'{args.out}/{record["file"]}: {kept.name} ({costs}); largest '
-              f'difference of logits from the supernet: {found["random"]:.2g} '
-              f'on random images, {found["real"]:.2g} on real ones',
-              flush=True)
+        print(
+            f'{args.out}/{record["file"]}: {kept.name} ({costs}); largest '
+            f'difference of logits from the supernet: {found["random"]:.2g} '
+            f'on random images, {found["real"]:.2g} on real ones',
+            flush=True)
     if args.format == 'torch':
         print(f'{write_model_index(args.out)}: their index for mmpretrain')
 

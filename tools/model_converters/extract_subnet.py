@@ -34,11 +34,13 @@ def main():
     parser.add_argument('config', help='config of the supernet')
     parser.add_argument('checkpoint', help='its checkpoint')
     parser.add_argument(
-        '--subnet', required=True,
+        '--subnet',
+        required=True,
         help='JSON file with the subnet: {"resolution": int, "widths": [int]}')
     parser.add_argument('--out', required=True, help='the DST.pth to write')
     parser.add_argument(
-        '--calibrate', action='store_true',
+        '--calibrate',
+        action='store_true',
         help='compute its batch-norm statistics on training images; the '
         "running statistics are the largest subnet's")
     args = parser.parse_args()
@@ -58,8 +60,8 @@ def main():
     subnet = subnets[0]
     statistics = None
     if args.calibrate:
-        statistics = calibrate(model, [subnet], calibration_images(
-            config, model))[subnet]
+        statistics = calibrate(model, [subnet],
+                               calibration_images(config, model))[subnet]
     elif subnet != model.search_space.largest:
         print("The running statistics are the largest subnet's; --calibrate "
               'computes those of this one.')
@@ -71,12 +73,19 @@ def main():
     if isinstance(model, SupernetDetector):
         one, other = partial(raw_outputs, plain), partial(raw_outputs, model)
         what = 'outputs of the head'
-    difference = largest_difference(
-        one, other, torch.randn(4, model.input_channels, *size))
+    difference = largest_difference(one, other,
+                                    torch.randn(4, model.input_channels, *size))
     print(f'largest difference of {what} on random images: {difference:.3g}')
-    write_config(plain_config, out.with_suffix('.py'), others={
-        out: checkpoint_bytes(dict(meta=dict(subnet=subnet.as_dict()),
-                                   state_dict=plain.state_dict()))})
+    write_config(
+        plain_config,
+        out.with_suffix('.py'),
+        others={
+            out:
+            checkpoint_bytes(
+                dict(
+                    meta=dict(subnet=subnet.as_dict()),
+                    state_dict=plain.state_dict()))
+        })
     print(f'{out} and {out.with_suffix(".py").name}: '
           f'{plain_config.type} on {plain_config.backbone.type}')
 

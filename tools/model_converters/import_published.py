@@ -18,8 +18,10 @@ from pss.errors import InputError
 from pss.models import SlimmableMobileNetV1, SlimmableMobileNetV2
 from pss.structures import Subnet, budgets_of, make_divisible
 
-BACKBONES = {'mobilenet_v1': SlimmableMobileNetV1,
-             'mobilenet_v2': SlimmableMobileNetV2}
+BACKBONES = {
+    'mobilenet_v1': SlimmableMobileNetV1,
+    'mobilenet_v2': SlimmableMobileNetV2
+}
 # the levels that the published program has FLOPs pools for
 LEVELS = {'mobilenet_v1': (120, 560, 10), 'mobilenet_v2': (80, 290, 10)}
 LONGEST_KEY = 2_000  # of a pool; they have about 300 characters
@@ -32,8 +34,10 @@ BASES = {
 
 def block_names(backbone) -> List[str]:
     """Names of the blocks of a backbone of ours, in order."""
-    return [f'{layer}.{i}' for layer in backbone.layers if layer != 'conv2'
-            for i in range(len(getattr(backbone, layer)))]
+    return [
+        f'{layer}.{i}' for layer in backbone.layers if layer != 'conv2'
+        for i in range(len(getattr(backbone, layer)))
+    ]
 
 
 def our_name(name: str, arch: str, blocks: List[str]) -> str:
@@ -58,8 +62,8 @@ def our_name(name: str, arch: str, blocks: List[str]) -> str:
     return f'backbone.{blocks[block - 1]}.{inner}.{part}.{field}'
 
 
-def convert_weights(weights: Any, arch: str, backbone, where: str
-                    ) -> Dict[str, Any]:
+def convert_weights(weights: Any, arch: str, backbone,
+                    where: str) -> Dict[str, Any]:
     """The state dict of our classifier.
 
     Raises:
@@ -68,24 +72,26 @@ def convert_weights(weights: Any, arch: str, backbone, where: str
     """
     if not isinstance(weights, dict) or not weights:
         raise InputError(f'{where}: field "model" is not a state dict')
-    wanted = {f'backbone.{k}': tuple(v.shape)
-              for k, v in backbone.state_dict().items()}
+    wanted = {
+        f'backbone.{k}': tuple(v.shape)
+        for k, v in backbone.state_dict().items()
+    }
     blocks = block_names(backbone)
     state, unknown, shapes = {}, [], []
     for key, value in weights.items():
         name = our_name(re.sub(r'^module\.', '', str(key)), arch, blocks)
-        if not name or (name not in wanted
-                        and not name.startswith('head.fc.')):
+        if not name or (name not in wanted and not name.startswith('head.fc.')):
             unknown.append(str(key))
         elif tuple(check_dense(value, f'{where}: {shown(key)}').shape) != \
                 wanted.get(name, tuple(value.shape)):
             shapes.append(str(key))
         else:
             state[name] = value
-    missing = [k for k in (*wanted, 'head.fc.weight', 'head.fc.bias')
-               if k not in state]
-    for what, keys in (('unknown keys', unknown),
-                       ('keys of another shape', shapes),
+    missing = [
+        k for k in (*wanted, 'head.fc.weight', 'head.fc.bias') if k not in state
+    ]
+    for what, keys in (('unknown keys', unknown), ('keys of another shape',
+                                                   shapes),
                        ('missing keys (by our names)', missing)):
         if keys:
             raise InputError(f'{where}: not a {arch} in the published layout; '
@@ -117,17 +123,18 @@ def parse_subnet(key: Any, arch: str, where: str) -> Subnet:
             raise ValueError(f'{len(mults)} multipliers, not {len(bases)}')
         if not all(isinstance(m, (int, float)) and 0 < m <= 1 for m in mults):
             raise ValueError('multipliers must be above 0 and at most 1')
-        return Subnet.from_dict(dict(
-            resolution=resolution,
-            widths=[make_divisible(b * m) for b, m in zip(bases, mults)]))
+        return Subnet.from_dict(
+            dict(
+                resolution=resolution,
+                widths=[make_divisible(b * m) for b, m in zip(bases, mults)]))
     except (ValueError, SyntaxError, KeyError, TypeError, AttributeError,
             RecursionError, MemoryError) as error:
         raise InputError(f'{where}: key {shown(key, 120)} is not a subnet '
                          f'({error})') from None
 
 
-def convert_pools(published: Any, arch: str, space, where: str
-                  ) -> List[Dict[str, Any]]:
+def convert_pools(published: Any, arch: str, space,
+                  where: str) -> List[Dict[str, Any]]:
     """The pools in the form that our checkpoints hold.
 
     Raises:
@@ -155,16 +162,21 @@ def convert_pools(published: Any, arch: str, space, where: str
             if not math.isfinite(score):
                 raise InputError(f'{place}: the score of {subnet} is not a '
                                  'finite number')
-            found.setdefault(level, []).append(
-                dict(**subnet.as_dict(), score=score))
+            found.setdefault(level,
+                             []).append(dict(**subnet.as_dict(), score=score))
     budgets = budgets_of('flops', *LEVELS[arch])
     extra = sorted(set(found) - {b.level for b in budgets})
     if extra:
         print(f'Left out: {sum(len(found[x]) for x in extra)} subnets of the '
               f'levels {", ".join(f"{x:g}" for x in extra)}, which have no '
               'pool')
-    return [dict(resource=b.resource, level=b.level, step=b.step,
-                 subnets=found.get(b.level, [])) for b in budgets]
+    return [
+        dict(
+            resource=b.resource,
+            level=b.level,
+            step=b.step,
+            subnets=found.get(b.level, [])) for b in budgets
+    ]
 
 
 def main():
@@ -181,10 +193,10 @@ def main():
         raise InputError(f'{where}: has no field "model"; it is not in the '
                          'published layout')
     state = convert_weights(source['model'], args.arch, backbone, where)
-    pools = convert_pools(source.get('arch_pools'), args.arch,
-                          backbone.search_space, where)
-    save_checkpoint(dict(meta=dict(), state_dict=state, **{STATE_KEY: pools}),
-                    args.out)
+    pools = convert_pools(
+        source.get('arch_pools'), args.arch, backbone.search_space, where)
+    save_checkpoint(
+        dict(meta=dict(), state_dict=state, **{STATE_KEY: pools}), args.out)
     print(f'{args.out}: {len(state)} tensors, '
           f'{sum(len(p["subnets"]) for p in pools)} subnets in '
           f'{sum(bool(p["subnets"]) for p in pools)} of {len(pools)} pools')

@@ -27,8 +27,10 @@ from pss.resources import BlockKey, LatencyTable, Timing
 from pss.resources.latency import VERSION
 
 # their blocks, and the network of ours that has such
-NETWORKS = {'MBV1Block': 'SlimmableMobileNetV1',
-            'MBV2Block': 'SlimmableMobileNetV2'}
+NETWORKS = {
+    'MBV1Block': 'SlimmableMobileNetV1',
+    'MBV2Block': 'SlimmableMobileNetV2'
+}
 BLOCK_TYPES = ('Conv2d', 'Linear', *NETWORKS)
 
 
@@ -69,8 +71,8 @@ def read_pickle(path: str) -> Dict[Any, Any]:
         raise InputError(f'{path}: not a published latency table ({error}); '
                          'nothing of it was executed') from None
     except Exception as error:  # pickles fail in every way there is
-        raise InputError(f'{path}: damaged ({type(error).__name__}: {error})'
-                         ) from None
+        raise InputError(
+            f'{path}: damaged ({type(error).__name__}: {error})') from None
     if not isinstance(table, dict) or not table:
         raise InputError(f'{path}: expected a dict of blocks, found '
                          f'{type(table).__name__}')
@@ -102,8 +104,8 @@ def our_key(theirs: Any) -> BlockKey:
     for name, value in theirs._asdict().items():
         optional = name not in ('block_type', 'in_size', 'cin', 'cout')
         legal = is_integer(value)
-        if name != 'block_type' and not legal and not (
-                value is None and optional):
+        if name != 'block_type' and not legal and not (value is None
+                                                       and optional):
             raise InputError(f'{name}={shown(value)} of {theirs.block_type} is '
                              'not an integer')
     # MobileNetV2 has a shortcut where nothing changes on the way
@@ -133,12 +135,22 @@ def convert(table: Dict[Any, Any], where: str, device: Optional[str],
         raise InputError(f'{where}: expected blocks of one network, found '
                          f'{networks}')
     header = dict(
-        version=VERSION, unit='microseconds',
-        network=dict(type=networks[0]), device=device, device_name=None,
-        backend=None, threads=None, batch_size=batch_size, dtype=None,
-        memory_format=None, versions={}, source=Path(where).name,
+        version=VERSION,
+        unit='microseconds',
+        network=dict(type=networks[0]),
+        device=device,
+        device_name=None,
+        backend=None,
+        threads=None,
+        batch_size=batch_size,
+        dtype=None,
+        memory_format=None,
+        versions={},
+        source=Path(where).name,
         date=datetime.now().astimezone().isoformat(timespec='seconds'),
-        scale=1., interpolation=None, verification=None)
+        scale=1.,
+        interpolation=None,
+        verification=None)
     return LatencyTable(header, timings)
 
 
@@ -155,16 +167,20 @@ def main():
     parser.add_argument('src', help='the published SRC.pkl')
     parser.add_argument('--out', required=True, help='JSON file to write')
     parser.add_argument(
-        '--device', choices=['cpu', 'cuda'], default=None,
+        '--device',
+        choices=['cpu', 'cuda'],
+        default=None,
         help='what the table was measured on; the file does not say')
     parser.add_argument(
-        '--batch-size', type=int, default=None,
+        '--batch-size',
+        type=int,
+        default=None,
         help='images at a time; the file does not say')
     args = parser.parse_args()
     check_integers(args, batch_size=1)
     check_out(args.out, [args.src])
-    table = convert(read_pickle(args.src), args.src, args.device,
-                    args.batch_size)
+    table = convert(
+        read_pickle(args.src), args.src, args.device, args.batch_size)
     table.write(args.out)
     kinds = Counter(key.block_type for key in table.timings)
     print(f'{len(table.timings)} blocks of {table.header["network"]["type"]} '

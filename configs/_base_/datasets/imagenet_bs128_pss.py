@@ -58,10 +58,7 @@ held_out_set = dict(
         split='train',
         pipeline=test_pipeline))
 test_set = dict(
-    type=dataset_type,
-    data_root=data_root,
-    split='val',
-    pipeline=test_pipeline)
+    type=dataset_type, data_root=data_root, split='val', pipeline=test_pipeline)
 
 train_dataloader = dict(
     batch_size=128,

@@ -16,8 +16,7 @@ param_scheduler = dict(
     by_epoch=True,
     convert_to_iter_based=True)
 
-train_cfg = dict(
-    type='pss.SupernetTrainLoop', max_epochs=250, val_interval=5)
+train_cfg = dict(type='pss.SupernetTrainLoop', max_epochs=250, val_interval=5)
 
 # `--auto-scale-lr` scales the learning rate to the batch size that is used
 auto_scale_lr = dict(base_batch_size=1024, enable=False)

@@ -17,8 +17,10 @@ test_pipeline = [
     dict(type='LoadImageFromFile'),
     # as they are; says the scale that boxes are given back at
     dict(type='Resize', scale=(96, 96), keep_ratio=True),
-    dict(type='PackDetInputs', meta_keys=(
-        'img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
+    dict(
+        type='PackDetInputs',
+        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape',
+                   'scale_factor')),
 ]
 split = dict(type=dataset_type, data_root=data_root, metainfo=metainfo)
 train_set = dict(

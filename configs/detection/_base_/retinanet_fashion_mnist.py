@@ -5,7 +5,9 @@ _base_ = 'mmdet::_base_/models/retinanet_r50_fpn.py'
 model = dict(
     # grey images; the mean and deviation that the bank was trained with
     data_preprocessor=dict(
-        mean=[72.94] * 3, std=[90.02] * 3, bgr_to_rgb=False,
+        mean=[72.94] * 3,
+        std=[90.02] * 3,
+        bgr_to_rgb=False,
         pad_size_divisor=16),
     backbone=dict(
         _delete_=True,

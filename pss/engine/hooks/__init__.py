@@ -8,6 +8,6 @@ from .resume_hook import ResumeHook
 from .termination_hook import Terminated, TerminationHook
 
 __all__ = [
-    'AtomicCheckpointHook', 'CheckedLoadHook', 'PSSSamplerHook',
-    'PoolLogHook', 'ResumeHook', 'Terminated', 'TerminationHook'
+    'AtomicCheckpointHook', 'CheckedLoadHook', 'PSSSamplerHook', 'PoolLogHook',
+    'ResumeHook', 'Terminated', 'TerminationHook'
 ]

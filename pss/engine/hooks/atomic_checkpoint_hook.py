@@ -57,8 +57,7 @@ class AtomicCheckpointHook(CheckpointHook):
                 '://' not in str(self.out_dir or runner.work_dir):
             self.backend_args = dict(backend=AtomicBackend.NAME)
         if self.interval != -1:  # MMEngine's word for never
-            check_integer('default_hooks.checkpoint.interval', self.interval,
-                          1)
+            check_integer('default_hooks.checkpoint.interval', self.interval, 1)
         super().before_train(runner)
         if is_main_process() and Path(self.out_dir).is_dir():
             for path in Path(self.out_dir).glob('*.pth.*.tmp'):
@@ -128,10 +127,13 @@ def _check_finite(runner) -> None:
     Raises:
         DivergedError: it names the iteration and a weight.
     """
-    values = {name: value for name, value in runner.model.state_dict().items()
-              if value.is_floating_point()}
-    if not bool(torch.stack([v.isfinite().all() for v in values.values()]
-                            ).all()):
+    values = {
+        name: value
+        for name, value in runner.model.state_dict().items()
+        if value.is_floating_point()
+    }
+    if not bool(
+            torch.stack([v.isfinite().all() for v in values.values()]).all()):
         name = next(n for n, v in values.items() if not v.isfinite().all())
         raise DivergedError(
             f'iteration {runner.iter + 1}: {name} is not finite; no checkpoint '

@@ -49,8 +49,9 @@ class PoolLogHook(Hook):
         """Writes a report, if it is time for one."""
         if not self.every_n_train_iters(runner, self.interval):
             return
-        sampler = next(hook.sampler for hook in runner.hooks
-                       if isinstance(hook, PSSSamplerHook))
+        sampler = next(
+            hook.sampler for hook in runner.hooks
+            if isinstance(hook, PSSSamplerHook))
         if not sampler.pools:  # of a method that has none
             return
         scalars = pool_scalars(sampler.pools,
@@ -66,8 +67,11 @@ class PoolLogHook(Hook):
         agreement = getattr(runner.val_loop, 'agreement', {})
         if agreement:
             runner.visualizer.add_scalars(
-                {f'agreement/{name}': value
-                 for name, value in agreement.items()}, step=runner.iter)
+                {
+                    f'agreement/{name}': value
+                    for name, value in agreement.items()
+                },
+                step=runner.iter)
 
 
 def pool_scalars(pools: List[SubnetPool], t: float) -> Dict[str, float]:

@@ -86,11 +86,11 @@ class PSSSamplerHook(Hook):
         self.resources = build_resources(resources)
         self.budgets = check_budgets(budgets, list(self.resources))
         self.pool_size = check_integer('pool_size', pool_size, 1)
-        self.score_momentum = check_number('score_momentum', score_momentum,
-                                           least=0, below=1)
+        self.score_momentum = check_number(
+            'score_momentum', score_momentum, least=0, below=1)
         self.p = _decay('p', p)
-        for name, value in (('start', self.p[0]),
-                            ('start * p.ratio', self.p[0] * self.p[1])):
+        for name, value in (('start', self.p[0]), ('start * p.ratio',
+                                                   self.p[0] * self.p[1])):
             check_number(f'p.{name}', value, above=0, most=1)
         self.t = _decay('t', t)
         # scores are divided by it
@@ -99,19 +99,23 @@ class PSSSamplerHook(Hook):
         self._check_method()
         self.sampler: Optional[Sampler] = None
         self.costs: Dict[str, CostTable] = {}
-        self.units = {name: resource.unit
-                      for name, resource in self.resources.items()}
+        self.units = {
+            name: resource.unit
+            for name, resource in self.resources.items()
+        }
         self._seed = 0
         self._pool: Optional[SubnetPool] = None
 
     def _check_method(self) -> None:
         defaults = signature(PSSSamplerHook).parameters
-        given = [name for name, value in (
-            ('pool_size', self.pool_size),
-            ('score_momentum', self.score_momentum),
-            ('p', dict(zip(('start', 'ratio'), self.p))),
-            ('t', dict(zip(('start', 'ratio'), self.t))))
-            if value != defaults[name].default]
+        given = [
+            name
+            for name, value in (('pool_size', self.pool_size),
+                                ('score_momentum', self.score_momentum),
+                                ('p', dict(zip(('start', 'ratio'), self.p))),
+                                ('t', dict(zip(('start', 'ratio'), self.t))))
+            if value != defaults[name].default
+        ]
         if given and self.method != 'pss':
             raise InputError(f'method={self.method!r} has no pools, so it '
                              f'takes no {", ".join(given)}')
@@ -125,8 +129,10 @@ class PSSSamplerHook(Hook):
         # of a detector its backbone, at the size of its images
         self.costs = cost_tables(self.resources,
                                  getattr(model, 'costed', model))
-        budgets = {name: parse_budgets(name, levels, self.costs[name])
-                   for name, levels in self.budgets.items()}
+        budgets = {
+            name: parse_budgets(name, levels, self.costs[name])
+            for name, levels in self.budgets.items()
+        }
         self.sampler = self._build_sampler(model.search_space, budgets)
         what = 'pools' if self.method == 'pss' else 'budgets'
         for name, levels in budgets.items():
@@ -139,12 +145,16 @@ class PSSSamplerHook(Hook):
                        budgets: Dict[str, List[Budget]]) -> Sampler:
         levels = [budget for group in budgets.values() for budget in group]
         if self.method != 'pss':
-            return UniformSampler(space, self.costs, levels,
-                                  mutual=self.method == 'mutualnet')
-        samplers = {name: ConditionalSampler(self.costs[name], group)
-                    for name, group in budgets.items()}
-        pools = [SubnetPool(budget, self.pool_size, self.score_momentum)
-                 for budget in levels]
+            return UniformSampler(
+                space, self.costs, levels, mutual=self.method == 'mutualnet')
+        samplers = {
+            name: ConditionalSampler(self.costs[name], group)
+            for name, group in budgets.items()
+        }
+        pools = [
+            SubnetPool(budget, self.pool_size, self.score_momentum)
+            for budget in levels
+        ]
         return PrioritizedSampler(space, samplers, pools, self.p, self.t)
 
     def before_train(self, runner) -> None:
@@ -163,12 +173,13 @@ class PSSSamplerHook(Hook):
             for pool in self.sampler.pools:
                 pool.load({})
 
-    def before_train_iter(self, runner, batch_idx: int,
+    def before_train_iter(self,
+                          runner,
+                          batch_idx: int,
                           data_batch: Any = None) -> None:
         """Draws what the iteration trains."""
         progress = training_progress(runner)
-        plan, self._pool = self.sampler.plan(self._seed, runner.iter,
-                                             progress)
+        plan, self._pool = self.sampler.plan(self._seed, runner.iter, progress)
         runner.optim_wrapper.plan = plan
         for name, value in self.sampler.scalars(progress).items():
             runner.message_hub.update_scalar(f'train/{name}', value)

@@ -66,7 +66,9 @@ class ResumeHook(Hook):
         """Seeds the epoch, for what loads its data."""
         seed_everything(mixed(runner.seed, runner.epoch, runner.rank))
 
-    def before_train_iter(self, runner, batch_idx: int,
+    def before_train_iter(self,
+                          runner,
+                          batch_idx: int,
                           data_batch: Any = None) -> None:
         """Seeds the iteration."""
         seed_everything(mixed(runner.seed, runner.iter, runner.rank))
@@ -77,10 +79,13 @@ class ResumeHook(Hook):
             checkpoint[PROGRESS_KEY] = _progress(runner, checkpoint['meta'])
         hub = checkpoint['message_hub']
         hub['log_scalars'] = {
-            name: {'values': torch.as_tensor(np.asarray(b.data[0], float)),
-                   'counts': torch.as_tensor(np.asarray(b.data[1], int)),
-                   'max_length': b.max_length}
-            for name, b in hub['log_scalars'].items()}
+            name: {
+                'values': torch.as_tensor(np.asarray(b.data[0], float)),
+                'counts': torch.as_tensor(np.asarray(b.data[1], int)),
+                'max_length': b.max_length
+            }
+            for name, b in hub['log_scalars'].items()
+        }
         hub['runtime_info'] = _plain(hub['runtime_info'])
         checkpoint['meta'] = _plain(checkpoint['meta'])
 

@@ -55,7 +55,10 @@ class TerminationHook(Hook):
             os.kill(os.getpid(), number)
         self._received = True
 
-    def after_train_iter(self, runner, batch_idx: int, data_batch: Any = None,
+    def after_train_iter(self,
+                         runner,
+                         batch_idx: int,
+                         data_batch: Any = None,
                          outputs: Optional[dict] = None) -> None:
         """Stops here, if any process was told to."""
         if self._any_received() and runner.optim_wrapper.should_update():
@@ -64,14 +67,20 @@ class TerminationHook(Hook):
             barrier()  # torchrun ends all processes when the first has ended
             self._stop(message)
 
-    def after_val_iter(self, runner, batch_idx: int, data_batch: Any = None,
+    def after_val_iter(self,
+                       runner,
+                       batch_idx: int,
+                       data_batch: Any = None,
                        outputs: Any = None) -> None:
         """Stops here, if this process was told to: others may have fewer
         batches, and are not asked."""
         if self._received and runner.optim_wrapper.should_update():
             self._stop(self._save(runner, runner.iter))
 
-    def after_test_iter(self, runner, batch_idx: int, data_batch: Any = None,
+    def after_test_iter(self,
+                        runner,
+                        batch_idx: int,
+                        data_batch: Any = None,
                         outputs: Any = None) -> None:
         """Stops here; the last checkpoint is the trained network's."""
         if self._received:
@@ -91,8 +100,7 @@ class TerminationHook(Hook):
         return bool(received)
 
     def _save(self, runner, iterations: int) -> str:
-        path = find_checkpoint_hook(runner).save_interrupted(runner,
-                                                             iterations)
+        path = find_checkpoint_hook(runner).save_interrupted(runner, iterations)
         return f'stopped after {iterations} iterations; checkpoint {path}'
 
     def _stop(self, message: str) -> None:

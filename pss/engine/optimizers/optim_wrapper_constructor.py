@@ -17,13 +17,15 @@ class OptimWrapperConstructor(DefaultOptimWrapperConstructor):
     ``dwconv_decay_mult``.
     """
 
-    def add_params(self, params: List[dict], module: nn.Module,
-                   *args: Any, **kwargs: Any) -> None:
+    def add_params(self, params: List[dict], module: nn.Module, *args: Any,
+                   **kwargs: Any) -> None:
         """As in ``DefaultOptimWrapperConstructor``."""
         options = self.paramwise_cfg
         if isinstance(module, nn.Conv2d) and module.in_channels == 1:
-            self.paramwise_cfg = {key: value for key, value in options.items()
-                                  if key != 'dwconv_decay_mult'}
+            self.paramwise_cfg = {
+                key: value
+                for key, value in options.items() if key != 'dwconv_decay_mult'
+            }
         try:
             super().add_params(params, module, *args, **kwargs)
         finally:

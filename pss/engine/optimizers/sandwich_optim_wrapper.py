@@ -112,8 +112,10 @@ class SandwichOptimWrapper(OptimWrapper):
                 losses, logits = model(**data, mode='pass', teacher=teacher)
                 loss, parsed = supernet.parse_losses(losses)
             teacher = logits if teacher is None else teacher
-            log.update({f'{key}_{name}': value.detach()
-                        for key, value in parsed.items()})
+            log.update({
+                f'{key}_{name}': value.detach()
+                for key, value in parsed.items()
+            })
             if i == self.passes:  # before the backward pass that steps
                 log = _means(log)
                 self._check(log)
@@ -195,8 +197,9 @@ class SandwichOptimWrapper(OptimWrapper):
     def _gradients_are_finite(self) -> bool:
         """Whether the norm of all gradients is a number; in distributed
         training they are the same everywhere by now."""
-        parameters = [p for group in self.optimizer.param_groups
-                      for p in group['params']]
+        parameters = [
+            p for group in self.optimizer.param_groups for p in group['params']
+        ]
         norm = nn.utils.clip_grad_norm_(parameters, float('inf'))
         return math.isfinite(norm.item())
 
@@ -234,8 +237,8 @@ def _check_clipping(clip_grad: Any) -> None:
     where = 'optim_wrapper.clip_grad'
     if clip_grad is None:
         return
-    if not isinstance(clip_grad, dict) or not {
-            'max_norm', 'clip_value'} & clip_grad.keys():
+    if not isinstance(clip_grad, dict) or not {'max_norm', 'clip_value'
+                                               } & clip_grad.keys():
         raise InputError(f'{where}={shown(clip_grad)}: expected max_norm, or '
                          "type='value' and clip_value")
     for key in ('max_norm', 'clip_value'):

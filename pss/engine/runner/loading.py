@@ -27,9 +27,15 @@ def checked(runner, dataloader: Any, where: str, exact: bool = False) -> Any:
     dataset = dataloader.get('dataset')
     if not isinstance(dataset, dict):
         return dataloader
-    return {**dataloader, 'dataset': dict(
-        type='pss.CheckedDataset', dataset=dataset, where=where, exact=exact,
-        num_classes=_num_classes(runner.model))}
+    return {
+        **dataloader, 'dataset':
+        dict(
+            type='pss.CheckedDataset',
+            dataset=dataset,
+            where=where,
+            exact=exact,
+            num_classes=_num_classes(runner.model))
+    }
 
 
 def _num_classes(model: Any) -> Any:

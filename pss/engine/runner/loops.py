@@ -68,17 +68,20 @@ class SubnetLoop(BaseLoop):
                  fp16: bool = False,
                  amp: Optional[str] = None) -> None:
         cfg = f'{self.mode}_cfg'
-        self.calibration_batches = check_integer(
-            f'{cfg}.calibration_batches', calibration_batches, 1)
+        self.calibration_batches = check_integer(f'{cfg}.calibration_batches',
+                                                 calibration_batches, 1)
         check_boolean(f'{cfg}.fp16', fp16)
-        super().__init__(runner, checked(
-            runner, dataloader, f'{self.mode}_dataloader', exact=True))
+        super().__init__(
+            runner,
+            checked(runner, dataloader, f'{self.mode}_dataloader', exact=True))
         self.evaluator = self._evaluator(evaluator, self.dataloader)
         self.calibration_dataloader = self._build(
             calibration_dataloader, f'{cfg}.calibration_dataloader')
         self.amp_type = amp_type(amp or (default_amp() if fp16 else None))
 
-    def _build(self, dataloader: Any, where: str,
+    def _build(self,
+               dataloader: Any,
+               where: str,
                exact: bool = False) -> DataLoader:
         dataloader = checked(self.runner, dataloader, where, exact)
         if isinstance(dataloader, DataLoader):
@@ -119,12 +122,14 @@ class SubnetLoop(BaseLoop):
             return calibrate(self.model, subnets, logged(batches, num, what))
 
     @torch.no_grad()
-    def evaluate(self, statistics: Dict[Subnet, Statistics],
-                 dataloader: DataLoader,
-                 what: str,
-                 hooks: bool = True,
-                 evaluator: Optional[Evaluator] = None
-                 ) -> Dict[Subnet, Dict[str, float]]:
+    def evaluate(
+        self,
+        statistics: Dict[Subnet, Statistics],
+        dataloader: DataLoader,
+        what: str,
+        hooks: bool = True,
+        evaluator: Optional[Evaluator] = None
+    ) -> Dict[Subnet, Dict[str, float]]:
         """The metrics of subnets.
 
         Args:
@@ -137,13 +142,14 @@ class SubnetLoop(BaseLoop):
         """
         model = self.model
         model.eval()
-        evaluators = {s: copy.deepcopy(evaluator or self.evaluator)
-                      for s in statistics}
+        evaluators = {
+            s: copy.deepcopy(evaluator or self.evaluator)
+            for s in statistics
+        }
         what = f'Evaluating {len(statistics)} subnets on {what}'
         call_hook = self.runner.call_hook if hooks else _no_hook
         for i, batch in enumerate(logged(dataloader, len(dataloader), what)):
-            call_hook(
-                f'before_{self.mode}_iter', batch_idx=i, data_batch=batch)
+            call_hook(f'before_{self.mode}_iter', batch_idx=i, data_batch=batch)
             data = model.data_preprocessor(batch, False)
             outputs: List = []
             for subnet, values in statistics.items():
@@ -163,11 +169,17 @@ class SubnetLoop(BaseLoop):
     def row(self, subnet: Subnet, metrics: Dict[str, float]) -> Dict[str, Any]:
         """A subnet's entry in the results."""
         codes = self.model.search_space.encode([subnet])
-        costs = {cost_field(name): float(cost(codes)[0])
-                 for name, cost in self.sampler_hook.costs.items()}
-        return dict(subnet=subnet.as_dict(), **costs,
-                    **{key.split('/')[-1]: float(value)
-                       for key, value in metrics.items()})
+        costs = {
+            cost_field(name): float(cost(codes)[0])
+            for name, cost in self.sampler_hook.costs.items()
+        }
+        return dict(
+            subnet=subnet.as_dict(),
+            **costs,
+            **{
+                key.split('/')[-1]: float(value)
+                for key, value in metrics.items()
+            })
 
     def metric_of(self, metrics: Dict[str, float]) -> float:
         """The metric that subnets are compared by."""
@@ -211,8 +223,8 @@ class SubnetValLoop(SubnetLoop):
                  metric: str = 'top1',
                  **kwargs) -> None:
         self.pools = check_boolean('val_cfg.pools', pools)
-        self.ranked_pools = check_integer('val_cfg.ranked_pools',
-                                          ranked_pools, 0)
+        self.ranked_pools = check_integer('val_cfg.ranked_pools', ranked_pools,
+                                          0)
         self.ranked_members = check_integer('val_cfg.ranked_members',
                                             ranked_members, 2)
         self.metric = check_text('val_cfg.metric', metric)
@@ -227,18 +239,21 @@ class SubnetValLoop(SubnetLoop):
         space = self.model.search_space
         names = {'largest': space.largest, 'smallest': space.smallest}
         if self.pools:
-            names.update({str(budget): best[0][0]
-                          for budget, best in self.sampler_hook.sampler
-                          .candidates(1).items()})
+            names.update({
+                str(budget): best[0][0]
+                for budget, best in self.sampler_hook.sampler.candidates(
+                    1).items()
+            })
         ranked = self._ranked()
         members = [subnet for _, scored in ranked for subnet, _ in scored]
         statistics = self.calibrate(
             list(dict.fromkeys([*names.values(), *members])))
-        found = self.evaluate(statistics, self.dataloader,
-                              'held-out images')
-        metrics = {f'{name}/{key.split("/")[-1]}': value
-                   for name, subnet in names.items()
-                   for key, value in found[subnet].items()}
+        found = self.evaluate(statistics, self.dataloader, 'held-out images')
+        metrics = {
+            f'{name}/{key.split("/")[-1]}': value
+            for name, subnet in names.items()
+            for key, value in found[subnet].items()
+        }
         self.agreement = self._agreement(ranked, found)
         if self.ranked_pools:
             # MMEngine's log would repeat the last one where there is none
@@ -252,8 +267,8 @@ class SubnetValLoop(SubnetLoop):
         if not self.ranked_pools:
             return []
         pools = [p for p in self.sampler_hook.sampler.pools if len(p)]
-        rng = np.random.default_rng([shared_seed(self.runner),
-                                     self.runner.iter])
+        rng = np.random.default_rng(
+            [shared_seed(self.runner), self.runner.iter])
         drawn = rng.permutation(len(pools))[:self.ranked_pools]
         return [(pools[i], pools[i].spread(self.ranked_members))
                 for i in sorted(drawn)]
@@ -264,10 +279,12 @@ class SubnetValLoop(SubnetLoop):
         groups = {scalar_name(pool.budget): scored for pool, scored in ranked}
         groups['all'] = [entry for _, scored in ranked for entry in scored]
         agreement = {
-            name: rank_correlation(
+            name:
+            rank_correlation(
                 [score for _, score in scored],
                 [self.metric_of(found[subnet]) for subnet, _ in scored])
-            for name, scored in groups.items()}
+            for name, scored in groups.items()
+        }
         return {k: v for k, v in agreement.items() if v is not None}
 
 
@@ -324,19 +341,24 @@ class SubnetTestLoop(SubnetLoop):
         statistics = self.calibrate(list(dict.fromkeys(ends + chosen)))
 
         held_out = self.evaluate(
-            {s: statistics[s] for s in dict.fromkeys(ends + chosen)},
-            self.selection_dataloader, 'held-out images', hooks=False,
+            {s: statistics[s]
+             for s in dict.fromkeys(ends + chosen)},
+            self.selection_dataloader,
+            'held-out images',
+            hooks=False,
             evaluator=self.selection_evaluator)
         kept = [(budget, *self._best(found, held_out))
                 for budget, found in candidates.items()]
-        self.statistics = {s: statistics[s] for s in dict.fromkeys(
-            ends + [subnet for _, subnet, _ in kept])}
-        tested = self.evaluate(self.statistics, self.dataloader,
-                               'test images')
+        self.statistics = {
+            s: statistics[s]
+            for s in dict.fromkeys(ends + [subnet for _, subnet, _ in kept])
+        }
+        tested = self.evaluate(self.statistics, self.dataloader, 'test images')
 
         def row(subnet):
-            chosen_by = {f'held_out_{self.metric}':
-                         self.metric_of(held_out[subnet])}
+            chosen_by = {
+                f'held_out_{self.metric}': self.metric_of(held_out[subnet])
+            }
             found = tested[subnet] or {self.metric: 0.}
             return dict(self.row(subnet, found), **chosen_by)
 
@@ -345,14 +367,16 @@ class SubnetTestLoop(SubnetLoop):
             largest=row(space.largest),
             smallest=row(space.smallest),
             pools=[
-                dict(resource=budget.resource, level=budget.level,
-                     **row(subnet),
-                     **({} if score is None else dict(score=score)))
+                dict(
+                    resource=budget.resource,
+                    level=budget.level,
+                    **row(subnet),
+                    **({} if score is None else dict(score=score)))
                 for budget, subnet, score in kept
             ])
         metrics = {}
-        for name, subnet in (('largest', space.largest),
-                             ('smallest', space.smallest),
+        for name, subnet in (('largest', space.largest), ('smallest',
+                                                          space.smallest),
                              *((str(b), s) for b, s, _ in kept)):
             for key, value in tested[subnet].items():
                 metrics[f'{name}/{key.split("/")[-1]}'] = value
@@ -380,8 +404,8 @@ class SubnetTestLoop(SubnetLoop):
     def _best(self, candidates: Sequence[Scored],
               held_out: Dict[Subnet, Dict[str, float]]) -> Scored:
         """A budget's best subnet on the held-out images, and its score."""
-        return max(candidates,
-                   key=lambda scored: self.metric_of(held_out[scored[0]]))
+        return max(
+            candidates, key=lambda scored: self.metric_of(held_out[scored[0]]))
 
 
 def _no_hook(name: str, **kwargs) -> None:

@@ -9,7 +9,9 @@ from mmengine.logging import print_log
 T = TypeVar('T')
 
 
-def logged(items: Iterable[T], total: int, what: str,
+def logged(items: Iterable[T],
+           total: int,
+           what: str,
            seconds: float = 5.) -> Iterator[T]:
     """Passes items on, logging the time left every so many seconds.
 
@@ -25,8 +27,8 @@ def logged(items: Iterable[T], total: int, what: str,
         now = time.monotonic()
         if now - said >= seconds or done == total:
             said = now
-            left = timedelta(seconds=round((now - start) / done
-                                           * (total - done)))
+            left = timedelta(
+                seconds=round((now - start) / done * (total - done)))
             print_log(f'{what} [{done}/{total}]  eta: {left}', 'current')
         if done == total:
             return

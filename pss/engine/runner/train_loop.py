@@ -45,8 +45,8 @@ class SupernetTrainLoop(EpochBasedTrainLoop):
             if key in kwargs:
                 check_integer(f'train_cfg.{key}', kwargs[key], 1)
         _check_intervals(kwargs.get('dynamic_intervals'))
-        super().__init__(runner, checked(
-            runner, dataloader, 'train_dataloader'), **kwargs)
+        super().__init__(runner, checked(runner, dataloader,
+                                         'train_dataloader'), **kwargs)
         self.dataloader = repeatable(self.dataloader)
         self.done = 0
 

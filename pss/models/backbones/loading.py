@@ -41,17 +41,20 @@ def accept_checkpoints(backbone: nn.Module) -> None:
     backbone._register_load_state_dict_pre_hook(_fit, with_module=True)
 
 
-def _fit(backbone: nn.Module, state: Dict[str, Any], prefix: str,
-         *args: Any) -> None:
+def _fit(backbone: nn.Module, state: Dict[str, Any], prefix: str, *args:
+         Any) -> None:
     """Makes a state that is about to be loaded fit the backbone."""
     kept = _take_statistics(state, prefix)
     mine = backbone.state_dict()
-    found = {key: state[f'{prefix}{key}'] for key in mine
-             if isinstance(state.get(f'{prefix}{key}'), Tensor)}
+    found = {
+        key: state[f'{prefix}{key}']
+        for key in mine if isinstance(state.get(f'{prefix}{key}'), Tensor)
+    }
     if backbone.drives or not found:
         return  # a supernet, or a state of something else
-    wider = [key for key, value in found.items()
-             if value.shape != mine[key].shape]
+    wider = [
+        key for key, value in found.items() if value.shape != mine[key].shape
+    ]
     for key in wider:
         state[f'{prefix}{key}'] = _first_channels(key, found[key], mine[key])
     if kept is not None:
@@ -62,7 +65,8 @@ def _fit(backbone: nn.Module, state: Dict[str, Any], prefix: str,
             "it, but the batch-norm statistics are the largest subnet's: in "
             'training they adapt unless norm_eval or frozen_stages fix them; '
             'a bank (bank://FOLDER) has those of the subnets that it keeps',
-            'current', level=logging.WARNING)
+            'current',
+            level=logging.WARNING)
 
 
 def _first_channels(key: str, wide: Tensor, narrow: Tensor) -> Tensor:
@@ -80,8 +84,10 @@ def _take_statistics(state: Dict[str, Any],
                      prefix: str) -> Optional[Dict[str, Tensor]]:
     """Removes what a bank adds from a state, and gives it."""
     start = f'{prefix}{_STATISTICS}'
-    kept = {key[len(start):]: state.pop(key) for key in list(state)
-            if key.startswith(start)}
+    kept = {
+        key[len(start):]: state.pop(key)
+        for key in list(state) if key.startswith(start)
+    }
     return kept or None
 
 
@@ -89,11 +95,13 @@ def _statistics_of(subnet: Subnet, kept: Dict[str, Tensor],
                    prefix: str) -> Dict[str, Tensor]:
     """The statistics of one kept subnet, by the keys of the network."""
     start = f'{_signature(subnet)}.'
-    found = {f'{prefix}{key[len(start):]}': value
-             for key, value in kept.items() if key.startswith(start)}
+    found = {
+        f'{prefix}{key[len(start):]}': value
+        for key, value in kept.items() if key.startswith(start)
+    }
     if not found:
-        legal: List[str] = list(dict.fromkeys(
-            key.split('.')[0] for key in kept))
+        legal: List[str] = list(
+            dict.fromkeys(key.split('.')[0] for key in kept))
         raise InputError(
             f'backbone.subnet: resolution={subnet.resolution}, widths='
             f'{list(subnet.widths)} is not in the bank, so it has no '

@@ -88,24 +88,23 @@ class SlimmableMobileNetV1(BaseBackbone):
         ((1024, 2), (1024, 1)),
     )
 
-    def __init__(self,
-                 widen_factor: float = 1.,
-                 out_indices: Sequence[int] = (4, ),
-                 frozen_stages: int = -1,
-                 conv_cfg: Optional[dict] = None,
-                 norm_cfg: dict = dict(type='BN'),
-                 act_cfg: dict = dict(type='ReLU6'),
-                 norm_eval: bool = False,
-                 with_cp: bool = False,
-                 search_space: Optional[dict] = None,
-                 subnet: Optional[dict] = None,
-                 init_cfg=[
-                     dict(type='Kaiming', layer=['Conv2d']),
-                     dict(
-                         type='Constant',
-                         val=1,
-                         layer=['_BatchNorm', 'GroupNorm'])
-                 ]) -> None:
+    def __init__(
+        self,
+        widen_factor: float = 1.,
+        out_indices: Sequence[int] = (4, ),
+        frozen_stages: int = -1,
+        conv_cfg: Optional[dict] = None,
+        norm_cfg: dict = dict(type='BN'),
+        act_cfg: dict = dict(type='ReLU6'),
+        norm_eval: bool = False,
+        with_cp: bool = False,
+        search_space: Optional[dict] = None,
+        subnet: Optional[dict] = None,
+        init_cfg=[
+            dict(type='Kaiming', layer=['Conv2d']),
+            dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm'])
+        ]
+    ) -> None:
         super().__init__(init_cfg)
         stages = len(self.arch_settings)
         for index in out_indices:
@@ -133,12 +132,17 @@ class SlimmableMobileNetV1(BaseBackbone):
         for i, blocks in enumerate(self.arch_settings, start=1):
             layer = nn.Sequential()
             for width, stride in blocks:
-                layer.append(MBV1Block(
-                    channels, scaled(width), 3, stride, 1, with_cp=with_cp,
-                    **layer_cfg))
+                layer.append(
+                    MBV1Block(
+                        channels,
+                        scaled(width),
+                        3,
+                        stride,
+                        1,
+                        with_cp=with_cp,
+                        **layer_cfg))
                 channels = scaled(width)
-                drives.append(Drive(layer[-1].pointwise_conv.conv,
-                                    len(drives)))
+                drives.append(Drive(layer[-1].pointwise_conv.conv, len(drives)))
             self.layers.append(f'layer{i}')
             self.add_module(self.layers[-1], layer)
         self.input_channels = 3
@@ -146,10 +150,12 @@ class SlimmableMobileNetV1(BaseBackbone):
 
     def blocks(self) -> List[Block]:
         """The parts that latency tables hold, in order."""
-        return [conv_block(self.conv1), *(
-            Block('MBV1Block', block,
-                  stride=block.depthwise_conv.conv.stride[0])
-            for name in self.layers for block in getattr(self, name))]
+        return [
+            conv_block(self.conv1), *(Block(
+                'MBV1Block', block, stride=block.depthwise_conv.conv.stride[0])
+                                      for name in self.layers
+                                      for block in getattr(self, name))
+        ]
 
     def switch_to(self, subnet: Subnet) -> None:
         """Makes the next forward passes run the widths of ``subnet``."""

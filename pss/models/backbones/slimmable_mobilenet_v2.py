@@ -40,8 +40,8 @@ class SlimmableInvertedResidual(InvertedResidual):
             if out.shape[1] == x.shape[1]:
                 return x + out
             shared = min(x.shape[1], out.shape[1])
-            return torch.cat(
-                [x[:, :shared] + out[:, :shared], out[:, shared:]], dim=1)
+            return torch.cat([x[:, :shared] + out[:, :shared], out[:, shared:]],
+                             dim=1)
 
         if self.with_cp and x.requires_grad:
             return checkpoint(inner, x, use_reentrant=False)
@@ -94,9 +94,9 @@ class SlimmableMobileNetV2(MobileNetV2):
             if len(strides) != 8 or not set(strides) <= {1, 2}:
                 raise InputError(f'strides={strides!r} must be 8 of 1 and 2: '
                                  'for the stem and the 7 stages')
-            self.arch_settings = [
-                [*setting[:3], stride]
-                for setting, stride in zip(self.arch_settings, strides[1:])]
+            self.arch_settings = [[
+                *setting[:3], stride
+            ] for setting, stride in zip(self.arch_settings, strides[1:])]
         space = dict(search_space or {})
         unit = space.pop('unit', 'stage')
         if unit not in ('stage', 'block'):
@@ -137,11 +137,16 @@ class SlimmableMobileNetV2(MobileNetV2):
 
     def blocks(self) -> List[Block]:
         """The parts that latency tables hold, in order."""
-        blocks = [Block(
-            'MBV2Block', block, inner=block.conv[0].conv, stride=block.stride,
-            shortcut='identity' if block.use_res_connect else None)
+        blocks = [
+            Block(
+                'MBV2Block',
+                block,
+                inner=block.conv[0].conv,
+                stride=block.stride,
+                shortcut='identity' if block.use_res_connect else None)
             for name in self.layers if name != 'conv2'
-            for block in getattr(self, name)]
+            for block in getattr(self, name)
+        ]
         return [conv_block(self.conv1), *blocks, conv_block(self.conv2)]
 
     def switch_to(self, subnet: Subnet) -> None:

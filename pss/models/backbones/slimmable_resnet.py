@@ -73,16 +73,18 @@ class SlimmableResNet(ResNet):
     def _find_drives(self) -> List[Drive]:
         """Which convolution follows from which width."""
         stages = [getattr(self, name) for name in self.res_layers]
-        drives = [Drive(self.stem[-1].conv if self.deep_stem else self.conv1,
-                        0)]
+        drives = [
+            Drive(self.stem[-1].conv if self.deep_stem else self.conv1, 0)
+        ]
         width = 0
         for stage in stages:
             # a plain shortcut ties the stage to what comes before it
             if stage[0].downsample is not None:
                 width += 1
-                drives += [Drive(module, width)
-                           for module in stage[0].downsample
-                           if hasattr(module, 'active_out_channels')]
+                drives += [
+                    Drive(module, width) for module in stage[0].downsample
+                    if hasattr(module, 'active_out_channels')
+                ]
             drives += [Drive(_convs(block)[-1], width) for block in stage]
         for stage in stages:
             for block in stage:
@@ -95,15 +97,24 @@ class SlimmableResNet(ResNet):
         stem = [*self.stem] if self.deep_stem else \
             [self.conv1, self.norm1, self.relu]
         first = stem[0].conv if self.deep_stem else self.conv1
-        blocks = [Block('ResNetStem', nn.Sequential(*stem, self.maxpool),
-                        kernel_size=first.kernel_size[0], stride=4)]
+        blocks = [
+            Block(
+                'ResNetStem',
+                nn.Sequential(*stem, self.maxpool),
+                kernel_size=first.kernel_size[0],
+                stride=4)
+        ]
         for name in self.res_layers:
             for block in getattr(self, name):
                 convs = _convs(block)
                 shortcut = 'identity' if block.downsample is None else 'conv'
-                blocks.append(Block(
-                    type(block).__name__, block, inner=convs[-2],
-                    stride=block.stride, shortcut=shortcut))
+                blocks.append(
+                    Block(
+                        type(block).__name__,
+                        block,
+                        inner=convs[-2],
+                        stride=block.stride,
+                        shortcut=shortcut))
         return blocks
 
     def switch_to(self, subnet: Subnet) -> None:

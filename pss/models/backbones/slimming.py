@@ -121,8 +121,11 @@ def _resolutions(cfg: Any, where: str) -> List[int]:
 def conv_block(module: nn.Module) -> Block:
     """A convolution with what follows it, as a block."""
     conv = module.conv
-    return Block('Conv2d', module, kernel_size=conv.kernel_size[0],
-                 stride=conv.stride[0])
+    return Block(
+        'Conv2d',
+        module,
+        kernel_size=conv.kernel_size[0],
+        stride=conv.stride[0])
 
 
 def set_widths(drives: List[Drive], subnet: Subnet) -> None:

@@ -42,8 +42,10 @@ def divergence(teacher: Tensor, logits: Tensor, multi_label: bool) -> Tensor:
         teacher = torch.stack([teacher, torch.zeros_like(teacher)], dim=-1)
         logits = torch.stack([logits, torch.zeros_like(logits)], dim=-1)
     exact = torch.promote_types(logits.dtype, torch.float32)
-    total = F.kl_div(F.log_softmax(logits.to(exact), -1),
-                     F.softmax(teacher.to(exact), -1), reduction='sum')
+    total = F.kl_div(
+        F.log_softmax(logits.to(exact), -1),
+        F.softmax(teacher.to(exact), -1),
+        reduction='sum')
     return total / len(logits)
 
 
@@ -112,9 +114,10 @@ class SupernetClassifier(ImageClassifier):
                 "that keep the loss of mmpretrain's ClsHead or "
                 'MultiLabelClsHead')
         smallest = self.search_space.smallest
-        hooks = [module.register_forward_pre_hook(_check_features)
-                 for module in self.modules()
-                 if isinstance(module, SlimmableLinear)]
+        hooks = [
+            module.register_forward_pre_hook(_check_features)
+            for module in self.modules() if isinstance(module, SlimmableLinear)
+        ]
         try:
             # at full width first, where nothing may be cut off
             self.switch_to(smallest)
@@ -151,23 +154,30 @@ class SupernetClassifier(ImageClassifier):
     def blocks(self) -> List[Block]:
         """The parts that latency tables hold: the backbone's, and the linear
         layers that follow."""
-        return [*self.backbone.blocks(), *(
-            Block('Linear', module) for part in (self.neck, self.head)
-            if part is not None for module in part.modules()
-            if isinstance(module, SlimmableLinear))]
+        return [
+            *self.backbone.blocks(),
+            *(Block('Linear', module)
+              for part in (self.neck, self.head) if part is not None
+              for module in part.modules()
+              if isinstance(module, SlimmableLinear))
+        ]
 
     @property
     def network(self) -> Dict[str, Any]:
         """What a latency depends on besides the sizes of blocks."""
         backbone = self.backbone
-        layers = {type(module).__name__ for block in self.blocks()
-                  for module in block.module.modules()
-                  if not any(module.children())}
-        options = {name: getattr(backbone, name)
-                   for name in ('style', 'deep_stem', 'avg_down')
-                   if hasattr(backbone, name)}
-        return dict(type=type(backbone).__name__, layers=sorted(layers),
-                    **options)
+        layers = {
+            type(module).__name__
+            for block in self.blocks()
+            for module in block.module.modules() if not any(module.children())
+        }
+        options = {
+            name: getattr(backbone, name)
+            for name in ('style', 'deep_stem', 'avg_down')
+            if hasattr(backbone, name)
+        }
+        return dict(
+            type=type(backbone).__name__, layers=sorted(layers), **options)
 
     def switch_to(self,
                   subnet: Subnet,

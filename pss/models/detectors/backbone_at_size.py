@@ -21,8 +21,8 @@ class BackboneAtSize(nn.Module):
             resolution.
     """
 
-    def __init__(self, backbone: nn.Module, input_size: Tuple[int, int]
-                 ) -> None:
+    def __init__(self, backbone: nn.Module, input_size: Tuple[int,
+                                                              int]) -> None:
         super().__init__()
         self.backbone = backbone
         self.input_size = tuple(input_size)

@@ -27,8 +27,8 @@ def feature_divergence(teacher: Sequence[Tensor],
         channels = min(theirs.shape[1], mine.shape[1])
         theirs, mine = theirs[:, :channels].float(), mine[:, :channels].float()
         if theirs.shape[-2:] != mine.shape[-2:]:
-            theirs = F.interpolate(theirs, mine.shape[-2:], mode='bilinear',
-                                   align_corners=False)
+            theirs = F.interpolate(
+                theirs, mine.shape[-2:], mode='bilinear', align_corners=False)
         product = _standard(theirs) * _standard(mine)
         losses.append(1 - product.mean())
     return torch.stack(losses).mean()

@@ -27,8 +27,11 @@ class ResizedDetector(BaseModel):
         **parts: the rest of the detector's config.
     """
 
-    def __init__(self, detector: str, scale: float,
-                 init_cfg: Optional[dict] = None, **parts: Any) -> None:
+    def __init__(self,
+                 detector: str,
+                 scale: float,
+                 init_cfg: Optional[dict] = None,
+                 **parts: Any) -> None:
         built = build_detector(detector, parts)
         super().__init__(built.data_preprocessor, init_cfg)
         if not scale > 0:
@@ -41,7 +44,9 @@ class ResizedDetector(BaseModel):
         """Keys that a config may have: its own, and the detector's."""
         return detector_keys(cls, cfg)
 
-    def forward(self, inputs: Tensor, data_samples: Optional[List] = None,
+    def forward(self,
+                inputs: Tensor,
+                data_samples: Optional[List] = None,
                 mode: str = 'tensor') -> Any:
         """As in mmdet's detectors, at the detector's scale."""
         images = scale_images(inputs, self.scale)

@@ -39,8 +39,10 @@ def scale_samples(samples: Optional[List], before: Size,
     """
     if samples is None or before == after:
         return samples
-    return [_scale_sample(sample, after[0] / before[0], after[1] / before[1])
-            for sample in samples]
+    return [
+        _scale_sample(sample, after[0] / before[0], after[1] / before[1])
+        for sample in samples
+    ]
 
 
 def _scale_sample(sample: Any, y: float, x: float) -> Any:

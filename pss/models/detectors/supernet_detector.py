@@ -76,9 +76,13 @@ class SupernetDetector(BaseModel):
         memory_format (torch.memory_format): how images lie in memory.
     """
 
-    def __init__(self, detector: str, input_size: Sequence[int],
-                 distillation: float = 1., channels_last: bool = False,
-                 init_cfg: Optional[dict] = None, **parts: Any) -> None:
+    def __init__(self,
+                 detector: str,
+                 input_size: Sequence[int],
+                 distillation: float = 1.,
+                 channels_last: bool = False,
+                 init_cfg: Optional[dict] = None,
+                 **parts: Any) -> None:
         built = build_detector(detector, parts)
         super().__init__(built.data_preprocessor, init_cfg)
         self.detector = built
@@ -197,10 +201,11 @@ class SupernetDetector(BaseModel):
 
     def _scaled(self, images: Tensor) -> Tensor:
         """Images as the active subnet sees them."""
-        return scale_images(images, self.scale).contiguous(
-            memory_format=self.memory_format)
+        return scale_images(
+            images, self.scale).contiguous(memory_format=self.memory_format)
 
-    def switch_to(self, subnet: Subnet,
+    def switch_to(self,
+                  subnet: Subnet,
                   statistics: Optional[Statistics] = None) -> None:
         """Makes the next forward passes run ``subnet``.
 
@@ -261,9 +266,11 @@ class SupernetDetector(BaseModel):
             losses = self.detector(images, samples, 'loss')
         if teacher is not None:
             task, _ = self.parse_losses(losses)
-            losses = dict(losses, task=task.detach(),
-                          loss_distillation=self.distillation
-                          * feature_divergence(teacher, features))
+            losses = dict(
+                losses,
+                task=task.detach(),
+                loss_distillation=self.distillation *
+                feature_divergence(teacher, features))
         return losses, [level.detach() for level in features]
 
     @property
@@ -329,9 +336,10 @@ def _whole_inputs(model: nn.Module) -> Iterator[None]:
             raise ValueError(f'in_channels={conv.in_channels} in the config, '
                              f'{args[0].shape[1]} at full width')
 
-    hooks = [module.register_forward_pre_hook(check)
-             for module in model.modules()
-             if isinstance(module, SlimmableConv2d)]
+    hooks = [
+        module.register_forward_pre_hook(check) for module in model.modules()
+        if isinstance(module, SlimmableConv2d)
+    ]
     try:
         yield
     finally:
@@ -343,6 +351,10 @@ def _blank_samples(images: Tensor) -> List:
     """mmdet's data samples of images that fill their batch."""
     from mmdet.structures import DetDataSample
     size = tuple(images.shape[-2:])
-    meta = dict(img_shape=size, pad_shape=size, batch_input_shape=size,
-                ori_shape=size, scale_factor=(1., 1.))
+    meta = dict(
+        img_shape=size,
+        pad_shape=size,
+        batch_input_shape=size,
+        ori_shape=size,
+        scale_factor=(1., 1.))
     return [DetDataSample(metainfo=meta) for _ in images]

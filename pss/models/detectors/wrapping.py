@@ -90,16 +90,16 @@ def hide_prefix(model: nn.Module) -> None:
     model._register_load_state_dict_pre_hook(_with_prefix, with_module=True)
 
 
-def _without_prefix(model: nn.Module, state: Dict[str, Any], prefix: str,
-                    *args: Any) -> None:
+def _without_prefix(model: nn.Module, state: Dict[str, Any], prefix: str, *args:
+                    Any) -> None:
     start = f'{prefix}{_PREFIX}'
     for key in list(state):
         if key.startswith(start):
             state[f'{prefix}{key[len(start):]}'] = state.pop(key)
 
 
-def _with_prefix(model: nn.Module, state: Dict[str, Any], prefix: str,
-                 *args: Any) -> None:
+def _with_prefix(model: nn.Module, state: Dict[str, Any], prefix: str, *args:
+                 Any) -> None:
     for key in list(state):
         if key.startswith(prefix) and \
                 not key.startswith(f'{prefix}{_PREFIX}'):
@@ -117,14 +117,21 @@ def make_slimmable(part: nn.Module, convs: bool = True) -> None:
     for module in part.modules():
         for name, child in module.named_children():
             if type(child) is nn.BatchNorm2d:
-                setattr(module, name, _like(SlimmableBatchNorm2d(
-                    child.num_features, child.eps, child.momentum,
-                    child.affine, child.track_running_stats), child))
+                setattr(
+                    module, name,
+                    _like(
+                        SlimmableBatchNorm2d(child.num_features, child.eps,
+                                             child.momentum, child.affine,
+                                             child.track_running_stats), child))
             elif convs and type(child) is nn.Conv2d:
-                setattr(module, name, _like(SlimmableConv2d(
-                    child.in_channels, child.out_channels, child.kernel_size,
-                    child.stride, child.padding, child.dilation, child.groups,
-                    child.bias is not None, child.padding_mode), child))
+                setattr(
+                    module, name,
+                    _like(
+                        SlimmableConv2d(child.in_channels, child.out_channels,
+                                        child.kernel_size, child.stride,
+                                        child.padding, child.dilation,
+                                        child.groups, child.bias is not None,
+                                        child.padding_mode), child))
 
 
 def _like(layer: nn.Module, other: nn.Module) -> nn.Module:

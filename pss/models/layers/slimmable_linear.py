@@ -24,8 +24,11 @@ class SlimmableLinear(nn.Linear):
     @classmethod
     def from_linear(cls, linear: nn.Linear) -> 'SlimmableLinear':
         """A slimmable layer around the parameters of a plain one."""
-        layer = cls(linear.in_features, linear.out_features,
-                    linear.bias is not None, device='meta')
+        layer = cls(
+            linear.in_features,
+            linear.out_features,
+            linear.bias is not None,
+            device='meta')
         layer.weight, layer.bias = linear.weight, linear.bias
         return layer
 

@@ -45,8 +45,7 @@ class _OnCPU(Function):
     @staticmethod
     def forward(ctx, x: Tensor, running_mean: Optional[Tensor],
                 running_var: Optional[Tensor], weight: Optional[Tensor],
-                bias: Optional[Tensor], momentum: float,
-                eps: float) -> Tensor:
+                bias: Optional[Tensor], momentum: float, eps: float) -> Tensor:
         mean, var, total = _statistics(x)
         if total <= 1:
             raise ValueError('batch norm in training needs more than one '
@@ -76,9 +75,9 @@ class _OnCPU(Function):
         backward = torch.ops.aten.native_batch_norm_backward
         constant, for_weight, for_bias = backward(
             gradient, x, weight, mean, var, None, None, False, ctx.eps,
-            [True, True, True]) if x.numel() else (
-                torch.zeros_like(x), torch.zeros_like(weight),
-                torch.zeros_like(weight))
+            [True, True, True]) if x.numel() else (torch.zeros_like(x),
+                                                   torch.zeros_like(weight),
+                                                   torch.zeros_like(weight))
         sums = torch.cat([for_bias, for_weight]).to(total.dtype)
         distributed.all_reduce(sums)
         on_bias, on_weight = (_channels(part, x) for part in sums.chunk(2))
@@ -105,14 +104,15 @@ def _statistics(x: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
         var = mean = x.new_zeros(x.shape[1], dtype=exact)
     count = mean.new_tensor([x.numel() / x.shape[1]])
     mine = torch.cat([count, mean, var])
-    parts = [torch.empty_like(mine)
-             for _ in range(distributed.get_world_size())]
+    parts = [
+        torch.empty_like(mine) for _ in range(distributed.get_world_size())
+    ]
     distributed.all_gather(parts, mine)
     counts, means, variances = torch.stack(parts).split(
         [1, len(mean), len(mean)], dim=1)
     total = counts.sum()
     mean = (counts * means).sum(0) / total
-    var = (counts * (variances + (means - mean) ** 2)).sum(0) / total
+    var = (counts * (variances + (means - mean)**2)).sum(0) / total
     return mean, var, total
 
 

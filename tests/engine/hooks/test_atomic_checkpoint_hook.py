@@ -37,7 +37,8 @@ def test_the_newest_are_kept(tiny_config):
     train(tiny_config)
     folder = Path(tiny_config.work_dir)
     assert sorted(p.name for p in folder.glob('*.pth*')) == [
-        'epoch_2.pth', 'epoch_3.pth']
+        'epoch_2.pth', 'epoch_3.pth'
+    ]
     assert Path((folder / 'last_checkpoint').read_text()) == \
         folder / 'epoch_3.pth'
     assert read_checkpoint(folder / 'epoch_3.pth')['meta']['iter'] == 18
@@ -70,8 +71,7 @@ def test_weights_that_are_not_finite_are_not_written(tiny_config):
     def spoil(runner):
         runner.model.head.fc.weight.data[3, 4] = float('nan')
 
-    with pytest.raises(DivergedError,
-                       match=r'iteration 1[23]: head.fc.weight'):
+    with pytest.raises(DivergedError, match=r'iteration 1[23]: head.fc.weight'):
         train_with(tiny_config, At(12, spoil))
     folder = Path(tiny_config.work_dir)
     assert [p.name for p in folder.glob('*.pth*')] == ['epoch_1.pth']
@@ -93,13 +93,13 @@ def test_the_best(tiny_config, monkeypatch):
     from pss import files
     written = []
     replace = Path.replace
-    monkeypatch.setattr(files.Path, 'replace', lambda self, target: (
-        written.append(Path(target).name), replace(self, target))[1])
+    monkeypatch.setattr(
+        files.Path, 'replace', lambda self, target:
+        (written.append(Path(target).name), replace(self, target))[1])
     tiny_config.default_hooks.checkpoint.save_best = 'largest/top1'
     train(tiny_config, train_cfg=dict(max_epochs=1))
     best = 'best_largest_top1_epoch_1.pth'
     folder = Path(tiny_config.work_dir)
-    assert sorted(p.name for p in folder.glob('*.pth')) == [best,
-                                                            'epoch_1.pth']
+    assert sorted(p.name for p in folder.glob('*.pth')) == [best, 'epoch_1.pth']
     assert {best, 'epoch_1.pth', 'last_checkpoint'} <= set(written)
     assert find_checkpoint(folder).name == 'epoch_1.pth'

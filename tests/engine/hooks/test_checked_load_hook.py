@@ -76,8 +76,10 @@ def state_of(features, **backbone):
 
 def without_prefix(checkpoint):
     checkpoint['state_dict'] = {
-        key[len('backbone.'):]: value for key, value in
-        checkpoint['state_dict'].items() if key.startswith('backbone.')}
+        key[len('backbone.'):]: value
+        for key, value in checkpoint['state_dict'].items()
+        if key.startswith('backbone.')
+    }
 
 
 KEY = 'backbone.layer1.0.conv1.weight'
@@ -91,8 +93,10 @@ def put(key, value):
 @pytest.mark.parametrize('change, words', [
     (lambda c: c.update(state_dict=state_of(1280)),
      r'SupernetClassifier.* keys of the backbone are missing: backbone'),
-    (lambda c: c.update(state_dict=state_of(64, **{
-        **SMALL_RESNET, 'base_channels': 64})), 'have another shape: backbone'),
+    (lambda c: c.update(
+        state_dict=state_of(64, **{
+            **SMALL_RESNET, 'base_channels': 64
+        })), 'have another shape: backbone'),
     (lambda c: c.update(state_dict={'a': 'text'}), 'a is a str; expected a de'),
     (lambda c: c.update(state_dict='text'), 'has no state_dict'),
     (lambda c: [1], 'has no state_dict'),
@@ -105,8 +109,10 @@ def put(key, value):
     (lambda c: c.update(meta='text'), "meta is 'text'; expected a dict"),
     (put(KEY, torch.full((32, 32, 3, 3), float('nan'))), f'{KEY} is not fin'),
     (put(KEY, torch.full((32, 32, 3, 3), 1e300, dtype=float)), 'not finite'),
-    (put(KEY, torch.zeros(32, 32, 3, 3).int()), 'another kind of number'),
-    (put(KEY, torch.zeros(32, 32, 3, 3).to_sparse()), 'layout torch.sparse'),
+    (put(KEY,
+         torch.zeros(32, 32, 3, 3).int()), 'another kind of number'),
+    (put(KEY,
+         torch.zeros(32, 32, 3, 3).to_sparse()), 'layout torch.sparse'),
     (put(KEY, torch.zeros(32, 32, 3, 3, device='meta')), 'without values'),
     (put('head.fc.bias', torch.full((10, ), float('inf'))), 'head.fc.bias is'),
     (put(3, torch.zeros(3)), 'has the key 3; expected names'),
@@ -134,8 +140,9 @@ def test_files_are_checked_before_they_are_unpacked(small, tmp_path, how,
         value = torch.load(path, weights_only=True)['state_dict'][HEAD]
         data[data.index(value.numpy().tobytes()) + 9] ^= 1
         path.write_bytes(data)
-        assert not torch.equal(value, torch.load(
-            path, weights_only=True)['state_dict'][HEAD])
+        assert not torch.equal(
+            value,
+            torch.load(path, weights_only=True)['state_dict'][HEAD])
     elif how == 'packed':
         with zipfile.ZipFile(path) as archive:
             entries = [(n, archive.read(n)) for n in archive.namelist()]
@@ -145,8 +152,11 @@ def test_files_are_checked_before_they_are_unpacked(small, tmp_path, how,
     else:
         path.unlink()
         os.mkfifo(path)
-    words = {'one bit': 'check sum of', 'packed': 'is packed',
-             'pipe': 'is a named pipe'}[how]
+    words = {
+        'one bit': 'check sum of',
+        'packed': 'is packed',
+        'pipe': 'is a named pipe'
+    }[how]
     with pytest.raises(InputError, match=f'checkpoint {path}: .*{words}'):
         load(build(small[0], resume, path))
 
@@ -155,8 +165,10 @@ def warnings_of(runner, action, caplog):
     runner.logger.addHandler(caplog.handler)
     with caplog.at_level(logging.WARNING):
         action()
-    return [record.getMessage() for record in caplog.records
-            if 'checkpoint' in record.getMessage()]
+    return [
+        record.getMessage() for record in caplog.records
+        if 'checkpoint' in record.getMessage()
+    ]
 
 
 def test_another_head_starts_anew(small, tmp_path, caplog):
@@ -165,7 +177,9 @@ def test_another_head_starts_anew(small, tmp_path, caplog):
 
     def other_classes(checkpoint):
         checkpoint['state_dict'].update({
-            'head.fc.weight': torch.zeros(7, 32), 'extra': torch.zeros(3)})
+            'head.fc.weight': torch.zeros(7, 32),
+            'extra': torch.zeros(3)
+        })
         del checkpoint['state_dict']['head.fc.bias']
 
     path = changed(small, tmp_path, other_classes)
@@ -173,18 +187,21 @@ def test_another_head_starts_anew(small, tmp_path, caplog):
     found = warnings_of(runner, lambda: load(runner), caplog)
     assert found == [
         f'checkpoint {path}: starts from its initialisation (2): '
-        'head.fc.weight, head.fc.bias; is not in the model (1): extra']
+        'head.fc.weight, head.fc.bias; is not in the model (1): extra'
+    ]
     state = torch.load(path, weights_only=True)['state_dict']
     assert torch.equal(runner.model.state_dict()[KEY], state[KEY])
 
 
 @pytest.mark.parametrize('change', [
-    lambda c: None,
-    lambda c: c.pop('meta') is None,
-    lambda c: c.update(state_dict=OrderedDict(
-        (f'module.{k}', v) for k, v in c['state_dict'].items())),
+    lambda c: None, lambda c: c.pop('meta') is None, lambda c: c.update(
+        state_dict=OrderedDict(
+            (f'module.{k}', v) for k, v in c['state_dict'].items())),
     lambda c: c.update(state_dict={
-        k: v for k, v in c['state_dict'].items() if 'num_batches' not in k})])
+        k: v
+        for k, v in c['state_dict'].items() if 'num_batches' not in k
+    })
+])
 def test_what_fits_is_loaded(small, tmp_path, caplog, change):
     """Oracle: the checkpoint's values; no warning. Counters of batch norms,
     and the prefix of a distributed wrapper, do not matter."""
@@ -201,7 +218,8 @@ def test_what_fits_is_loaded(small, tmp_path, caplog, change):
 @pytest.mark.parametrize('change, words', [
     (put('head.fc.weight', torch.zeros(7, 32)), 'have another shape: head'),
     (lambda c: c['state_dict'].pop('head.fc.bias') is None, 'are missing: hea'),
-    (put('extra', torch.zeros(3)), 'unknown: extra')])
+    (put('extra', torch.zeros(3)), 'unknown: extra')
+])
 def test_resuming_and_testing_need_all(small, tmp_path, resume, change, words):
     """Oracle: the same changes that training may start from."""
     path = changed(small, tmp_path, lambda c: change(c) and None)
@@ -227,8 +245,8 @@ def test_a_config_in_a_checkpoint_is_not_run(small, tmp_path, methods):
 
     def plant(checkpoint):
         checkpoint['message_hub']['log_scalars'] = {}
-        meta = Fake(checkpoint['meta'],
-                    config=f'open({str(proof)!r}, "w").close()')
+        meta = Fake(
+            checkpoint['meta'], config=f'open({str(proof)!r}, "w").close()')
         meta.attributes = methods
         checkpoint['meta'] = meta if methods else dict(meta)
 
@@ -241,8 +259,9 @@ def test_a_config_in_a_checkpoint_is_not_run(small, tmp_path, methods):
     load(build(config, True, path))
     assert not proof.exists()
     bare = build(config, True, path)
-    bare._hooks = [hook for hook in bare._hooks
-                   if not isinstance(hook, CheckedLoadHook)]
+    bare._hooks = [
+        hook for hook in bare._hooks if not isinstance(hook, CheckedLoadHook)
+    ]
     load(bare)
     assert proof.exists()  # otherwise the test would say nothing
 
@@ -256,8 +275,8 @@ def test_one_subnet_takes_its_part(small, bank, tmp_path, caplog):
     held = read_bank(bank)
     subnet = held.kept[1].subnet
     config = held.model
-    config['backbone']['subnet'] = dict(resolution=subnet.resolution,
-                                        widths=list(subnet.widths))
+    config['backbone']['subnet'] = dict(
+        resolution=subnet.resolution, widths=list(subnet.widths))
     config['type'] = 'mmpretrain.ImageClassifier'
     plain = MODELS.build(copy.deepcopy(config))
     found = bank_checkpoint(bank)
@@ -276,9 +295,9 @@ def test_one_subnet_takes_its_part(small, bank, tmp_path, caplog):
         check_start(wide, plain, 'wide')
 
 
-@pytest.mark.parametrize('kind, plain', [
-    ('pss.SlimmableMobileNetV2', 'mmpretrain.MobileNetV2'),
-    ('pss.SlimmableResNet', 'mmpretrain.ResNet')])
+@pytest.mark.parametrize(
+    'kind, plain', [('pss.SlimmableMobileNetV2', 'mmpretrain.MobileNetV2'),
+                    ('pss.SlimmableResNet', 'mmpretrain.ResNet')])
 def test_checkpoints_of_mmpretrain(kind, plain):
     """Oracle: mmpretrain's own classes, with 1,000 classes; all of the
     backbone is used."""
@@ -289,9 +308,10 @@ def test_checkpoints_of_mmpretrain(kind, plain):
     config['backbone'] = {**config['backbone'], 'type': plain}
     config['head']['num_classes'] = 1000
     theirs = MODELS.build(config)
-    assert check_start(theirs.state_dict(), ours, 'file') == (
-        'file: starts from its initialisation (2): head.fc.weight, '
-        'head.fc.bias')
+    assert check_start(
+        theirs.state_dict(), ours,
+        'file') == ('file: starts from its initialisation (2): head.fc.weight, '
+                    'head.fc.bias')
 
 
 def test_a_model_without_a_backbone():
@@ -299,7 +319,9 @@ def test_a_model_without_a_backbone():
     model = torch.nn.Linear(2, 3)
     assert 'bias' in check_start({'weight': torch.zeros(3, 2)}, model, 'file')
     with pytest.raises(InputError, match='another shape'):
-        check_start({'weight': torch.zeros(2, 2), 'bias': torch.zeros(3)},
-                    model, 'file')
+        check_start({
+            'weight': torch.zeros(2, 2),
+            'bias': torch.zeros(3)
+        }, model, 'file')
     with pytest.raises(InputError, match='none of its keys'):
         check_start({'other': torch.zeros(3, 2)}, model, 'file')

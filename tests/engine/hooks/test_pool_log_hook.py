@@ -42,7 +42,7 @@ class PoolSpy(PSSSamplerHook):
         step = runner.iter + 1
         if step % 4:
             return
-        t = 0.01 ** training_progress(runner)
+        t = 0.01**training_progress(runner)
         row = self.expected[step] = {}
         for pool in self.sampler.pools:
             name = f'flops_{pool.budget.level:g}'
@@ -62,8 +62,8 @@ class PoolSpy(PSSSamplerHook):
 def test_what_is_logged(tiny_config):
     """Oracle: worked out by another hook, with sets of subnets; nothing of it
     in the text log or the message hub."""
-    tiny_config.default_hooks.pss_sampler.update(type='pss.PoolSpy',
-                                                 pool_size=2)
+    tiny_config.default_hooks.pss_sampler.update(
+        type='pss.PoolSpy', pool_size=2)
     tiny_config.default_hooks.pool_log.interval = 4
     runner = train(tiny_config, train_cfg=dict(max_epochs=2))
     spy = next(h for h in runner.hooks if isinstance(h, PSSSamplerHook))
@@ -71,8 +71,7 @@ def test_what_is_logged(tiny_config):
     assert sorted(found) == [4, 8, 12] == sorted(spy.expected)
     for step, row in spy.expected.items():
         assert found[step] == pytest.approx(row), step
-    assert not any('pool_best' in key for key in
-                   runner.message_hub.log_scalars)
+    assert not any('pool_best' in key for key in runner.message_hub.log_scalars)
     text = next(Path(tiny_config.work_dir).glob('*/*.log')).read_text()
     assert 'pool_fill: ' in text and 'pool_fill/' not in text
 
@@ -87,8 +86,11 @@ def test_a_resumed_run_logs_the_same(tiny_config):
     whole = logged(tiny_config.work_dir)
     assert {4, 8, 12} <= set(whole) <= {4, 6, 8, 12}
     resumed = tiny_config.work_dir + '_resumed'
-    train(tiny_config, resume=True, work_dir=resumed,
-          load_from=str(Path(tiny_config.work_dir) / 'epoch_1.pth'))
+    train(
+        tiny_config,
+        resume=True,
+        work_dir=resumed,
+        load_from=str(Path(tiny_config.work_dir) / 'epoch_1.pth'))
     again = logged(resumed)
     assert {8, 12} <= set(again)
     assert again == {step: whole[step] for step in again}
@@ -106,21 +108,29 @@ def test_agreement_at_each_validation(tiny_config, monkeypatch):
 
     def by_score(self, statistics, *args, **kwargs):
         found = evaluate(self, statistics, *args, **kwargs)
-        scores = {s: v for pool in self.sampler_hook.sampler.pools
-                  for s, v in pool.scores.items()}
+        scores = {
+            s: v
+            for pool in self.sampler_hook.sampler.pools
+            for s, v in pool.scores.items()
+        }
         rounds.append(1)
         sign = (1, -1, 0)[len(rounds) - 1]
         return {s: {'accuracy/top1': sign * scores.get(s, 0.)} for s in found}
 
     monkeypatch.setattr(SubnetLoop, 'evaluate', by_score)
     tiny_config.default_hooks.pool_log.interval = 5
-    runner = train(tiny_config, **{
-        'val_cfg.ranked_pools': 11,
-        'default_hooks.pss_sampler.budgets.flops': dict(
-            _delete_=True, pools=2)})
+    runner = train(
+        tiny_config, **{
+            'val_cfg.ranked_pools': 11,
+            'default_hooks.pss_sampler.budgets.flops':
+            dict(_delete_=True, pools=2)
+        })
     found = logged(tiny_config.work_dir)
-    names = {f'agreement/flops_{p.budget.level:g}' for p in next(
-        h for h in runner.hooks if isinstance(h, PSSSamplerHook)).sampler.pools}
+    names = {
+        f'agreement/flops_{p.budget.level:g}'
+        for p in next(h for h in runner.hooks
+                      if isinstance(h, PSSSamplerHook)).sampler.pools
+    }
     for step, sign in ((6, 1), (12, -1)):
         assert 'agreement/all' in found[step]
         assert found[step] == pytest.approx(dict.fromkeys(found[step], sign))
@@ -138,17 +148,19 @@ def test_agreement_at_each_validation(tiny_config, monkeypatch):
 
 def test_tensorboard(tiny_config):
     """Oracle: TensorBoard's own reader; the values of the JSON log."""
-    pytest.importorskip('tensorboard')
-    from tensorboard.backend.event_processing.event_accumulator import (
-        EventAccumulator,
-    )
+    event_accumulator = pytest.importorskip(
+        'tensorboard.backend.event_processing.event_accumulator')
     tiny_config.default_hooks.pool_log.interval = 3
     tiny_config.visualizer.vis_backends = [
-        dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
-    train(tiny_config, train_cfg=dict(max_epochs=1), **{
-        'val_cfg.ranked_pools': 4})
+        dict(type='LocalVisBackend'),
+        dict(type='TensorboardVisBackend')
+    ]
+    train(
+        tiny_config,
+        train_cfg=dict(max_epochs=1),
+        **{'val_cfg.ranked_pools': 4})
     folder = next(Path(tiny_config.work_dir).glob('*/vis_data'))
-    events = EventAccumulator(str(folder))
+    events = event_accumulator.EventAccumulator(str(folder))
     events.Reload()
     found = logged(tiny_config.work_dir)
     assert len(found[3]) >= 11

@@ -24,24 +24,25 @@ def test_training_fills_pools_and_logs(tiny_config):
     assert 12 <= sum(map(len, pools)) <= 18  # 18 iterations, few repeats
     for pool in pools:
         for subnet, score in pool.scores.items():
-            cost = hook.costs['flops'](
-                hook.sampler.space.encode([subnet]))[0]
+            cost = hook.costs['flops'](hook.sampler.space.encode([subnet]))[0]
             assert pool.budget.low <= cost < pool.budget.high
             assert -10 < score < 0
     scalars = runner.message_hub.log_scalars
-    for name in ('loss_largest', 'loss_sampled', 'loss_smallest', 'loss',
-                 'p', 't', 'pool_fill'):
+    for name in ('loss_largest', 'loss_sampled', 'loss_smallest', 'loss', 'p',
+                 't', 'pool_fill'):
         values = scalars[f'train/{name}'].data[0]
         assert len(values) == 18
     assert scalars['train/p'].data[0][[0, 6, 12]] == pytest.approx(
-        [1, 0.01 ** (1 / 3), 0.01 ** (2 / 3)])
+        [1, 0.01**(1 / 3), 0.01**(2 / 3)])
     assert scalars['train/pool_fill'].data[0][0] == 0
     # one scheduler step an iteration: cosine to 0
     assert scalars['train/lr'].data[0][9] == pytest.approx(0.005, rel=0.02)
     log = next(Path(tiny_config.work_dir).glob('*/vis_data/scalars.json'))
     assert {'largest/top1', 'smallest/top1'} <= {
-        key for line in log.read_text().splitlines()
-        for key in json.loads(line)}
+        key
+        for line in log.read_text().splitlines()
+        for key in json.loads(line)
+    }
 
 
 def test_resumed_run_repeats_the_uninterrupted_one(tiny_config):
@@ -51,18 +52,21 @@ def test_resumed_run_repeats_the_uninterrupted_one(tiny_config):
     folder = Path(tiny_config.work_dir)
     uninterrupted = torch.load(folder / 'epoch_3.pth', weights_only=True)
     (folder / 'epoch_3.pth').unlink()
-    resumed = train(tiny_config, resume=True,
-                    load_from=str(folder / 'epoch_2.pth'))
+    resumed = train(
+        tiny_config, resume=True, load_from=str(folder / 'epoch_2.pth'))
     again = torch.load(folder / 'epoch_3.pth', weights_only=True)
     assert again['pss_pools'] == uninterrupted['pss_pools']
     for name, value in uninterrupted['state_dict'].items():
         assert torch.equal(value, again['state_dict'][name]), name
     one, two = (c['optimizer']['state'] for c in (uninterrupted, again))
-    assert all(torch.equal(one[k]['momentum_buffer'],
-                           two[k]['momentum_buffer']) for k in one)
+    assert all(
+        torch.equal(one[k]['momentum_buffer'], two[k]['momentum_buffer'])
+        for k in one)
     for name in ('loss', 'p', 'pool_fill', 'lr'):
-        logs = [r.message_hub.log_scalars[f'train/{name}'].data[0]
-                for r in (whole, resumed)]
+        logs = [
+            r.message_hub.log_scalars[f'train/{name}'].data[0]
+            for r in (whole, resumed)
+        ]
         assert logs[0].tolist() == logs[1].tolist()
 
 
@@ -70,9 +74,11 @@ def test_loading_weights_starts_with_empty_pools(tiny_config):
     """Oracle: the number of iterations of the second run."""
     train(tiny_config, train_cfg=dict(max_epochs=1))
     first = Path(tiny_config.work_dir) / 'epoch_1.pth'
-    runner = train(tiny_config, load_from=str(first),
-                   work_dir=tiny_config.work_dir + '2',
-                   train_cfg=dict(max_epochs=1))
+    runner = train(
+        tiny_config,
+        load_from=str(first),
+        work_dir=tiny_config.work_dir + '2',
+        train_cfg=dict(max_epochs=1))
     hook = next(h for h in runner.hooks if isinstance(h, PSSSamplerHook))
     assert sum(map(len, hook.sampler.pools)) <= 6
 
@@ -94,16 +100,18 @@ def test_a_loss_that_is_no_number_stops_the_run(tiny_config):
     runner = Runner.from_cfg(tiny_config)
     runner.model.backbone.conv1.register_forward_pre_hook(
         lambda module, args: spoil(module, args) if module.training else None)
-    with pytest.raises(DivergedError, match='iteration 11: loss_sampled=nan '
-                       r'of Subnet\(resolution=') as error:
+    with pytest.raises(
+            DivergedError,
+            match='iteration 11: loss_sampled=nan '
+            r'of Subnet\(resolution=') as error:
         runner.train()
     hook = next(h for h in runner.hooks if isinstance(h, PSSSamplerHook))
     plan, pool = hook.sampler.plan(0, 10, 1 / 3)
     assert str(plan[1].subnet) in str(error.value)
     assert sum(map(len, hook.sampler.pools)) <= 10
     assert plan[1].subnet not in pool.scores
-    saved = torch.load(Path(tiny_config.work_dir) / 'epoch_1.pth',
-                       weights_only=True)
+    saved = torch.load(
+        Path(tiny_config.work_dir) / 'epoch_1.pth', weights_only=True)
     assert all(v.isfinite().all() for v in saved['state_dict'].values())
     assert not (Path(tiny_config.work_dir) / 'epoch_2.pth').exists()
 
@@ -112,10 +120,14 @@ def test_an_iteration_that_is_skipped_teaches_nothing(tiny_config):
     """Oracle: the draws of the other iterations, by the sampler's own plan
     (no pool is full, so all come from the whole space)."""
     from mmengine.runner import Runner
-    tiny_config.merge_from_dict(dict(
-        optim_wrapper=dict(amp='bfloat16'), train_cfg=dict(max_epochs=1),
-        val_cfg=None, val_dataloader=None, val_evaluator=None,
-        experiment_name='skipped'))
+    tiny_config.merge_from_dict(
+        dict(
+            optim_wrapper=dict(amp='bfloat16'),
+            train_cfg=dict(max_epochs=1),
+            val_cfg=None,
+            val_dataloader=None,
+            val_evaluator=None,
+            experiment_name='skipped'))
     runner = Runner.from_cfg(tiny_config)
 
     def spoil(gradient):
@@ -127,9 +139,10 @@ def test_an_iteration_that_is_skipped_teaches_nothing(tiny_config):
     sampler = next(h for h in runner.hooks
                    if isinstance(h, PSSSamplerHook)).sampler
     plans = {i: sampler.plan(0, i, 0.) for i in range(6) if i != 2}
-    assert {(pool.budget, subnet) for pool in sampler.pools
-            for subnet in pool.scores} == {
-        (pool.budget, plan[1].subnet) for plan, pool in plans.values()}
+    assert {(pool.budget, subnet)
+            for pool in sampler.pools
+            for subnet in pool.scores} == {(pool.budget, plan[1].subnet)
+                                           for plan, pool in plans.values()}
     assert runner.message_hub.log_scalars['train/loss'].data[0].size == 6
 
 
@@ -146,31 +159,40 @@ class Energy:
         """What the subnets of a model cost."""
         space = model.search_space
         flat = np.ones((len(space.resolutions), 1))
-        return CostTable.merge(space, (
-            ((i, ), self.per_channel * flat * np.array(width.choices))
-            for i, width in enumerate(space.widths)))
+        return CostTable.merge(
+            space, (((i, ), self.per_channel * flat * np.array(width.choices))
+                    for i, width in enumerate(space.widths)))
 
 
 def test_pools_of_several_resources(tiny_config):
     """Oracle: each pool's subnets cost what the pool is for, by the resource's
     own rule; a pool of one resource gets nothing that was drawn for another:
     the pools grow by one subnet an iteration, all together."""
-    hook = train(tiny_config, **{
-        'default_hooks.pss_sampler.resources': dict(
-            energy=dict(type='Energy', per_channel=0.5),
-            size=dict(type='pss.Parameters'),
-            memory=dict(type='pss.PeakMemory', batch_size=2)),
-        'default_hooks.pss_sampler.budgets': dict(
-            flops=dict(start=11.5, stop=17.5, step=3),
-            energy=dict(pools=4), memory=dict(pools=2))}).hooks
+    hook = train(
+        tiny_config, **{
+            'default_hooks.pss_sampler.resources':
+            dict(
+                energy=dict(type='Energy', per_channel=0.5),
+                size=dict(type='pss.Parameters'),
+                memory=dict(type='pss.PeakMemory', batch_size=2)),
+            'default_hooks.pss_sampler.budgets':
+            dict(
+                flops=dict(start=11.5, stop=17.5, step=3),
+                energy=dict(pools=4),
+                memory=dict(pools=2))
+        }).hooks
     hook = next(h for h in hook if isinstance(h, PSSSamplerHook))
     pools = hook.sampler.pools
     assert [p.budget.resource for p in pools] == \
         ['flops'] * 3 + ['energy'] * 4 + ['memory'] * 2
     assert 12 <= sum(map(len, pools)) <= 18
     assert list(hook.costs) == ['flops', 'energy', 'size', 'memory']
-    assert hook.units == {'flops': 'MFLOPs', 'energy': 'mJ',
-                          'size': 'M parameters', 'memory': 'MiB'}
+    assert hook.units == {
+        'flops': 'MFLOPs',
+        'energy': 'mJ',
+        'size': 'M parameters',
+        'memory': 'MiB'
+    }
     for pool in pools:
         for subnet in pool.scores:
             codes = hook.sampler.space.encode([subnet])
@@ -182,23 +204,30 @@ def test_pools_of_several_resources(tiny_config):
 
 def test_the_resource_is_chosen_in_proportion_to_its_pools(tiny_config):
     """Oracle: a binomial distribution with 3 of 8 pools."""
-    runner = train(tiny_config, train_cfg=dict(max_epochs=1), **{
-        'default_hooks.pss_sampler.resources': dict(energy=dict(
-            type='Energy')),
-        'default_hooks.pss_sampler.budgets': dict(
-            _delete_=True, flops=dict(pools=5), energy=dict(pools=3))})
+    runner = train(
+        tiny_config,
+        train_cfg=dict(max_epochs=1),
+        **{
+            'default_hooks.pss_sampler.resources':
+            dict(energy=dict(type='Energy')),
+            'default_hooks.pss_sampler.budgets':
+            dict(_delete_=True, flops=dict(pools=5), energy=dict(pools=3))
+        })
     sampler = next(h for h in runner.hooks
                    if isinstance(h, PSSSamplerHook)).sampler
     num = 4000
-    energy = sum(sampler.plan(0, i, 0.)[1].budget.resource == 'energy'
-                 for i in range(num))
-    assert abs(energy - num * 3 / 8) < 4 * (num * 3 / 8 * 5 / 8) ** 0.5
+    energy = sum(
+        sampler.plan(0, i, 0.)[1].budget.resource == 'energy'
+        for i in range(num))
+    assert abs(energy - num * 3 / 8) < 4 * (num * 3 / 8 * 5 / 8)**0.5
 
 
 @pytest.mark.parametrize('resources, words', [
     (dict(flops=dict(type='pss.Flops')), 'always there'),
     (dict(mflops=dict(type='pss.Flops')), "'mflops' is taken"),
-    ({'a b': dict(type='pss.Flops')}, "'a b'"),
+    ({
+        'a b': dict(type='pss.Flops')
+    }, "'a b'"),
     (dict(top1=dict(type='pss.Flops')), "'top1' is taken"),
     (dict(phone='table.json'), 'resources.phone='),
     (dict(phone=dict(table='x')), 'resources.phone='),
@@ -241,13 +270,13 @@ BUDGETS = dict(flops=dict(start=9.5, stop=19.5, step=1))
     (dict(budgets=BUDGETS, score_momentum='0.9'), "score_momentum='0.9'"),
     (dict(budgets=BUDGETS, score_momentum=float('nan')), 'momentum=nan'),
     (dict(budgets=BUDGETS, pool_size=2.5), 'pool_size=2.5'),
-    (dict(budgets=dict(flops=dict(pools=10 ** 9))), 'pools=1000000000'),
+    (dict(budgets=dict(flops=dict(pools=10**9))), 'pools=1000000000'),
     (dict(budgets=BUDGETS, p=dict(ratio=float('inf'))), 'p.ratio=inf'),
     (dict(budgets=BUDGETS, method='us-net'), "method='us-net'.*'usnet'"),
-    (dict(budgets=BUDGETS, method='usnet', pool_size=10),
-     "method='usnet' has no pools.*pool_size"),
-    (dict(budgets=BUDGETS, method='mutualnet', p=dict(ratio=1.)),
-     "method='mutualnet' has no pools.* p$"),
+    (dict(budgets=BUDGETS, method='usnet',
+          pool_size=10), "method='usnet' has no pools.*pool_size"),
+    (dict(budgets=BUDGETS, method='mutualnet',
+          p=dict(ratio=1.)), "method='mutualnet' has no pools.* p$"),
 ])
 def test_bad_arguments(kwargs, words):
     """Oracle: field and value stand in the message."""
@@ -258,14 +287,16 @@ def test_bad_arguments(kwargs, words):
 def test_unreachable_level_stops_before_training(tiny_config):
     """Oracle: the reachable range, 8.7 to 20.3, in the message."""
     with pytest.raises(InputError, match=r'level=40.*8\.7\d* to 20\.3'):
-        train(tiny_config, **{'default_hooks.pss_sampler.budgets.flops':
-                              dict(start=40, stop=50, step=10)})
+        train(
+            tiny_config, **{
+                'default_hooks.pss_sampler.budgets.flops':
+                dict(start=40, stop=50, step=10)
+            })
 
 
 def method_config(tiny_config, tiny_fashion_mnist, method):
     """The shipped config of a method on the tiny data."""
-    config = load_config(
-        ROOT / 'configs' / f'{method}_mbv2_fashion_mnist.py')
+    config = load_config(ROOT / 'configs' / f'{method}_mbv2_fashion_mnist.py')
     return shrink(config, tiny_fashion_mnist, tiny_config.work_dir)
 
 
@@ -287,8 +318,10 @@ def test_methods_train_what_they_plan(tiny_config, tiny_fashion_mnist, method):
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(SupernetClassifier, 'training_pass', note)
-            runner = train(copy.deepcopy(config), randomness=dict(seed=seed),
-                           train_cfg=dict(max_epochs=1))
+            runner = train(
+                copy.deepcopy(config),
+                randomness=dict(seed=seed),
+                train_cfg=dict(max_epochs=1))
         trained.append(seen)
         return runner
 

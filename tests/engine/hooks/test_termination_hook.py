@@ -25,8 +25,8 @@ class InValidation(At):
             self.action(runner)
 
 
-@pytest.mark.parametrize('hook, iterations', [
-    (At, 4), (At, 6), (InValidation, 2)])
+@pytest.mark.parametrize('hook, iterations', [(At, 4), (At, 6),
+                                              (InValidation, 2)])
 def test_stopping_and_going_on(tiny_config, hook, iterations):
     """Oracle: the run that was not stopped, bit by bit; the status is the
     shell's for SIGTERM; the next regular checkpoint replaces the one that was
@@ -37,8 +37,9 @@ def test_stopping_and_going_on(tiny_config, hook, iterations):
     train(whole)
     former = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Terminated) as stopped:
-        train_with(copy.deepcopy(tiny_config), hook(
-            iterations, lambda _: os.kill(os.getpid(), signal.SIGTERM)))
+        train_with(
+            copy.deepcopy(tiny_config),
+            hook(iterations, lambda _: os.kill(os.getpid(), signal.SIGTERM)))
     assert stopped.value.code == 143
     assert signal.getsignal(signal.SIGTERM) == former
     done = 12 if hook is InValidation else iterations
@@ -49,8 +50,8 @@ def test_stopping_and_going_on(tiny_config, hook, iterations):
     assert load(folder, newest)['meta']['iter'] == done
     assert (folder / 'interrupted.pth').is_file()
     train(tiny_config, resume=True, load_from=str(newest))
-    one, two = (load(config.work_dir, 'epoch_3.pth')
-                for config in (whole, tiny_config))
+    one, two = (
+        load(config.work_dir, 'epoch_3.pth') for config in (whole, tiny_config))
     for key in ('state_dict', 'optimizer', 'param_schedulers', 'pss_pools'):
         assert not differences(one[key], two[key])
     assert not (folder / 'interrupted.pth').exists()
@@ -76,6 +77,6 @@ def test_gradients_that_are_accumulated_come_first(tiny_config):
     a signal in the fifth stops after the eighth."""
     tiny_config.optim_wrapper.accumulative_counts = 4
     with pytest.raises(Terminated, match='143') as stopped:
-        train_with(tiny_config, At(
-            5, lambda _: os.kill(os.getpid(), signal.SIGTERM)))
+        train_with(tiny_config,
+                   At(5, lambda _: os.kill(os.getpid(), signal.SIGTERM)))
     assert 'after 8 iterations' in stopped.value.message

@@ -48,9 +48,13 @@ def test_depthwise_layers_have_none():
     """Oracle: the layers whose groups are as many as their channels."""
     config = load_config(ROOT / 'configs' / 'pss_mbv2_imagenet.py')
     model = init_model(config)
-    decay = {name: value for name, _, value in
-             options_of(model, config.optim_wrapper)}
-    depthwise = [f'{name}.weight' for name, module in model.named_modules()
-                 if getattr(module, 'is_depthwise', False)]
+    decay = {
+        name: value
+        for name, _, value in options_of(model, config.optim_wrapper)
+    }
+    depthwise = [
+        f'{name}.weight' for name, module in model.named_modules()
+        if getattr(module, 'is_depthwise', False)
+    ]
     assert len(depthwise) == 17
     assert {decay[name] for name in depthwise} == {0.}

@@ -17,8 +17,8 @@ def plan_of(model, i=0):
     space = model.search_space
     codes = space.enumerate()[[7, 900, 4000, 9000]]
     return (Pass('largest', space.largest),
-            Pass('sampled', space.decode(codes)[i]),
-            Pass('smallest', space.smallest))
+            Pass('sampled',
+                 space.decode(codes)[i]), Pass('smallest', space.smallest))
 
 
 def summed_losses(model, plan, data):
@@ -33,8 +33,9 @@ def summed_losses(model, plan, data):
             total = total + F.cross_entropy(logits, labels)
             teacher = logits.detach().softmax(1)
         else:
-            total = total + (teacher * (teacher.log() - logits.log_softmax(1))
-                             ).sum(1).mean()
+            total = total + (
+                teacher *
+                (teacher.log() - logits.log_softmax(1))).sum(1).mean()
         if name == 'sampled':
             task = F.cross_entropy(logits, labels).item()
     return total, task
@@ -75,8 +76,7 @@ def test_gradient_equals_the_hand_summed_losses(supernet):
     total, task = summed_losses(by_hand, plan_of(by_hand), batch())
     total.backward()
     for found, parameter in zip(seen[0], by_hand.parameters()):
-        torch.testing.assert_close(found, parameter.grad, atol=1e-6,
-                                   rtol=1e-4)
+        torch.testing.assert_close(found, parameter.grad, atol=1e-6, rtol=1e-4)
     assert log['loss'].item() == pytest.approx(total.item(), rel=1e-5)
     assert log['task_sampled'].item() == pytest.approx(task, rel=1e-5)
     assert all(p.grad is None or not p.grad.any()
@@ -131,8 +131,8 @@ def test_accumulation_over_iterations(supernet):
         assert len(seen) == (0, 1, 1, 2, 3)[i]
         if i in (1, 3, 4):
             for found, parameter in zip(seen[-1], by_hand.parameters()):
-                torch.testing.assert_close(found, parameter.grad, atol=1e-4,
-                                           rtol=1e-4)
+                torch.testing.assert_close(
+                    found, parameter.grad, atol=1e-4, rtol=1e-4)
             by_hand.zero_grad()
 
 
@@ -206,14 +206,15 @@ def test_scaled_gradients_that_overflow_skip_the_step(supernet):
     assert all(value.isfinite() for value in log.values())
     assert wrapper.step_skipped and not wrapper.optimizer.state
     same_weights(supernet, before)
-    assert wrapper._scaler.get_scale() == 2. ** 125
+    assert wrapper._scaler.get_scale() == 2.**125
     other = sgd(supernet, amp='float16')
     other.load_state_dict(wrapper.state_dict())
-    assert other._scaler.get_scale() == 2. ** 125
+    assert other._scaler.get_scale() == 2.**125
 
 
 def spoil_gradients(wrapper):
     """Makes one gradient infinite before each step, as if it overflowed."""
+
     def backward(loss, whole=wrapper.backward):
         whole(loss)
         wrapper.optimizer.param_groups[0]['params'][0].grad[0] = float('inf')
@@ -268,8 +269,10 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(supernet, name, amp):
             return tuple(x * float('nan') for x in output)
 
     supernet.neck.register_forward_hook(spoil)
-    with pytest.raises(DivergedError, match=f'loss_{name}=nan of '
-                       f'.*resolution={subnet.resolution}, ') as error:
+    with pytest.raises(
+            DivergedError,
+            match=f'loss_{name}=nan of '
+            f'.*resolution={subnet.resolution}, ') as error:
         supernet.train_step(batch(), wrapper)
     assert ('65504' in str(error.value)) == (amp == 'float16')
     assert '\n' not in str(error.value)
@@ -283,8 +286,8 @@ def test_subnet_is_the_largest_between_iterations(supernet):
     wrapper = sgd(supernet)
     wrapper.plan = plan_of(supernet)
     supernet.train_step(batch(), wrapper)
-    assert supernet.active_subnet == Subnet(32, (32, 16, 24, 32, 64, 96, 160,
-                                                 320))
+    assert supernet.active_subnet == Subnet(32,
+                                            (32, 16, 24, 32, 64, 96, 160, 320))
 
 
 @pytest.mark.parametrize('kwargs, words', [
@@ -295,7 +298,8 @@ def test_subnet_is_the_largest_between_iterations(supernet):
     (dict(clip_grad=dict(max_norm=-1)), 'clip_grad.max_norm=-1'),
     (dict(clip_grad=dict(max_norm=float('nan'))), 'clip_grad.max_norm=nan'),
     (dict(clip_grad=dict(type='value', clip_value=0)), 'clip_value=0'),
-    (dict(clip_grad=5), 'clip_grad=5'), (dict(clip_grad={}), 'clip_grad={}'),
+    (dict(clip_grad=5), 'clip_grad=5'),
+    (dict(clip_grad={}), 'clip_grad={}'),
 ])
 def test_bad_arguments(kwargs, words):
     """Oracle: field and value stand in the message."""
@@ -305,5 +309,6 @@ def test_bad_arguments(kwargs, words):
 
 def test_a_limit_of_infinity_is_none():
     """Oracle: torch's norm without a limit, which people use to log it."""
-    assert sgd(torch.nn.Linear(2, 2),
-               clip_grad=dict(max_norm=float('inf'))).clip_grad_kwargs
+    assert sgd(
+        torch.nn.Linear(2, 2),
+        clip_grad=dict(max_norm=float('inf'))).clip_grad_kwargs

@@ -76,8 +76,8 @@ def test_results_equal_one_run_for_each_subnet(trained):
     space = model.search_space
     test_set = loop.dataloader.dataset
     held_out = loop.selection_dataloader.dataset
-    for name, subnet in (('largest', space.largest),
-                         ('smallest', space.smallest)):
+    for name, subnet in (('largest', space.largest), ('smallest',
+                                                      space.smallest)):
         assert results[name]['subnet'] == subnet.as_dict()
         assert results[name]['top1'] == pytest.approx(alone(subnet, test_set))
         assert metrics[f'{name}/top1'] == results[name]['top1']
@@ -88,8 +88,8 @@ def test_results_equal_one_run_for_each_subnet(trained):
         assert row['subnet'] == kept.as_dict()
         assert row['held_out_top1'] == pytest.approx(max(reached))
         assert row['top1'] == pytest.approx(alone(kept, test_set))
-        assert row['mflops'] == pytest.approx(
-            hook.costs['flops'](space.encode([kept]))[0])
+        assert row['mflops'] == pytest.approx(hook.costs['flops'](space.encode(
+            [kept]))[0])
         assert row['score'] == pool.scores[kept]
 
 
@@ -106,8 +106,8 @@ def test_every_image_is_loaded_once(trained, monkeypatch):
     loaded = []
     prepare = BaseDataset.prepare_data
     monkeypatch.setattr(
-        BaseDataset, 'prepare_data',
-        lambda self, i: (loaded.append((id(self), i)), prepare(self, i))[1])
+        BaseDataset, 'prepare_data', lambda self, i: (loaded.append(
+            (id(self), i)), prepare(self, i))[1])
     runner, _ = test_loop(trained)
     # 10 held out of 120; 30 test images; 2 batches of 18 for calibration
     assert len(loaded) == 10 + 30 + 36
@@ -122,8 +122,10 @@ def test_held_out_images_are_never_trained_on(tiny_config):
                    tiny_config.test_cfg.selection_dataloader,
                    tiny_config.test_cfg.calibration_dataloader):
         dataset = runner.build_dataloader(loader).dataset
-        sets.append({dataset.get_data_info(i)['img'].tobytes()
-                     for i in range(len(dataset))})
+        sets.append({
+            dataset.get_data_info(i)['img'].tobytes()
+            for i in range(len(dataset))
+        })
     trained_on, validation, selection, calibration = sets
     assert len(trained_on) == 110 and len(validation) == 10
     assert not trained_on & validation
@@ -135,9 +137,11 @@ def test_validation_of_pools(tiny_config):
     runner = train(tiny_config, **{'val_cfg.pools': True})
     metrics = runner.val_loop.run()
     hook = next(h for h in runner.hooks if isinstance(h, PSSSamplerHook))
-    assert {name.split('/')[0] for name in metrics} == {
-        'largest', 'smallest',
-        *(str(p.budget) for p in hook.sampler.pools if len(p))}
+    assert {name.split('/')[0]
+            for name in metrics} == {
+                'largest', 'smallest',
+                *(str(p.budget) for p in hook.sampler.pools if len(p))
+            }
 
 
 def test_empty_pools_are_an_error(tiny_config):
@@ -158,13 +162,13 @@ def test_a_missing_sampler_hook_is_an_error(tiny_config):
 def test_other_metrics_of_mmpretrain(trained):
     """Oracle: mmpretrain's precision of the largest subnet's predictions; a
     metric that the evaluator does not give is named."""
-    trained.test_evaluator = dict(type='SingleLabelMetric',
-                                  items=('precision', 'f1-score'))
+    trained.test_evaluator = dict(
+        type='SingleLabelMetric', items=('precision', 'f1-score'))
     trained.test_cfg.metric = 'f1-score'
     runner, metrics = test_loop(trained)
     results = runner.test_loop.results
-    assert {'precision', 'f1-score', 'held_out_f1-score'} <= set(
-        results['largest'])
+    assert {'precision', 'f1-score',
+            'held_out_f1-score'} <= set(results['largest'])
     assert metrics['largest/f1-score'] == results['largest']['f1-score']
     trained.test_cfg.metric = 'top1'
     with pytest.raises(InputError, match="metric='top1'.*f1-score"):
@@ -176,8 +180,8 @@ def test_kept_subnets_of_the_baselines(tiny_fashion_mnist, tmp_path, method):
     """Oracle: every pair of multiplier and resolution of a budget calibrated
     and evaluated alone on the held-out images: US-Net's only one, MutualNet's
     best. The loop evaluates the same images in the same way."""
-    config = shrink(load_config(
-        ROOT / 'configs' / f'{method}_mbv2_fashion_mnist.py'),
+    config = shrink(
+        load_config(ROOT / 'configs' / f'{method}_mbv2_fashion_mnist.py'),
         tiny_fashion_mnist, tmp_path / 'work')
     config.default_hooks.pss_sampler.budgets.flops = dict(
         start=10, stop=19, step=3)
@@ -186,18 +190,19 @@ def test_kept_subnets_of_the_baselines(tiny_fashion_mnist, tmp_path, method):
     loop = runner.test_loop
     sampler = loop.sampler_hook.sampler
     candidates = sampler.candidates(1)
-    assert [row['level'] for row in loop.results['pools']] == [
-        budget.level for budget in candidates] == [10, 13, 16, 19]
+    assert [row['level'] for row in loop.results['pools']
+            ] == [budget.level for budget in candidates] == [10, 13, 16, 19]
     assert len(candidates) * (1 if method == 'usnet' else 5) <= \
         sum(map(len, candidates.values()))
-    for row, (budget, found) in zip(loop.results['pools'],
-                                    candidates.items()):
+    for row, (budget, found) in zip(loop.results['pools'], candidates.items()):
         assert 'score' not in row
         statistics = loop.calibrate([subnet for subnet, _ in found])
-        alone = {s: top1_by_hand(loop.model,
-                                 loop.selection_dataloader.dataset, s,
-                                 statistics[s])
-                 for s in statistics}
+        alone = {
+            s:
+            top1_by_hand(loop.model, loop.selection_dataloader.dataset, s,
+                         statistics[s])
+            for s in statistics
+        }
         kept = Subnet.from_dict(row['subnet'])
         assert row['held_out_top1'] == pytest.approx(max(alone.values()))
         assert row['held_out_top1'] == pytest.approx(alone[kept])
@@ -205,10 +210,11 @@ def test_kept_subnets_of_the_baselines(tiny_fashion_mnist, tmp_path, method):
         assert metrics[f'{budget}/top1'] == row['top1']
 
 
-@pytest.mark.parametrize('key, value', [
-    ('calibration_batches', 0), ('calibration_batches', True),
-    ('calibration_batches', 1.5), ('metric', 3), ('fp16', 'no'),
-    ('amp', 'float8')])
+@pytest.mark.parametrize('key, value', [('calibration_batches', 0),
+                                        ('calibration_batches', True),
+                                        ('calibration_batches', 1.5),
+                                        ('metric', 3), ('fp16', 'no'),
+                                        ('amp', 'float8')])
 @pytest.mark.parametrize('mode', ['val', 'test'])
 def test_bad_arguments(tiny_config, mode, key, value):
     """Oracle: field and value in the message, as the config has them."""
@@ -219,13 +225,15 @@ def test_bad_arguments(tiny_config, mode, key, value):
         getattr(runner, f'{mode}_loop')
 
 
-@pytest.mark.parametrize('name, value', [
-    ('test_cfg.candidates', 0), ('test_cfg.candidates', '5'),
-    ('val_cfg.pools', 1), ('val_cfg.ranked_pools', -1),
-    ('val_cfg.ranked_members', 1), ('test_dataloader.batch_size', 0),
-    ('val_dataloader.num_workers', -1),
-    ('test_cfg.selection_dataloader.batch_size', 2.),
-    ('val_cfg.calibration_dataloader.batch_size', -3)])
+@pytest.mark.parametrize('name, value',
+                         [('test_cfg.candidates', 0),
+                          ('test_cfg.candidates', '5'), ('val_cfg.pools', 1),
+                          ('val_cfg.ranked_pools', -1),
+                          ('val_cfg.ranked_members', 1),
+                          ('test_dataloader.batch_size', 0),
+                          ('val_dataloader.num_workers', -1),
+                          ('test_cfg.selection_dataloader.batch_size', 2.),
+                          ('val_cfg.calibration_dataloader.batch_size', -3)])
 def test_bad_values_of_one_loop(tiny_config, name, value):
     """Oracle: field and value in the message."""
     tiny_config.merge_from_dict({name: value})
@@ -257,10 +265,12 @@ def test_labels_beyond_the_classes(tiny_config):
     for training and for each loop, before anything is loaded."""
     tiny_config.model.head.num_classes = 5
     runner = Runner.from_cfg(tiny_config)
-    for name, field in (('val_loop', 'val_dataloader'),
-                        ('test_loop', 'test_dataloader')):
-        with pytest.raises(InputError, match=f'^{field}: image .*gt_label=[5-9'
-                           ']: expected 0 to 4, since .*num_classes=5'):
+    for name, field in (('val_loop', 'val_dataloader'), ('test_loop',
+                                                         'test_dataloader')):
+        with pytest.raises(
+                InputError,
+                match=f'^{field}: image .*gt_label=[5-9'
+                ']: expected 0 to 4, since .*num_classes=5'):
             getattr(runner, name)
     with pytest.raises(InputError, match='^train_dataloader: image .*gt_label'):
         runner.train()
@@ -273,11 +283,14 @@ def images_config(tiny_imagenet, tmp_path):
     shrink(config, tmp_path, tmp_path / 'work', batch_size=4)
     names = (tiny_imagenet / 'meta' / 'train.txt').read_text().splitlines()
     names = [line.split()[0] for line in names]
-    loaders = dict(train_dataloader=config.train_dataloader,
-                   val_dataloader=config.val_dataloader,
-                   test_dataloader=config.test_dataloader)
-    loaders.update({f'test_cfg.{key}': config.test_cfg[key] for key in (
-        'calibration_dataloader', 'selection_dataloader')})
+    loaders = dict(
+        train_dataloader=config.train_dataloader,
+        val_dataloader=config.val_dataloader,
+        test_dataloader=config.test_dataloader)
+    loaders.update({
+        f'test_cfg.{key}': config.test_cfg[key]
+        for key in ('calibration_dataloader', 'selection_dataloader')
+    })
     loaders['val_cfg.calibration_dataloader'] = \
         config.val_cfg.calibration_dataloader
     for field, loader in loaders.items():
@@ -286,21 +299,28 @@ def images_config(tiny_imagenet, tmp_path):
         for i, name in enumerate(names[:8]):
             (copies / f'{i}.JPEG').write_bytes(
                 (tiny_imagenet / 'train' / name).read_bytes())
-        (copies / 'list.txt').write_text(''.join(
-            f'{i}.JPEG {i}\n' for i in range(8)))
+        (copies / 'list.txt').write_text(''.join(f'{i}.JPEG {i}\n'
+                                                 for i in range(8)))
         loader.dataset = dict(
-            type='CustomDataset', data_root=str(copies), ann_file='list.txt',
-            data_prefix='', metainfo=dict(classes=tuple('abcdefghij')),
-            pipeline=[dict(type='LoadImageFromFile'),
-                      dict(type='Resize', scale=28), dict(type='PackInputs')])
+            type='CustomDataset',
+            data_root=str(copies),
+            ann_file='list.txt',
+            data_prefix='',
+            metainfo=dict(classes=tuple('abcdefghij')),
+            pipeline=[
+                dict(type='LoadImageFromFile'),
+                dict(type='Resize', scale=28),
+                dict(type='PackInputs')
+            ])
     config.train_cfg.max_epochs = 1
     return config
 
 
-@pytest.mark.parametrize('field, workers', [
-    ('train_dataloader', 0), ('train_dataloader', 1),
-    ('val_cfg.calibration_dataloader', 0),
-    ('test_cfg.selection_dataloader', 1), ('test_dataloader', 0)])
+@pytest.mark.parametrize('field, workers',
+                         [('train_dataloader', 0), ('train_dataloader', 1),
+                          ('val_cfg.calibration_dataloader', 0),
+                          ('test_cfg.selection_dataloader', 1),
+                          ('test_dataloader', 0)])
 def test_a_damaged_image(images_config, tmp_path, monkeypatch, field, workers):
     """Oracle: one line: the field and the file, wherever it is loaded."""
     # the config in MMEngine's log takes most of the time
@@ -319,7 +339,10 @@ def test_a_damaged_image(images_config, tmp_path, monkeypatch, field, workers):
         loop = getattr(runner, f'{field[:4].rstrip("_")}_loop')
         if 'calibration' in field:
             loop.calibrate([loop.model.search_space.smallest])
-        loop.evaluate({}, loop.selection_dataloader if 'selection' in field
-                      else loop.dataloader, 'images', hooks=False)
+        loop.evaluate({},
+                      loop.selection_dataloader
+                      if 'selection' in field else loop.dataloader,
+                      'images',
+                      hooks=False)
     assert str(error.value).startswith(f'{field}: {path}: ')
     assert '\n' not in str(error.value)

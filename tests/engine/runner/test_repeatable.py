@@ -20,17 +20,23 @@ class Noisy(Dataset):
         return 10
 
     def __getitem__(self, index):
-        return torch.tensor([index, random.random(), np.random.rand(),
-                             torch.rand(())], dtype=torch.float64)
+        return torch.tensor(
+            [index, random.random(),
+             np.random.rand(),
+             torch.rand(())],
+            dtype=torch.float64)
 
 
 def batches(epoch, start=0, loader=None, **options):
     """The batches of one epoch, from some batch on."""
     if loader is None:
         dataset = Noisy()
-        loader = repeatable(DataLoader(
-            dataset, batch_size=3, sampler=DefaultSampler(dataset, seed=1),
-            **options))
+        loader = repeatable(
+            DataLoader(
+                dataset,
+                batch_size=3,
+                sampler=DefaultSampler(dataset, seed=1),
+                **options))
     loader.dataset.seed = 5
     loader.batch_sampler.sampler.set_epoch(epoch)
     loader.batch_sampler.epoch, loader.batch_sampler.start = epoch, start
@@ -51,16 +57,21 @@ def test_images_follow_from_epoch_and_index():
 
 
 @pytest.mark.parametrize('options', [
-    dict(num_workers=2), dict(num_workers=1, prefetch_factor=4),
-    dict(num_workers=2, persistent_workers=True)])
+    dict(num_workers=2),
+    dict(num_workers=1, prefetch_factor=4),
+    dict(num_workers=2, persistent_workers=True)
+])
 def test_workers_and_the_past_do_not_matter(options):
     """Oracle: the same epochs in this process, whole; with persistent workers
     two epochs by the same ones."""
     random.seed(3), np.random.seed(3), torch.manual_seed(3)
     dataset = Noisy()
-    loader = repeatable(DataLoader(
-        dataset, batch_size=3, sampler=DefaultSampler(dataset, seed=1),
-        **options))
+    loader = repeatable(
+        DataLoader(
+            dataset,
+            batch_size=3,
+            sampler=DefaultSampler(dataset, seed=1),
+            **options))
     for epoch, start in ((0, 0), (3, 2), (4, 4)):
         found = batches(epoch, start, loader)
         whole = batches(epoch)
@@ -78,8 +89,13 @@ def test_epochs_and_images_differ():
 
 def test_what_the_loader_was_stays():
     """Oracle: the options and the dataset that went in."""
-    plain = DataLoader(Noisy(), batch_size=4, drop_last=True, num_workers=1,
-                       collate_fn=list, timeout=7)
+    plain = DataLoader(
+        Noisy(),
+        batch_size=4,
+        drop_last=True,
+        num_workers=1,
+        collate_fn=list,
+        timeout=7)
     loader = repeatable(plain)
     assert len(loader) == len(plain) == 2
     assert (loader.num_workers, loader.timeout) == (1, 7)
@@ -91,6 +107,7 @@ def test_datasets_without_a_length():
     """Oracle: the field and what is legal in the message."""
 
     class Stream(IterableDataset):
+
         def __iter__(self):
             return iter(range(3))
 

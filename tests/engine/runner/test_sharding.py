@@ -13,8 +13,10 @@ from ..test_distributed import on_ranks, plain_configs  # noqa: F401
 
 def subnets_of(loop):
     space = loop.model.search_space
-    return [space.largest, space.smallest,
-            space.decode([[1] * len(space.largest.widths) + [1]])[0]]
+    return [
+        space.largest, space.smallest,
+        space.decode([[1] * len(space.largest.widths) + [1]])[0]
+    ]
 
 
 def test_loop(config):
@@ -41,27 +43,33 @@ def evaluated(rank, config):
     images this process loaded."""
     for loop, loaded in test_loop(config):
         statistics = {
-            subnet: {name: (torch.zeros_like(norm.running_mean),
-                            torch.ones_like(norm.running_var) * (i + 1))
-                     for name, norm in loop.model.norms.items()}
-            for i, subnet in enumerate(subnets_of(loop))}
+            subnet: {
+                name: (torch.zeros_like(norm.running_mean),
+                       torch.ones_like(norm.running_var) * (i + 1))
+                for name, norm in loop.model.norms.items()
+            }
+            for i, subnet in enumerate(subnets_of(loop))
+        }
         for subnet, values in statistics.items():
             loop.model.switch_to(subnet)
             _narrow(loop.model, values)
-        found = loop.evaluate(statistics, loop.dataloader, 'test images',
-                              hooks=False)
+        found = loop.evaluate(
+            statistics, loop.dataloader, 'test images', hooks=False)
         return list(found.values()), loaded
 
 
 def _narrow(model, values):
     """Cuts statistics to the widths that the active subnet's layers have."""
+
     def cut(norm, args, name):
         channels = args[0].shape[1]
         values[name] = tuple(v[:channels].clone() for v in values[name])
 
-    hooks = [norm.register_forward_pre_hook(
-        lambda norm, args, name=name: cut(norm, args, name))
-        for name, norm in model.norms.items()]
+    hooks = [
+        norm.register_forward_pre_hook(
+            lambda norm, args, name=name: cut(norm, args, name))
+        for name, norm in model.norms.items()
+    ]
     model.eval()
     with torch.no_grad():
         model(torch.zeros(1, 3, 10, 10))
@@ -76,8 +84,11 @@ def test_evaluation_is_sharded_and_exact(tiny_fashion_mnist, tmp_path, images,
     """Oracle: one process with all images. 30 images are 8, 8, 7 and 7, in
     batches of 2; of 3 images the last process gets none. Each is loaded
     once."""
-    changes = {'evaluating': True, 'test_dataloader.dataset.indices': images,
-               'test_evaluator': dict(type=evaluator, topk=(1, 3))}
+    changes = {
+        'evaluating': True,
+        'test_dataloader.dataset.indices': images,
+        'test_evaluator': dict(type=evaluator, topk=(1, 3))
+    }
     (whole, everything), = on_ranks(evaluated, 1, tmp_path / '1',
                                     tiny_fashion_mnist, **changes)
     ranks = on_ranks(evaluated, 4, tmp_path / '4', tiny_fashion_mnist,
@@ -96,8 +107,8 @@ def calibrated(rank, config):
     """Statistics of three subnets, and which images this process loaded."""
     for loop, loaded in test_loop(config):
         found = loop.calibrate(subnets_of(loop))
-        return [list(map(list, values.values())) for values in found.values()
-                ], loaded
+        return [list(map(list, values.values()))
+                for values in found.values()], loaded
 
 
 @pytest.mark.parametrize('sync_bn', [None, 'torch'])
@@ -107,9 +118,11 @@ def test_calibration_is_sharded(tiny_fashion_mnist, tmp_path, sync_bn):
     whole batches, in float64."""
     pipeline = [dict(type='PackInputs')]
     changes = {
-        'evaluating': True, 'sync_bn': sync_bn,
+        'evaluating': True,
+        'sync_bn': sync_bn,
         'model.type': 'pss.DoubleSupernet',
-        'test_cfg.calibration_dataloader.dataset.dataset.pipeline': pipeline}
+        'test_cfg.calibration_dataloader.dataset.dataset.pipeline': pipeline
+    }
     ranks = on_ranks(calibrated, 4, tmp_path / '4', tiny_fashion_mnist,
                      **changes)
     one, = on_ranks(calibrated, 1, tmp_path / '1', tiny_fashion_mnist,

@@ -13,9 +13,11 @@ from pss.errors import InputError
 from ...conftest import shrink, train
 from ...stress.training import CONFIG, differences
 
-EVERY_4 = {'default_hooks.checkpoint.by_epoch': False,
-           'default_hooks.checkpoint.interval': 4,
-           'default_hooks.checkpoint.max_keep_ckpts': -1}
+EVERY_4 = {
+    'default_hooks.checkpoint.by_epoch': False,
+    'default_hooks.checkpoint.interval': 4,
+    'default_hooks.checkpoint.max_keep_ckpts': -1
+}
 
 
 def load(folder, name):
@@ -25,8 +27,9 @@ def load(folder, name):
 @pytest.fixture(scope='module')
 def finished(tiny_fashion_mnist, tmp_path_factory):
     """A run of 3 epochs of 6 iterations, with a checkpoint after every 4."""
-    config = shrink(load_config(CONFIG), tiny_fashion_mnist,
-                    tmp_path_factory.mktemp('whole'))
+    config = shrink(
+        load_config(CONFIG), tiny_fashion_mnist,
+        tmp_path_factory.mktemp('whole'))
     train(copy.deepcopy(config), **EVERY_4)
     return config
 
@@ -57,12 +60,15 @@ def test_resuming_inside_an_epoch(whole, iteration):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BaseDataset, 'prepare_data', counting)
-        runner = train(config, resume=True, val_cfg=None, val_dataloader=None,
-                       val_evaluator=None,
-                       load_from=str(folder / f'iter_{iteration}.pth'))
+        runner = train(
+            config,
+            resume=True,
+            val_cfg=None,
+            val_dataloader=None,
+            val_evaluator=None,
+            load_from=str(folder / f'iter_{iteration}.pth'))
     assert len(loaded) == 18 * (18 - iteration)
-    one, two = (load(path, 'iter_18.pth')
-                for path in (folder, config.work_dir))
+    one, two = (load(path, 'iter_18.pth') for path in (folder, config.work_dir))
     for key in ('state_dict', 'optimizer', 'param_schedulers', 'pss_pools'):
         assert not differences(one[key], two[key])
     assert runner.iter == 18 and runner.epoch == 3
@@ -74,15 +80,17 @@ def test_a_validation_that_was_due_comes_first(tiny_config, monkeypatch):
     validated = []
     run = SubnetValLoop.run
     monkeypatch.setattr(
-        SubnetValLoop, 'run',
-        lambda self: (validated.append(self.runner.epoch), run(self))[1])
+        SubnetValLoop, 'run', lambda self:
+        (validated.append(self.runner.epoch), run(self))[1])
     tiny_config.train_cfg.max_epochs = 2
     train(tiny_config)
     assert validated == [1, 2]
     for epoch in (1, 2):
         validated.clear()
-        train(copy.deepcopy(tiny_config), resume=True, load_from=str(
-            Path(tiny_config.work_dir, f'epoch_{epoch}.pth')),
+        train(
+            copy.deepcopy(tiny_config),
+            resume=True,
+            load_from=str(Path(tiny_config.work_dir, f'epoch_{epoch}.pth')),
             work_dir=tiny_config.work_dir + str(epoch))
         assert validated == [1, 2][epoch - 1:]
 
@@ -110,29 +118,32 @@ def test_the_seed_comes_from_the_checkpoint(whole):
     folder, config = whole
     config.randomness = dict(seed=None)
     train(config, resume=True, load_from=str(folder / 'iter_8.pth'))
-    one, two = (load(path, 'iter_18.pth')
-                for path in (folder, config.work_dir))
+    one, two = (load(path, 'iter_18.pth') for path in (folder, config.work_dir))
     for key in ('state_dict', 'pss_pools'):
         assert not differences(one[key], two[key])
 
 
-@pytest.mark.parametrize('key, value', [
-    ('max_epochs', 0), ('max_epochs', 2.), ('max_epochs', True),
-    ('val_interval', 0), ('val_interval', '1'), ('val_begin', 0),
-    ('dynamic_intervals', 3), ('dynamic_intervals', [[1, 2]])])
+@pytest.mark.parametrize('key, value', [('max_epochs', 0), ('max_epochs', 2.),
+                                        ('max_epochs', True),
+                                        ('val_interval', 0),
+                                        ('val_interval', '1'), ('val_begin', 0),
+                                        ('dynamic_intervals', 3),
+                                        ('dynamic_intervals', [[1, 2]])])
 def test_bad_arguments(tiny_config, key, value):
     """Oracle: field and value in the message."""
     tiny_config.train_cfg[key] = value
-    with pytest.raises(InputError, match=re.escape(
-            f'train_cfg.{key}={value!r}: expected')):
+    with pytest.raises(
+            InputError,
+            match=re.escape(f'train_cfg.{key}={value!r}: expected')):
         train(tiny_config)
 
 
 def test_a_bad_interval_of_several(tiny_config):
     """Oracle: its place in the message."""
     tiny_config.train_cfg.dynamic_intervals = [(1, 2), (2, 0)]
-    with pytest.raises(InputError, match=re.escape(
-            'train_cfg.dynamic_intervals[1][1]=0: expected')):
+    with pytest.raises(
+            InputError,
+            match=re.escape('train_cfg.dynamic_intervals[1][1]=0: expected')):
         train(tiny_config)
 
 
@@ -140,8 +151,10 @@ def test_a_bad_interval_of_several(tiny_config):
 def test_bad_batch_sizes(tiny_config, size):
     """Oracle: field and value in the message."""
     tiny_config.train_dataloader.batch_size = size
-    with pytest.raises(InputError, match='train_dataloader.batch_size='
-                       f'{size!r}: expected an integer of at least 1'):
+    with pytest.raises(
+            InputError,
+            match='train_dataloader.batch_size='
+            f'{size!r}: expected an integer of at least 1'):
         train(tiny_config)
 
 

@@ -11,9 +11,18 @@ def plain_mobilenet(widths):
     """MobileNetV1 written out with torch's layers, at any widths."""
 
     def conv(c_in, c_out, kernel, stride, groups=1):
-        return [nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2,
-                          groups=groups, bias=False),
-                nn.BatchNorm2d(c_out), nn.ReLU6()]
+        return [
+            nn.Conv2d(
+                c_in,
+                c_out,
+                kernel,
+                stride,
+                kernel // 2,
+                groups=groups,
+                bias=False),
+            nn.BatchNorm2d(c_out),
+            nn.ReLU6()
+        ]
 
     layers = conv(3, widths[0], 3, 2)
     strides = [1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1]
@@ -27,8 +36,8 @@ def copy_weights(ours, plain):
     """Gives the plain network the first entries of every parameter."""
     sources = list(ours.state_dict().values())
     for value, source in zip(plain.state_dict().values(), sources):
-        value.copy_(source[tuple(slice(n) for n in value.shape)]
-                    if value.dim() else source)
+        value.copy_(source[tuple(
+            slice(n) for n in value.shape)] if value.dim() else source)
 
 
 @pytest.mark.parametrize('training', [True, False])
@@ -75,8 +84,8 @@ def test_arguments_of_mmpretrains_backbones():
     assert not any(m.training for f in frozen for m in f.modules())
     model = SlimmableMobileNetV1(norm_eval=True)
     model.train()
-    assert not any(m.training for m in model.modules()
-                   if isinstance(m, _BatchNorm))
+    assert not any(m.training
+                   for m in model.modules() if isinstance(m, _BatchNorm))
     half = SlimmableMobileNetV1(widen_factor=0.5)
     assert half(torch.zeros(1, 3, 64, 64))[0].shape[1] == 512
     with pytest.raises(ValueError, match='out_indices'):
@@ -120,8 +129,10 @@ def test_illegal_spaces(space, words):
 
 def test_a_space_of_ones_own():
     """Oracle: choices by hand: multiples of 16 from half of the channels."""
-    space = SlimmableMobileNetV1(search_space=dict(
-        multipliers=(0.5, 1.0), divisor=16, resolutions=[96, 64])).search_space
+    space = SlimmableMobileNetV1(
+        search_space=dict(
+            multipliers=(0.5,
+                         1.0), divisor=16, resolutions=[96, 64])).search_space
     assert space.resolutions == (64, 96)
     assert space.widths[0].choices == (16, 32)
     assert space.widths[1].choices == (32, 48, 64)

@@ -61,10 +61,15 @@ def plain_twin(ours, subnet):
 
     def unit(source, c_in, c_out, groups=1, act=True):
         conv, bn = source.conv, source.bn
-        new = ConvModule(c_in, c_out, conv.kernel_size, conv.stride,
-                         conv.padding, groups=groups,
-                         norm_cfg=dict(type='BN'),
-                         act_cfg=dict(type='ReLU6') if act else None)
+        new = ConvModule(
+            c_in,
+            c_out,
+            conv.kernel_size,
+            conv.stride,
+            conv.padding,
+            groups=groups,
+            norm_cfg=dict(type='BN'),
+            act_cfg=dict(type='ReLU6') if act else None)
         new.conv.weight.data = conv.weight.data[:c_out, :c_in // groups]
         for name in ('weight', 'bias', 'running_mean', 'running_var'):
             getattr(new.bn, name).data = getattr(bn, name).data[:c_out]
@@ -120,8 +125,8 @@ def test_frozen_stages():
     assert not any(p.requires_grad for m in frozen for p in m.parameters())
     assert all(p.requires_grad for p in model.layer3.parameters())
     for stage in frozen[1:]:
-        assert not any(m.training for m in stage.modules()
-                       if isinstance(m, _BatchNorm))
+        assert not any(m.training
+                       for m in stage.modules() if isinstance(m, _BatchNorm))
     with pytest.raises(ValueError, match='frozen_stages'):
         SlimmableMobileNetV2(frozen_stages=8)
 
@@ -130,8 +135,8 @@ def test_norm_eval():
     """Oracle: mmpretrain's meaning: batch norms stay in evaluation mode."""
     model = SlimmableMobileNetV2(norm_eval=True)
     model.train()
-    assert not any(m.training for m in model.modules()
-                   if isinstance(m, _BatchNorm))
+    assert not any(m.training
+                   for m in model.modules() if isinstance(m, _BatchNorm))
     assert model.training
 
 
@@ -139,9 +144,8 @@ def test_out_indices():
     """Oracle: shapes of mmpretrain's stages at 224."""
     model = SlimmableMobileNetV2(out_indices=range(8))
     shapes = [tuple(f.shape[1:]) for f in model(torch.zeros(1, 3, 224, 224))]
-    assert shapes == [(16, 112, 112), (24, 56, 56), (32, 28, 28),
-                      (64, 14, 14), (96, 14, 14), (160, 7, 7), (320, 7, 7),
-                      (1280, 7, 7)]
+    assert shapes == [(16, 112, 112), (24, 56, 56), (32, 28, 28), (64, 14, 14),
+                      (96, 14, 14), (160, 7, 7), (320, 7, 7), (1280, 7, 7)]
     with pytest.raises(ValueError, match='out_indices'):
         SlimmableMobileNetV2(out_indices=[8])
 
@@ -165,7 +169,8 @@ def test_init_cfg():
     """Oracle: constants given for each of the layer names of mmpretrain."""
     model = SlimmableMobileNetV2(init_cfg=[
         dict(type='Constant', val=2, layer='Conv2d'),
-        dict(type='Constant', val=3, layer='_BatchNorm')])
+        dict(type='Constant', val=3, layer='_BatchNorm')
+    ])
     model.init_weights()
     # ConvModules initialise themselves where no outer init_cfg reaches
     assert (model.layer3[0].conv[1].conv.weight == 2).all()
@@ -177,21 +182,25 @@ def test_pretrained(tmp_path):
     theirs = MobileNetV2()
     theirs.init_weights()
     path = tmp_path / 'mobilenet_v2.pth'
-    torch.save(dict(state_dict={f'backbone.{k}': v for k, v
-                                in theirs.state_dict().items()}), path)
-    model = SlimmableMobileNetV2(init_cfg=dict(
-        type='Pretrained', checkpoint=str(path), prefix='backbone.'))
+    torch.save(
+        dict(state_dict={
+            f'backbone.{k}': v
+            for k, v in theirs.state_dict().items()
+        }), path)
+    model = SlimmableMobileNetV2(
+        init_cfg=dict(
+            type='Pretrained', checkpoint=str(path), prefix='backbone.'))
     model.init_weights()
-    for a, b in zip(theirs.state_dict().values(),
-                    model.state_dict().values()):
+    for a, b in zip(theirs.state_dict().values(), model.state_dict().values()):
         assert torch.equal(a, b)
 
 
 def test_group_norm_is_a_group_norm():
     """Oracle: the types of the layers."""
     model = SlimmableMobileNetV2(norm_cfg=dict(type='GN', num_groups=2))
-    kinds = [m for m in model.modules() if isinstance(m, (GroupNorm,
-                                                          _BatchNorm))]
+    kinds = [
+        m for m in model.modules() if isinstance(m, (GroupNorm, _BatchNorm))
+    ]
     assert kinds and all(isinstance(m, GroupNorm) for m in kinds)
     model.switch_to(model.search_space.smallest)
     assert model(torch.zeros(1, 3, 32, 32))[0].shape == (1, 1280, 1, 1)
@@ -221,11 +230,11 @@ def test_bad_arguments(kwargs, words):
 
 def test_is_built_from_a_config_of_another_project():
     """Oracle: the class, through MMEngine's root registry."""
-    model = MODELS.build(dict(type='pss.SlimmableMobileNetV2',
-                              out_indices=(1, 2, 4, 7)))
+    model = MODELS.build(
+        dict(type='pss.SlimmableMobileNetV2', out_indices=(1, 2, 4, 7)))
     assert isinstance(model, SlimmableMobileNetV2)
-    assert model.active_subnet == Subnet(
-        224, (32, 16, 24, 32, 64, 96, 160, 320))
+    assert model.active_subnet == Subnet(224,
+                                         (32, 16, 24, 32, 64, 96, 160, 320))
 
 
 def test_one_width_for_each_block():
@@ -235,7 +244,7 @@ def test_one_width_for_each_block():
     model = SlimmableMobileNetV2(search_space=dict(unit='block'))
     space = model.search_space
     assert len(space.widths) == 18
-    assert space.size == 13 * 2 * 2 ** 3 * 3 ** 4 * 4 ** 3 * 6 ** 3 * 11
+    assert space.size == 13 * 2 * 2**3 * 3**4 * 4**3 * 6**3 * 11
     theirs = MobileNetV2()
     theirs.load_state_dict(model.state_dict(), strict=True)
     x = torch.randn(2, 3, 64, 64)

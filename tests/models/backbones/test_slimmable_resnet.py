@@ -26,10 +26,14 @@ def twins(theirs, **kwargs):
 @pytest.mark.parametrize('kind, kwargs', [
     (ResNet, dict(depth=50, out_indices=(0, 1, 2, 3))),
     (ResNet, dict(depth=18)),
-    (ResNet, dict(depth=34, num_stages=2, strides=(1, 2), dilations=(1, 1),
-                  out_indices=(1, ))),
-    (ResNet, dict(depth=50, style='caffe', base_channels=32,
-                  stem_channels=32)),
+    (ResNet,
+     dict(
+         depth=34,
+         num_stages=2,
+         strides=(1, 2),
+         dilations=(1, 1),
+         out_indices=(1, ))),
+    (ResNet, dict(depth=50, style='caffe', base_channels=32, stem_channels=32)),
     (ResNet, dict(depth=50, norm_cfg=dict(type='GN', num_groups=8))),
     (ResNet, dict(depth=50, dilations=(1, 1, 2, 4), strides=(1, 2, 1, 1))),
     (ResNetV1c, dict(depth=50)),
@@ -55,9 +59,8 @@ def test_largest_equals_mmpretrain(kind, kwargs):
 def test_space_of_resnet_50():
     """Oracle: SPEC: stem, 4 outputs, 16 inner widths."""
     space = SlimmableResNet(depth=50).search_space
-    assert space.largest.widths == (
-        64, 256, 512, 1024, 2048, *[64] * 3, *[128] * 4, *[256] * 6,
-        *[512] * 3)
+    assert space.largest.widths == (64, 256, 512, 1024, 2048, *[64] * 3,
+                                    *[128] * 4, *[256] * 6, *[512] * 3)
 
 
 def test_space_of_resnet_18():
@@ -73,10 +76,11 @@ def resnet_by_hand(state, widths, x):
     stem, outs, inner = widths[0], widths[1:5], list(widths[5:])
 
     def unit(x, conv, bn, c_out, **kwargs):
-        x = f.conv2d(x, state[f'{conv}.weight'][:c_out, :x.shape[1]],
-                     **kwargs)
-        return f.batch_norm(x, *(state[f'{bn}.{k}'][:c_out] for k in (
-            'running_mean', 'running_var', 'weight', 'bias')))
+        x = f.conv2d(x, state[f'{conv}.weight'][:c_out, :x.shape[1]], **kwargs)
+        return f.batch_norm(
+            x,
+            *(state[f'{bn}.{k}'][:c_out]
+              for k in ('running_mean', 'running_var', 'weight', 'bias')))
 
     x = f.relu(unit(x, 'conv1', 'bn1', stem, stride=2, padding=3))
     x = f.max_pool2d(x, 3, 2, 1)
@@ -86,11 +90,20 @@ def resnet_by_hand(state, widths, x):
             width = inner.pop(0)
             stride = 2 if block == 0 and stage > 1 else 1
             shortcut = x if block else unit(
-                x, f'{name}.downsample.0', f'{name}.downsample.1', out,
+                x,
+                f'{name}.downsample.0',
+                f'{name}.downsample.1',
+                out,
                 stride=stride)
             y = f.relu(unit(x, f'{name}.conv1', f'{name}.bn1', width))
-            y = f.relu(unit(y, f'{name}.conv2', f'{name}.bn2', width,
-                            stride=stride, padding=1))
+            y = f.relu(
+                unit(
+                    y,
+                    f'{name}.conv2',
+                    f'{name}.bn2',
+                    width,
+                    stride=stride,
+                    padding=1))
             y = unit(y, f'{name}.conv3', f'{name}.bn3', out)
             x = f.relu(y + shortcut)
     return x
@@ -110,9 +123,11 @@ def test_subnets_equal_plain_networks(seed):
         torch.testing.assert_close(ours(x)[0], expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize('kwargs', [dict(depth=18), dict(depth=34),
-                                    dict(depth=50, deep_stem=True,
-                                         avg_down=True)])
+@pytest.mark.parametrize('kwargs', [
+    dict(depth=18),
+    dict(depth=34),
+    dict(depth=50, deep_stem=True, avg_down=True)
+])
 def test_smallest_of_other_depths_runs(kwargs):
     """Oracle: channels of the smallest subnet's last stage; gradients reach
     every parameter."""
@@ -133,8 +148,8 @@ def test_arguments_of_mmpretrain():
     assert all(p.requires_grad for p in model.layer2.parameters())
     model = SlimmableResNet(depth=18, norm_eval=True)
     model.train()
-    assert not any(m.training for m in model.modules()
-                   if isinstance(m, _BatchNorm))
+    assert not any(m.training
+                   for m in model.modules() if isinstance(m, _BatchNorm))
     model = SlimmableResNet(depth=50)
     model.init_weights()
     assert not model.layer1[0].bn3.weight.any()  # zero_init_residual

@@ -14,9 +14,11 @@ def test_logits_of_the_largest_equal_mmpretrain(supernet):
     theirs = ImageClassifier(
         backbone=dict(type='mmpretrain.MobileNetV2'),
         neck=dict(type='mmpretrain.GlobalAveragePooling'),
-        head=dict(type='mmpretrain.LinearClsHead', num_classes=10,
-                  in_channels=1280,
-                  loss=dict(type='mmpretrain.CrossEntropyLoss')),
+        head=dict(
+            type='mmpretrain.LinearClsHead',
+            num_classes=10,
+            in_channels=1280,
+            loss=dict(type='mmpretrain.CrossEntropyLoss')),
         data_preprocessor=dict(type='mmpretrain.ClsDataPreprocessor'))
     theirs.load_state_dict(supernet.state_dict(), strict=True)
     x = torch.randn(2, 3, 32, 32)
@@ -30,8 +32,8 @@ def test_resize(supernet, resolution):
     subnet = Subnet(resolution, supernet.search_space.smallest.widths)
     supernet.switch_to(subnet)
     x = torch.randn(2, 3, 32, 32)
-    resized = F.interpolate(x, (resolution, ) * 2, mode='bilinear',
-                            align_corners=True)
+    resized = F.interpolate(
+        x, (resolution, ) * 2, mode='bilinear', align_corners=True)
     assert torch.equal(supernet(x), supernet(resized))
 
 
@@ -63,16 +65,14 @@ def test_training_pass(supernet):
     data = batch()
     labels = torch.cat([s.gt_label for s in data['data_samples']])
     losses, teacher = supernet(**data, mode='pass')
-    torch.testing.assert_close(losses['loss'],
-                               F.cross_entropy(teacher, labels))
+    torch.testing.assert_close(losses['loss'], F.cross_entropy(teacher, labels))
     assert not teacher.requires_grad and losses['loss'].requires_grad
     supernet.switch_to(supernet.search_space.smallest)
     losses, logits = supernet(**data, mode='pass', teacher=teacher)
     p, q = teacher.softmax(1), logits.softmax(1)
     expected = (p * (p.log() - q.log())).sum(1).mean()
     torch.testing.assert_close(losses['loss'], expected)
-    torch.testing.assert_close(losses['task'],
-                               F.cross_entropy(logits, labels))
+    torch.testing.assert_close(losses['task'], F.cross_entropy(logits, labels))
     assert not losses['task'].requires_grad
 
 
@@ -84,8 +84,8 @@ def test_only_the_largest_updates_running_statistics(supernet):
     for subnet in (space.smallest, Subnet(24, space.largest.widths)):
         supernet.switch_to(subnet)
         supernet(**batch(), mode='pass')
-    assert all(torch.equal(v, before[k])
-               for k, v in supernet.state_dict().items())
+    assert all(
+        torch.equal(v, before[k]) for k, v in supernet.state_dict().items())
     supernet.switch_to(space.largest)
     supernet(**batch(), mode='pass')
     assert not torch.equal(before['backbone.conv1.bn.running_mean'],
@@ -104,8 +104,8 @@ def classifier(head, neck=None, **model):
     from pss.models import SupernetClassifier
 
     from ...conftest import classifier_config
-    config = classifier_config(type='pss.SlimmableMobileNetV1',
-                               search_space=dict(resolutions=[32]))
+    config = classifier_config(
+        type='pss.SlimmableMobileNetV1', search_space=dict(resolutions=[32]))
     config.pop('type')
     config.update(head=head, **model)
     if neck is not None:
@@ -114,23 +114,36 @@ def classifier(head, neck=None, **model):
     return SupernetClassifier(**config)
 
 
-SMOOTH = dict(type='mmpretrain.LabelSmoothLoss', label_smooth_val=0.1,
-              num_classes=10)
-LINEAR = dict(type='mmpretrain.LinearClsHead', num_classes=10,
-              in_channels=1024, loss=SMOOTH)
+SMOOTH = dict(
+    type='mmpretrain.LabelSmoothLoss', label_smooth_val=0.1, num_classes=10)
+LINEAR = dict(
+    type='mmpretrain.LinearClsHead',
+    num_classes=10,
+    in_channels=1024,
+    loss=SMOOTH)
 
 
 @pytest.mark.parametrize('head, model', [
     (LINEAR, {}),
-    (dict(type='mmpretrain.StackedLinearClsHead', num_classes=10,
-          in_channels=1024, mid_channels=[64],
-          loss=dict(type='mmpretrain.CrossEntropyLoss')), {}),
-    (dict(type='mmpretrain.LinearClsHead', num_classes=10, in_channels=1024,
-          loss=dict(type='mmpretrain.CrossEntropyLoss', use_soft=True)),
-     dict(data_preprocessor=dict(
-         type='mmpretrain.ClsDataPreprocessor', num_classes=10,
-         batch_augments=dict(augments=[dict(type='Mixup', alpha=0.8),
-                                       dict(type='CutMix', alpha=1.0)])))),
+    (dict(
+        type='mmpretrain.StackedLinearClsHead',
+        num_classes=10,
+        in_channels=1024,
+        mid_channels=[64],
+        loss=dict(type='mmpretrain.CrossEntropyLoss')), {}),
+    (dict(
+        type='mmpretrain.LinearClsHead',
+        num_classes=10,
+        in_channels=1024,
+        loss=dict(type='mmpretrain.CrossEntropyLoss', use_soft=True)),
+     dict(
+         data_preprocessor=dict(
+             type='mmpretrain.ClsDataPreprocessor',
+             num_classes=10,
+             batch_augments=dict(augments=[
+                 dict(type='Mixup', alpha=0.8),
+                 dict(type='CutMix', alpha=1.0)
+             ])))),
 ])
 def test_heads_and_losses_of_mmpretrain(head, model):
     """Oracle: the head's own loss in mode='loss' at the same subnet."""
@@ -150,32 +163,42 @@ def test_heads_and_losses_of_mmpretrain(head, model):
 def test_multi_label_head():
     """Oracle: the divergence of each class's two outcomes, written out."""
     from mmpretrain.structures import DataSample
-    model = classifier(dict(
-        type='mmpretrain.MultiLabelLinearClsHead', num_classes=10,
-        in_channels=1024,
-        loss=dict(type='mmpretrain.CrossEntropyLoss', use_sigmoid=True)))
+    model = classifier(
+        dict(
+            type='mmpretrain.MultiLabelLinearClsHead',
+            num_classes=10,
+            in_channels=1024,
+            loss=dict(type='mmpretrain.CrossEntropyLoss', use_sigmoid=True)))
     model.train()
     images = torch.randn(4, 3, 32, 32)
-    samples = [DataSample().set_gt_score(torch.eye(10)[i] + torch.eye(10)[9])
-               for i in range(4)]
+    samples = [
+        DataSample().set_gt_score(torch.eye(10)[i] + torch.eye(10)[9])
+        for i in range(4)
+    ]
     data = dict(inputs=images, data_samples=samples)
     _, teacher = model(**data, mode='pass')
     model.switch_to(model.search_space.smallest)
     losses, logits = model(**data, mode='pass', teacher=teacher)
     p, q = teacher.sigmoid(), logits.sigmoid()
-    expected = (p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()
-                ).sum(1).mean()
+    expected = (p * (p / q).log() + (1 - p) * ((1 - p) /
+                                               (1 - q)).log()).sum(1).mean()
     torch.testing.assert_close(losses['loss'], expected, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(losses['task'],
                                model(**data, mode='loss')['loss'].detach())
 
 
 @pytest.mark.parametrize('head, neck, words', [
-    (dict(type='mmpretrain.ArcFaceClsHead', num_classes=10, in_channels=1024,
-          loss=dict(type='mmpretrain.CrossEntropyLoss')), None,
-     'ArcFaceClsHead'),
-    (LINEAR, dict(type='mmpretrain.NonLinearNeck', in_channels=1024,
-                  hid_channels=8, out_channels=4), 'NonLinearNeck'),
+    (dict(
+        type='mmpretrain.ArcFaceClsHead',
+        num_classes=10,
+        in_channels=1024,
+        loss=dict(type='mmpretrain.CrossEntropyLoss')), None, 'ArcFaceClsHead'),
+    (LINEAR,
+     dict(
+         type='mmpretrain.NonLinearNeck',
+         in_channels=1024,
+         hid_channels=8,
+         out_channels=4), 'NonLinearNeck'),
 ])
 def test_heads_that_cannot_work_are_refused(head, neck, words):
     """Oracle: the name of the part in the message."""
@@ -195,11 +218,15 @@ def test_starting_from_mmpretrain_weights(tmp_path):
     config['head']['in_channels'] = 512
     config.pop('type')
     theirs = ImageClassifier(**config).eval()
-    config['backbone'] = dict(type='pss.SlimmableResNet', depth=18,
-                              search_space=dict(resolutions=[48, 64]))
-    config['head'] = dict(type='mmpretrain.LinearClsHead', num_classes=10,
-                          in_channels=512,
-                          loss=dict(type='mmpretrain.CrossEntropyLoss'))
+    config['backbone'] = dict(
+        type='pss.SlimmableResNet',
+        depth=18,
+        search_space=dict(resolutions=[48, 64]))
+    config['head'] = dict(
+        type='mmpretrain.LinearClsHead',
+        num_classes=10,
+        in_channels=512,
+        loss=dict(type='mmpretrain.CrossEntropyLoss'))
     config['neck'] = dict(type='mmpretrain.GlobalAveragePooling')
     config['data_preprocessor'] = dict(type='mmpretrain.ClsDataPreprocessor')
     ours = SupernetClassifier(**config).eval()

@@ -41,13 +41,20 @@ def compare(wide, plain, x, slices):
 def test_convolution(bias, padding_mode, channels_in, channels_out):
     """Oracle: a plain narrow convolution holding the copied weights."""
     torch.manual_seed(0)
-    wide = SlimmableConv2d(16, 24, 3, stride=2, padding=1, bias=bias,
-                           padding_mode=padding_mode)
+    wide = SlimmableConv2d(
+        16, 24, 3, stride=2, padding=1, bias=bias, padding_mode=padding_mode)
     wide.active_out_channels = channels_out
-    plain = nn.Conv2d(channels_in, channels_out, 3, stride=2, padding=1,
-                      bias=bias, padding_mode=padding_mode)
-    slices = dict(weight=(slice(channels_out), slice(channels_in)),
-                  bias=slice(channels_out))
+    plain = nn.Conv2d(
+        channels_in,
+        channels_out,
+        3,
+        stride=2,
+        padding=1,
+        bias=bias,
+        padding_mode=padding_mode)
+    slices = dict(
+        weight=(slice(channels_out), slice(channels_in)),
+        bias=slice(channels_out))
     plain.weight.data = wide.weight.data[slices['weight']].clone()
     if bias:
         plain.bias.data = wide.bias.data[:channels_out].clone()
@@ -59,23 +66,23 @@ def test_depthwise_convolution(channels):
     """Oracle: a plain narrow depthwise convolution with copied weights."""
     torch.manual_seed(0)
     wide = SlimmableConv2d(16, 16, 3, padding=1, groups=16, bias=False)
-    plain = nn.Conv2d(channels, channels, 3, padding=1, groups=channels,
-                      bias=False)
+    plain = nn.Conv2d(
+        channels, channels, 3, padding=1, groups=channels, bias=False)
     plain.weight.data = wide.weight.data[:channels].clone()
     compare(wide, plain, torch.randn(2, channels, 6, 6),
             dict(weight=slice(channels)))
 
 
-@pytest.mark.parametrize('features_in, features_out', [(12, 5), (7, 5),
-                                                       (7, 3)])
+@pytest.mark.parametrize('features_in, features_out', [(12, 5), (7, 5), (7, 3)])
 def test_linear(features_in, features_out):
     """Oracle: a plain narrow linear layer holding the copied weights."""
     torch.manual_seed(0)
     wide = SlimmableLinear(12, 5)
     wide.active_out_features = features_out
     plain = nn.Linear(features_in, features_out)
-    slices = dict(weight=(slice(features_out), slice(features_in)),
-                  bias=slice(features_out))
+    slices = dict(
+        weight=(slice(features_out), slice(features_in)),
+        bias=slice(features_out))
     plain.weight.data = wide.weight.data[slices['weight']].clone()
     plain.bias.data = wide.bias.data[:features_out].clone()
     compare(wide, plain, torch.randn(4, features_in), slices)
@@ -93,16 +100,19 @@ def norms(channels, **kwargs):
         wide.running_var.uniform_(0.5, 2)
     plain = nn.BatchNorm2d(channels, **kwargs)
     for name, value in plain.state_dict().items():
-        value.copy_(wide.state_dict()[name][:channels] if value.dim()
-                    else wide.state_dict()[name])
+        value.copy_(wide.state_dict()[name][:channels] if value.dim() else wide.
+                    state_dict()[name])
     return wide, plain
 
 
 @pytest.mark.parametrize('training', [True, False])
 @pytest.mark.parametrize('channels', [16, 8])
 @pytest.mark.parametrize('kwargs', [
-    dict(), dict(momentum=None), dict(affine=False),
-    dict(track_running_stats=False)])
+    dict(),
+    dict(momentum=None),
+    dict(affine=False),
+    dict(track_running_stats=False)
+])
 def test_batch_norm(training, channels, kwargs):
     """Oracle: a plain narrow batch norm; running statistics included."""
     wide, plain = norms(channels, **kwargs)

@@ -26,10 +26,15 @@ def forward_backward(rank, processes, channels, dtype, kwargs):
     x = x[share].clone().requires_grad_()
     y = norm(x)
     y.backward(gradient[share])
-    parameters = {name: parameter.grad
-                  for name, parameter in norm.named_parameters()}
-    return dict(y=y.detach(), x=x.grad, parameters=parameters,
-                buffers=dict(norm.named_buffers()))
+    parameters = {
+        name: parameter.grad
+        for name, parameter in norm.named_parameters()
+    }
+    return dict(
+        y=y.detach(),
+        x=x.grad,
+        parameters=parameters,
+        buffers=dict(norm.named_buffers()))
 
 
 @pytest.mark.parametrize('processes', [2, 3, 4])
@@ -37,12 +42,10 @@ def test_equals_one_process_with_all_images(tmp_path, processes):
     """Oracle: torch's batch norm on all images, in one process; at full and at
     narrow width, with and without parameters and running statistics. Empty
     shares give empty outputs and gradients."""
-    for number, (dtype, tolerance) in enumerate(
-            [(torch.float64, 1e-12), (torch.float32, 1e-4)]):
-        cases = [(processes, channels, dtype, kwargs)
-                 for channels in (16, 6)
-                 for kwargs in (dict(), dict(affine=False),
-                                dict(momentum=None),
+    for number, (dtype, tolerance) in enumerate([(torch.float64, 1e-12),
+                                                 (torch.float32, 1e-4)]):
+        cases = [(processes, channels, dtype, kwargs) for channels in (16, 6)
+                 for kwargs in (dict(), dict(affine=False), dict(momentum=None),
                                 dict(track_running_stats=False))]
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -52,18 +55,24 @@ def test_equals_one_process_with_all_images(tmp_path, processes):
             mine = [rank[i] for rank in ranks]
             for key in ('y', 'x'):
                 torch.testing.assert_close(
-                    torch.cat([m[key] for m in mine]), one[key],
-                    atol=tolerance, rtol=tolerance)
+                    torch.cat([m[key] for m in mine]),
+                    one[key],
+                    atol=tolerance,
+                    rtol=tolerance)
             for name, value in one['parameters'].items():
                 torch.testing.assert_close(
-                    sum(m['parameters'][name] for m in mine), value,
-                    atol=10 * tolerance, rtol=tolerance)
+                    sum(m['parameters'][name] for m in mine),
+                    value,
+                    atol=10 * tolerance,
+                    rtol=tolerance)
             for name, value in one['buffers'].items():
-                assert all(torch.equal(m['buffers'][name],
-                                       mine[0]['buffers'][name])
-                           for m in mine)
+                assert all(
+                    torch.equal(m['buffers'][name], mine[0]['buffers'][name])
+                    for m in mine)
                 torch.testing.assert_close(
-                    mine[0]['buffers'][name], value, atol=tolerance,
+                    mine[0]['buffers'][name],
+                    value,
+                    atol=tolerance,
                     rtol=tolerance)
 
 
@@ -80,7 +89,7 @@ def half_precision(rank):
         norm = SlimmableBatchNorm2d(16, sync=True).to(dtype)
         inputs = x.clone().requires_grad_()
         y = norm(inputs)
-        (y ** 2).mean().backward()
+        (y**2).mean().backward()
         assert y.dtype == inputs.grad.dtype == torch.bfloat16
         found.append((y.detach().float(), norm.running_mean.float()))
     return found
@@ -96,10 +105,10 @@ def test_half_precision(tmp_path):
     y = norm(x)
     for rank, found in enumerate(ranks):
         for mine, mean in found:
-            torch.testing.assert_close(mine, y[rank::2].detach(), atol=0.03,
-                                       rtol=0.01)
-            torch.testing.assert_close(mean[:6], norm.running_mean, atol=1e-3,
-                                       rtol=0.01)
+            torch.testing.assert_close(
+                mine, y[rank::2].detach(), atol=0.03, rtol=0.01)
+            torch.testing.assert_close(
+                mean[:6], norm.running_mean, atol=1e-3, rtol=0.01)
 
 
 def evaluation(rank):
@@ -111,8 +120,9 @@ def evaluation(rank):
 def test_evaluation_does_not_wait_for_others(tmp_path):
     """Oracle: one process calls it; a collective would never return."""
     ranks = run_ranks(2, tmp_path, evaluation, timeout=50)
-    torch.testing.assert_close(ranks[0], nn.BatchNorm2d(4).eval()(
-        torch.ones(1, 4, 2, 2)).detach())
+    torch.testing.assert_close(
+        ranks[0],
+        nn.BatchNorm2d(4).eval()(torch.ones(1, 4, 2, 2)).detach())
 
 
 def single_value(rank):

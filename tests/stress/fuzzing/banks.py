@@ -37,18 +37,36 @@ ODD = (None, 1, [], ['ReLU'], {}, True, '', '.', 'pss.', 'pss.Nothing', 'a.b.c',
 SCOPES = ('', 'pss.', 'mmengine.', 'mmpretrain.', 'mmcv.', 'torchvision/')
 FILES = {
     'init_cfg': dict(type='Pretrained', checkpoint='{marker}'),
-    'checkpoint': '{marker}', 'pretrained': '{marker}',
-    'answer_list_path': '{marker}', 'backend_args': dict(backend='local'),
-    'sys_path': '{marker}', 'file_client_args': dict(backend='petrel'),
-    'imdecode_backend': 'tifffile', 'path': '{marker}', 'args': '{marker}',
-    'name': '{marker}', 'out_dir': '{marker}', 'ann_file': '{marker}',
-    'data_root': '{marker}', 'custom_imports': dict(imports=['antigravity']),
-    '_base_': '{marker}', '_scope_': 'torchvision', 'init': 'text',
-    'norm_cfg': dict(type='BN'), 'act_cfg': dict(type='ReLU'),
-    'conv_cfg': dict(type='Conv2d'), 'train_cfg': dict(augments=[]),
-    'topk': [1, 99], 'cal_acc': True, 'with_cp': True, 'frozen_stages': 9,
-    'norm_eval': True, 'loss': dict(type='CrossEntropyLoss'),
-    'num_classes': 10**9, 'in_channels': -1}
+    'checkpoint': '{marker}',
+    'pretrained': '{marker}',
+    'answer_list_path': '{marker}',
+    'backend_args': dict(backend='local'),
+    'sys_path': '{marker}',
+    'file_client_args': dict(backend='petrel'),
+    'imdecode_backend': 'tifffile',
+    'path': '{marker}',
+    'args': '{marker}',
+    'name': '{marker}',
+    'out_dir': '{marker}',
+    'ann_file': '{marker}',
+    'data_root': '{marker}',
+    'custom_imports': dict(imports=['antigravity']),
+    '_base_': '{marker}',
+    '_scope_': 'torchvision',
+    'init': 'text',
+    'norm_cfg': dict(type='BN'),
+    'act_cfg': dict(type='ReLU'),
+    'conv_cfg': dict(type='Conv2d'),
+    'train_cfg': dict(augments=[]),
+    'topk': [1, 99],
+    'cal_acc': True,
+    'with_cp': True,
+    'frozen_stages': 9,
+    'norm_eval': True,
+    'loss': dict(type='CrossEntropyLoss'),
+    'num_classes': 10**9,
+    'in_channels': -1
+}
 
 
 def registered():
@@ -85,14 +103,16 @@ class Banks:
     def __init__(self, fixtures) -> None:
         self.fixtures = fixtures
         self.types = list(registered())
-        self.allowed = [name for name, target in registered().items()
-                        if target.__module__.startswith(LIKELY)]
+        self.allowed = [
+            name for name, target in registered().items()
+            if target.__module__.startswith(LIKELY)
+        ]
         self.targets = registered()
 
     def case(self, rng, place):
         folder = place.inputs / 'bank'
-        kind = pick(rng, ('index', ) * 5 + ('config', ) * 6 + (
-            'tensors', 'tensors', 'tensors', 'bytes', 'json', 'files'))
+        kind = pick(rng, ('index', ) * 5 + ('config', ) * 6 +
+                    ('tensors', 'tensors', 'tensors', 'bytes', 'json', 'files'))
         what = getattr(self, f'write_{kind}')(rng, folder, place)
         if rng.random() < 0.3:
             return self.export(what, rng, folder, place)
@@ -108,9 +128,17 @@ class Banks:
             for path in place.out.rglob('*.py'):
                 load_config(path)
 
-        return tool_case(what, 'export_subnet', place, folder, *which,
-                         '--format', form, '--out', place.out / 'x',
-                         check=check)
+        return tool_case(
+            what,
+            'export_subnet',
+            place,
+            folder,
+            *which,
+            '--format',
+            form,
+            '--out',
+            place.out / 'x',
+            check=check)
 
     def use(self, folder, place):
         """Opens it, and does all that a program does with it."""
@@ -156,15 +184,16 @@ class Banks:
         keys = [(k, json.loads(json.dumps(v).replace('{marker}', marker)))
                 for k, v in FILES.items()]
         keys += [('type', name) for name in IMPORTS] + keys
-        types = [*IMPORTS, *ODD] * 2 + [pick(rng, self.types)
-                                                 for _ in range(60)]
+        types = [*IMPORTS, *ODD] * 2 + [
+            pick(rng, self.types) for _ in range(60)
+        ]
         types += [pick(rng, self.allowed) for _ in range(60)]
         said = []
 
         def edit(value):
             for _ in range(1 + int(rng.integers(3))):
-                part = pick(rng, ['model', 'model', 'preprocessing', 'testing',
-                                  'row'])
+                part = pick(
+                    rng, ['model', 'model', 'preprocessing', 'testing', 'row'])
                 if part == 'row':
                     what = self.edit_row(value, rng)
                 elif rng.random() < 0.2:
@@ -183,47 +212,61 @@ class Banks:
         """Something of a kept subnet that still looks right."""
         rows = [value['largest'], value['smallest'], *value['pools']]
         row = pick(rng, rows)
-        key, new = pick(rng, [
-            ('level', pick(rng, [0, -1, 1e300, -0.0, 5e-324, 10**400])),
-            ('resource', pick(rng, ['latency_cpu', 'flops', '', '\x1b[31m'])),
-            ('held_out_accuracy', pick(rng, [-1, 1e308, 10**400, 101])),
-            ('test_accuracy', pick(rng, [None, -1e308, 1e308])),
-            ('statistics', pick(rng, [0, 1, -1, 10**30])),
-            ('costs', dict(row['costs'], flops=pick(rng, [0, -1, 1e308]))),
-            ('subnet', pick(rng, [r['subnet'] for r in rows])),
-            ('subnet', dict(row['subnet'], resolution=pick(rng, [
-                16, 1, 10**6, -16, 10**30]))),
-            ('subnet', dict(row['subnet'], widths=pick(rng, [
-                [], [8], [10**9] * 2, [16, 16], [1, 1], [32.0, 32]])))])
+        key, new = pick(
+            rng,
+            [('level', pick(rng, [0, -1, 1e300, -0.0, 5e-324, 10**400])),
+             ('resource', pick(rng, ['latency_cpu', 'flops', '', '\x1b[31m'])),
+             ('held_out_accuracy', pick(rng, [-1, 1e308, 10**400, 101])),
+             ('test_accuracy', pick(rng, [None, -1e308, 1e308])),
+             ('statistics', pick(rng, [0, 1, -1, 10**30])),
+             ('costs', dict(row['costs'], flops=pick(rng, [0, -1, 1e308]))),
+             ('subnet', pick(rng, [r['subnet'] for r in rows])),
+             ('subnet',
+              dict(
+                  row['subnet'],
+                  resolution=pick(rng, [16, 1, 10**6, -16, 10**30]))),
+             ('subnet',
+              dict(
+                  row['subnet'],
+                  widths=pick(rng, [[], [8], [10**9] * 2, [16, 16], [1, 1],
+                                    [32.0, 32]])))])
         row[key] = new
         return f'{key} = {shown(new)}'
 
     def arguments(self, kind, rng, marker):
         """Keyword arguments that a type takes, of likely values."""
-        values = [marker, 1, 0, -1, 10**6, 0.5, 'img', ['img'], [1, 1], True,
-                  None, 'bilinear', 'pillow', [], {}, [24, 24], 10,
-                  dict(type='ReLU'), dict(backend='local'),
-                  [dict(type='PackInputs')], '{0.__class__}']
+        values = [
+            marker, 1, 0, -1, 10**6, 0.5, 'img', ['img'], [1, 1], True, None,
+            'bilinear', 'pillow', [], {}, [24, 24], 10,
+            dict(type='ReLU'),
+            dict(backend='local'), [dict(type='PackInputs')], '{0.__class__}'
+        ]
         try:
             given = inspect.signature(self.targets[kind]).parameters.values()
         except (TypeError, ValueError):
             given = ()
-        return {p.name: pick(rng, values) for p in given
-                if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-                and (p.default is p.empty or rng.random() < 0.3)}
+        return {
+            p.name: pick(rng, values)
+            for p in given
+            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and (
+                p.default is p.empty or rng.random() < 0.3)
+        }
 
     def add(self, value, rng, types, marker):
         """One more transform, or another head, neck or loss."""
         kind = pick(rng, types)
-        arguments = pick(rng, [{}, dict(path=marker), dict(args=[marker]),
+        arguments = pick(rng, [{},
+                               dict(path=marker),
+                               dict(args=[marker]),
                                dict(command=f'touch {marker}'),
                                dict(cmd=f'touch {marker}')])
         if rng.random() < 0.7:
             kind = pick(rng, self.allowed)
             arguments = self.arguments(kind, rng, marker)
         config = dict(arguments, type=kind)
-        where = pick(rng, ['pipeline', 'pipeline', 'head', 'neck', 'loss',
-                           'data_preprocessor'])
+        where = pick(rng, [
+            'pipeline', 'pipeline', 'head', 'neck', 'loss', 'data_preprocessor'
+        ])
         if where == 'pipeline':
             pipeline = value['preprocessing']['pipeline']
             if isinstance(pipeline, list):
@@ -231,8 +274,11 @@ class Banks:
         elif where == 'data_preprocessor':
             value['preprocessing'][where] = config
         elif where == 'loss':
-            value['model']['head'] = dict(type='LinearClsHead', num_classes=10,
-                                          in_channels=32, loss=config)
+            value['model']['head'] = dict(
+                type='LinearClsHead',
+                num_classes=10,
+                in_channels=32,
+                loss=config)
         else:
             value['model'][where] = config
         return f'{where} of {shown(config, 100)}'
@@ -244,10 +290,10 @@ class Banks:
         found = safetensors.torch.load((folder / name).read_bytes())
         key = pick(rng, sorted(found))
         tensor = found[key]
-        kind = pick(rng, ('nan', 'inf', 'negative', 'huge', 'zeros', 'half',
-                          'double', 'int', 'bool', 'bfloat16', 'fewer', 'more',
-                          'flat', 'empty', 'none', 'key', 'transposed',
-                          'scalar'))
+        kind = pick(rng,
+                    ('nan', 'inf', 'negative', 'huge', 'zeros', 'half',
+                     'double', 'int', 'bool', 'bfloat16', 'fewer', 'more',
+                     'flat', 'empty', 'none', 'key', 'transposed', 'scalar'))
         if kind in ('nan', 'inf'):
             tensor = tensor.float().clone()
             tensor.flatten()[-1] = float(kind)
@@ -272,8 +318,10 @@ class Banks:
             del new[key]
         elif kind == 'key':
             del new[key]
-            new[pick(rng, ['x', '', '\x1b[31m', '0.', '.', '٣.x', '1.' + key,
-                           'a' * 5000])] = tensor
+            new[pick(
+                rng,
+                ['x', '', '\x1b[31m', '0.', '.', '٣.x', '1.' + key, 'a' * 5000
+                 ])] = tensor
         self.store(folder, {name: safetensors.torch.save(new)})
         return f'{name}: {key} {kind}'
 
@@ -287,8 +335,9 @@ class Banks:
             data, what = flipped(data[:2000], rng)[0] + data[2000:], \
                 'bits flipped in its header'
         else:
-            data, what = pick(rng, (lambda: flipped(data, rng, begin),
-                                    lambda: cut(data, rng)))()
+            data, what = pick(
+                rng,
+                (lambda: flipped(data, rng, begin), lambda: cut(data, rng)))()
         if name == 'bank.json' or rng.random() < 0.3:
             (folder / name).write_bytes(data)
             return f'{name}: {what}'
@@ -307,8 +356,8 @@ class Banks:
         shutil.copytree(self.fixtures.bank, folder)
         name = pick(rng, ('bank.json', *bank_module.FILES))
         path = folder / name
-        kind = pick(rng, ('missing', 'folder', 'link', 'loop', 'pipe', 'full',
-                          'empty'))
+        kind = pick(
+            rng, ('missing', 'folder', 'link', 'loop', 'pipe', 'full', 'empty'))
         data = path.read_bytes()
         path.unlink()
         if kind == 'folder':
@@ -339,8 +388,8 @@ class Banks:
 
         def edit(value):
             for name, data in files.items():
-                value['files'][name] = dict(bytes=len(data),
-                                            sha256=bank_module._digest(data))
+                value['files'][name] = dict(
+                    bytes=len(data), sha256=bank_module._digest(data))
 
         folder.rename(copy)
         rewrite(copy, folder, edit)
@@ -370,13 +419,13 @@ class Calls(Banks):
             (f'predict(batch_size={shown(bad)})',
              lambda net: net.predict(self.fixtures.photo, batch_size=bad)),
             (f'follow({shown(bad)})', lambda net: net.follow(bad)),
-            (f'follow(1e6, {image[0]})',
-             lambda net: net.follow(1e6, image[1])),
-            *((f'follow({key}={shown(bad)})', lambda net, key=key: net.follow(
-                1e6, **{key: bad})) for key in ('share', 'margin',
-                                                'patience'))])
-        device = pick(rng, ('cpu', ) * 60 + (
-            'cuda:9', 'nothing', '', 'meta', 'cpu:-1'))
+            (f'follow(1e6, {image[0]})', lambda net: net.follow(1e6, image[1])),
+            *((f'follow({key}={shown(bad)})',
+               lambda net, key=key: net.follow(1e6, **{key: bad}))
+              for key in ('share', 'margin', 'patience'))
+        ])
+        device = pick(rng, ('cpu', ) * 60 +
+                      ('cuda:9', 'nothing', '', 'meta', 'cpu:-1'))
         return Case(f'AdaptiveClassifier({device!r}).{said}',
                     lambda: self.use_with(device, use))
 
@@ -402,13 +451,17 @@ class Calls(Banks):
                            (0, 24, 24, 3), (3, 24, 24), (1, 2, 3, 4, 5),
                            (24, 0, 3), (1, 4000, 3)])
         if kind == 'array':
-            form = pick(rng, ['uint8', 'float32', 'int64', 'bool', 'complex64',
-                              'object', 'U3', 'uint16', 'float16', 'M8[s]'])
-            return f'array {shape} {form}', np.zeros(shape, np.uint8).astype(
-                form)
+            form = pick(rng, [
+                'uint8', 'float32', 'int64', 'bool', 'complex64', 'object',
+                'U3', 'uint16', 'float16', 'M8[s]'
+            ])
+            return f'array {shape} {form}', np.zeros(shape,
+                                                     np.uint8).astype(form)
         if kind == 'tensor':
-            form = pick(rng, [torch.uint8, torch.float32, torch.bool,
-                              torch.bfloat16, torch.complex64, torch.int64])
+            form = pick(rng, [
+                torch.uint8, torch.float32, torch.bool, torch.bfloat16,
+                torch.complex64, torch.int64
+            ])
             value = pick(rng, [0, 1, float('nan')])
             value = 0 if form != torch.float32 else value
             return f'tensor {shape} {form} of {value}', torch.full(

@@ -64,7 +64,10 @@ def call(tool: str, *words: Any) -> None:
     run_main(module.main)
 
 
-def tool_case(what: str, tool: str, place, *words: Any,
+def tool_case(what: str,
+              tool: str,
+              place,
+              *words: Any,
               check: Callable[[], Any] = nothing) -> Case:
     """An input of a tool; what it writes has to be whole."""
     shown = ' '.join(ascii(str(word))[1:-1][:100] or "''" for word in words)

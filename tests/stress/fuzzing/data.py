@@ -25,9 +25,9 @@ NAMES = ('train-images-idx3-ubyte', 'train-labels-idx1-ubyte',
 def damaged_idx(data, name, rng):
     """Bytes of an IDX file that are wrong, and how."""
     header = 16 if 'images' in name else 8
-    kind = pick(rng, ('cut', 'header', 'magic', 'count', 'count', 'sides',
-                      'gzip', 'empty', 'text', 'more', 'labels', 'type',
-                      'flipped'))
+    kind = pick(rng,
+                ('cut', 'header', 'magic', 'count', 'count', 'sides', 'gzip',
+                 'empty', 'text', 'more', 'labels', 'type', 'flipped'))
     if kind == 'cut':
         return cut(data, rng)
     if kind == 'header':
@@ -46,16 +46,18 @@ def damaged_idx(data, name, rng):
     if kind == 'gzip':
         return gzip.compress(data), 'packed'
     if kind == 'labels' and header == 8:
-        return data[:8] + bytes(pick(rng, [10, 255, 200]) for _ in
-                                data[8:]), 'labels out of range'
+        return data[:8] + bytes(pick(rng, [10, 255, 200])
+                                for _ in data[8:]), 'labels out of range'
     if kind == 'type':
         return data[:2] + bytes([pick(rng, [0, 9, 11, 12, 13, 14, 255])]) + \
             data[3:], 'another type of values'
     if kind == 'flipped':
         return flipped(data[:header], rng)[0] + data[header:], \
             'bits flipped in its header'
-    return {'empty': (b'', 'empty'), 'text': (b'text\n' * 20, 'text')}.get(
-        kind, (data + rng.bytes(100), 'longer'))
+    return {
+        'empty': (b'', 'empty'),
+        'text': (b'text\n' * 20, 'text')
+    }.get(kind, (data + rng.bytes(100), 'longer'))
 
 
 def bad_image(rng):
@@ -83,13 +85,16 @@ def bad_image(rng):
     exif = Image.Exif()
     exif[0x0112] = pick(rng, [0, 6, 8, 99])
     made = dict(
-        empty=lambda: b'', text=lambda: b'not an image\n',
+        empty=lambda: b'',
+        text=lambda: b'not an image\n',
         cmyk=lambda: saved(rgb.convert('CMYK'), 'JPEG'),
         palette=lambda: saved(rgb.convert('P'), 'PNG'),
         alpha=lambda: saved(Image.fromarray(pixels), 'PNG'),
         grey=lambda: saved(rgb.convert('L'), 'JPEG'),
-        gif=lambda: saved(rgb, 'GIF'), bmp=lambda: saved(rgb, 'BMP'),
-        webp=lambda: saved(rgb, 'WEBP'), tiff=lambda: saved(rgb, 'TIFF'),
+        gif=lambda: saved(rgb, 'GIF'),
+        bmp=lambda: saved(rgb, 'BMP'),
+        webp=lambda: saved(rgb, 'WEBP'),
+        tiff=lambda: saved(rgb, 'TIFF'),
         float=lambda: saved(rgb.convert('F'), 'TIFF'),
         zip=lambda: b'PK\x03\x04' + bytes(50),
         png=lambda: saved(rgb, 'PNG'),
@@ -98,8 +103,8 @@ def bad_image(rng):
         exif=lambda: saved(rgb, 'JPEG', exif=exif.tobytes()),
         long=lambda: saved(rgb.resize((3000, 1)), 'JPEG'),
         bomb=lambda: saved(Image.new('L', (12_000, 12_000)), 'PNG'))
-    made['16 bit'] = lambda: saved(Image.fromarray(
-        pixels[..., 0].astype(np.uint16) * 200), 'PNG')
+    made['16 bit'] = lambda: saved(
+        Image.fromarray(pixels[..., 0].astype(np.uint16) * 200), 'PNG')
     made['one pixel'] = lambda: saved(rgb.resize((1, 1)), 'JPEG')
     made['one bit'] = lambda: saved(rgb.convert('1'), 'PNG')
     return made[kind](), f'an image: {kind}'
@@ -158,10 +163,21 @@ class Data:
                 what += ', as .gz'
         tool = pick(rng, ('train', 'train', 'test', 'detection', 'copy'))
         if tool == 'detection':
-            return tool_case(what, 'fashion_mnist_detection', place,
-                             '--source', folder, '--out', place.out / 'd',
-                             '--num', 2, 1, 1, '--size', 48,
-                             check=lambda: check_boxes(place.out / 'd'))
+            return tool_case(
+                what,
+                'fashion_mnist_detection',
+                place,
+                '--source',
+                folder,
+                '--out',
+                place.out / 'd',
+                '--num',
+                2,
+                1,
+                1,
+                '--size',
+                48,
+                check=lambda: check_boxes(place.out / 'd'))
         if tool == 'copy':
             return tool_case(what, 'fashion_mnist', place, '--source', folder,
                              '--out', place.out / 'f')
@@ -169,8 +185,9 @@ class Data:
 
     def with_root(self, folder):
         """The config on another folder."""
-        return json.loads(json.dumps(self.config).replace(
-            str(self.fixtures.images), str(folder)))
+        return json.loads(
+            json.dumps(self.config).replace(
+                str(self.fixtures.images), str(folder)))
 
     def imagenet(self, rng, place):
         """An image, or a list of images, is wrong."""
@@ -187,8 +204,8 @@ class Data:
             what = f'{split} image {i}: {what}'
         else:
             what = self.bad_meta(rng, meta, lines, i, folder / split)
-        return self.run(pick(rng, ('train', 'train', 'test')), what, place,
-                        config)
+        return self.run(
+            pick(rng, ('train', 'train', 'test')), what, place, config)
 
     @staticmethod
     def bad_meta(rng, meta, lines, i, folder):
@@ -198,12 +215,13 @@ class Data:
                           'utf-16', 'folder', 'no images', 'image'))
         if kind == 'line':
             lines[i] = pick(rng, [
-                name, label, '', f'{name} {label} 1', f'{name} x',
-                f'{name} -1', f'{name} 10', f'{name} 1e9', f'{name} 1.5',
+                name, label, '', f'{name} {label} 1', f'{name} x', f'{name} -1',
+                f'{name} 10', f'{name} 1e9', f'{name} 1.5',
                 f'absent.JPEG {label}', f'{name}{label}', f'{name}\t{label}',
                 f'../../../user/notes.txt {label}', f'. {label}', f'/ {label}',
                 f'{name} {"9" * 30}', f'{name} ٣', f'{name} nan',
-                f'/dev/full {label}', *(f'{t} {label}' for t in TEXTS)])
+                f'/dev/full {label}', *(f'{t} {label}' for t in TEXTS)
+            ])
             meta.write_text('\n'.join(lines), errors='surrogatepass')
             return f'{meta.name}: line {i} is {ascii(lines[i])[:60]}'
         if kind == 'folder':
@@ -218,9 +236,9 @@ class Data:
             (folder / name).unlink()
             (folder / name).mkdir()
         else:
-            meta.write_bytes(dict(
-                empty=b'', binary=rng.bytes(300))[kind]
-                if kind != 'utf-16' else '\n'.join(lines).encode('utf-16'))
+            meta.write_bytes(
+                dict(empty=b'', binary=rng.bytes(300))[kind] if kind !=
+                'utf-16' else '\n'.join(lines).encode('utf-16'))
         return f'{meta.name}: {kind}'
 
     def imagenet_config(self, folder):
@@ -239,11 +257,15 @@ class Data:
                 dict(type='ResizeEdge', scale=28, edge='short')
             split = 'val' if name == 'test_dataloader' else 'train'
             loader['dataset'] = dict(
-                type='ImageNet', data_root=str(folder), split=split,
-                ann_file=f'meta/{split}.txt', pipeline=[
+                type='ImageNet',
+                data_root=str(folder),
+                split=split,
+                ann_file=f'meta/{split}.txt',
+                pipeline=[
                     dict(type='LoadImageFromFile'), crop,
                     dict(type='CenterCrop', crop_size=28),
-                    dict(type='PackInputs')])
+                    dict(type='PackInputs')
+                ])
         return config
 
     def run(self, tool, what, place, config):

@@ -49,15 +49,19 @@ class Results:
         path, what = damaged_text(self, rng, place)
         other, out = self.fixtures.other_results, place.out
         resource = ['--resource', pick(rng, ['flops', 'latency_cpu'])]
-        names = pick(rng, [[], [], ['--names', 'a', 'a'],
-                           ['--names', 'a', pick(rng, TEXTS).replace(
-                               '\x00', 'x').replace('\ud800', 'y')]])
+        names = pick(
+            rng,
+            [[], [], ['--names', 'a', 'a'],
+             [
+                 '--names', 'a',
+                 pick(rng, TEXTS).replace('\x00', 'x').replace('\ud800', 'y')
+             ]])
         if rng.random() < 0.5:
-            return tool_case(what, 'plot_results', place, path, other,
-                             *resource, *names, '--out', out / pick(
-                                 rng, ['r.png', 'r.pdf', 'r.svg', 'r.jpg']))
-        return tool_case(what, 'compare_results', place, path, other,
-                         *resource, *names, '--out', out / 'c.json')
+            return tool_case(
+                what, 'plot_results', place, path, other, *resource, *names,
+                '--out', out / pick(rng, ['r.png', 'r.pdf', 'r.svg', 'r.jpg']))
+        return tool_case(what, 'compare_results', place, path, other, *resource,
+                         *names, '--out', out / 'c.json')
 
 
 class Subnets:
@@ -142,29 +146,36 @@ class Checkpoints(corrupt.Checkpoints):
         tool = pick(rng, ('test', 'test', 'resume', 'resume', 'load', 'find',
                           'extract', 'bank', 'rank'))
         if tool == 'test':
-            return tool_case(what, 'test', place, f.config, path, *work,
-                             check=check)
+            return tool_case(
+                what, 'test', place, f.config, path, *work, check=check)
         if tool == 'resume':
-            return tool_case(f'resume: {what}', 'train', place, f.config,
-                             *work, '--resume', path, '--cfg-options',
+            return tool_case(f'resume: {what}', 'train', place, f.config, *work,
+                             '--resume', path, '--cfg-options',
                              'train_cfg.max_epochs=2')
         if tool == 'load':
-            return tool_case(f'load_from: {what}', 'train', place, f.config,
-                             *work, '--cfg-options', f'load_from={path}',
-                             check=check)
+            return tool_case(
+                f'load_from: {what}',
+                'train',
+                place,
+                f.config,
+                *work,
+                '--cfg-options',
+                f'load_from={path}',
+                check=check)
         if tool == 'find':  # the newest, which is damaged
             (out / 'work').mkdir()
             path.rename(out / 'work' / 'epoch_1.pth')
-            (out / 'work' / 'last_checkpoint').write_text(pick(rng, [
-                str(out / 'work' / 'epoch_1.pth'), '', '\x00', '/dev/full',
-                str(place.user), 'a' * 5000, 'epoch_1.pth\n\n']))
+            (out / 'work' / 'last_checkpoint').write_text(
+                pick(rng, [
+                    str(out / 'work' / 'epoch_1.pth'), '', '\x00', '/dev/full',
+                    str(place.user), 'a' * 5000, 'epoch_1.pth\n\n'
+                ]))
             return tool_case(f'found: {what}', 'train', place, f.config, *work,
                              '--resume', '--cfg-options',
                              'train_cfg.max_epochs=2')
         if tool == 'extract':
             subnet = place.inputs / 'subnet.json'
-            subnet.write_text(json.dumps(json.loads(
-                f.subnets.read_text())[0]))
+            subnet.write_text(json.dumps(json.loads(f.subnets.read_text())[0]))
             return tool_case(what, 'extract_subnet', place, f.config, path,
                              '--subnet', subnet, '--out', out / 'x.pth')
         if tool == 'bank':

@@ -22,15 +22,15 @@ from tests.stress.training import write_images
 from .cases import TOOLS, call
 from .values import json_of, literal
 
-BlockCfg = namedtuple('BlockCfg', 'block_type in_size cin cout cmid '
-                      'kernel_size stride padding')
+BlockCfg = namedtuple(
+    'BlockCfg', 'block_type in_size cin cout cmid '
+    'kernel_size stride padding')
 BlockCfg.__module__ = '__main__'  # as in the published tables
 
-
 # parts that the base configs only put elsewhere, and what tools are told
-UNREAD = ('work_dir', 'launcher', 'dataset_type', 'data_root',
-          'held_out_every', 'train_pipeline', 'test_pipeline', 'train_set',
-          'held_out_set', 'test_set', 'calibration_dataloader', 'vis_backends')
+UNREAD = ('work_dir', 'launcher', 'dataset_type', 'data_root', 'held_out_every',
+          'train_pipeline', 'test_pipeline', 'train_set', 'held_out_set',
+          'test_set', 'calibration_dataloader', 'vis_backends')
 
 
 class Fixtures:
@@ -61,23 +61,30 @@ class Fixtures:
         write_config(config, self.config)
         call('train', self.config, '--work-dir', self.checkpoint.parent)
         bank = random_bank(2, classes=tuple('abcdefghij'))[1]
-        write_bank(dataclasses.replace(bank, testing=dict(
-            dataloader=config['test_dataloader'],
-            evaluator=config['test_evaluator'])), self.bank)
+        write_bank(
+            dataclasses.replace(
+                bank,
+                testing=dict(
+                    dataloader=config['test_dataloader'],
+                    evaluator=config['test_evaluator'])), self.bank)
         model = init_model(load_config(self.config))
         write_table(model, self.table)
         space = model.search_space
         codes = space.random(np.random.default_rng(0), 4)
-        rows = [dict(subnet.as_dict(), mflops=float(cost)) for subnet, cost in
-                zip(space.decode(codes), flops_table(model)(codes))]
+        rows = [
+            dict(subnet.as_dict(), mflops=float(cost)) for subnet, cost in zip(
+                space.decode(codes),
+                flops_table(model)(codes))
+        ]
         write_json(rows, self.subnets)
         self.make_results()
         self.log.write_text('\n'.join(json.dumps(line)
                                       for line in pool_log()) + '\n')
         write_published(self.published)
         write_lut(self.lut)
-        Image.fromarray(np.arange(24 * 24 * 3, dtype=np.uint8).reshape(
-            24, 24, 3)).save(self.photo)
+        Image.fromarray(
+            np.arange(24 * 24 * 3, dtype=np.uint8).reshape(24, 24,
+                                                           3)).save(self.photo)
         write_imagenet(self.imagenet)
 
     def make_results(self) -> None:
@@ -115,19 +122,32 @@ def write_config(config, path) -> None:
 def write_table(model, path) -> None:
     """A latency table with times in proportion to the work."""
     profiler = Profiler(model, 'cpu', 'torch', 1, 1, 'float32', 0.0001)
-    header = dict(version=1, unit='microseconds', **profiler.conditions,
-                  scale=1., interpolation=None, verification=None)
-    LatencyTable(json.loads(json.dumps(header)), {
-        key: Timing(5. + key.in_size ** 2 * key.cin * key.cout / 1e4, 1., 3)
-        for key in reachable_blocks(model)}).write(path)
+    header = dict(
+        version=1,
+        unit='microseconds',
+        **profiler.conditions,
+        scale=1.,
+        interpolation=None,
+        verification=None)
+    LatencyTable(
+        json.loads(json.dumps(header)), {
+            key: Timing(5. + key.in_size**2 * key.cin * key.cout / 1e4, 1., 3)
+            for key in reachable_blocks(model)
+        }).write(path)
 
 
 def pool_log():
     """Lines of a log of pools."""
-    return [{'step': step, 'pool_fill/flops_10': step, 'pool_fill/flops_12':
-             step + 1, 'pool_best/flops_10': -1. / step, 'loss': 2.5,
-             'pool_churn/flops_12': 0.5, 'pool_entropy/flops_10': 0.7,
-             'agreement/all': 0.5} for step in (1, 2, 3)]
+    return [{
+        'step': step,
+        'pool_fill/flops_10': step,
+        'pool_fill/flops_12': step + 1,
+        'pool_best/flops_10': -1. / step,
+        'loss': 2.5,
+        'pool_churn/flops_12': 0.5,
+        'pool_entropy/flops_10': 0.7,
+        'agreement/all': 0.5
+    } for step in (1, 2, 3)]
 
 
 def write_published(path) -> None:
@@ -135,10 +155,14 @@ def write_published(path) -> None:
     tool = TOOLS['import_published']
     backbone = tool.BACKBONES['mobilenet_v2']()
     blocks = tool.block_names(backbone)
-    wanted = {f'backbone.{name}': value
-              for name, value in backbone.state_dict().items()}
-    model = {'classifier.0.weight': torch.zeros(1000, 1280),
-             'classifier.0.bias': torch.zeros(1000)}
+    wanted = {
+        f'backbone.{name}': value
+        for name, value in backbone.state_dict().items()
+    }
+    model = {
+        'classifier.0.weight': torch.zeros(1000, 1280),
+        'classifier.0.bias': torch.zeros(1000)
+    }
     fields = ('weight', 'bias', 'running_mean', 'running_var',
               'num_batches_tracked')
     for block in range(len(blocks) + 2):
@@ -150,15 +174,24 @@ def write_published(path) -> None:
                 if ours in wanted:
                     model[f'module.{theirs}'] = wanted[ours]
     key = str(dict(resolution=224, stage_cout_mults=[1.] * 9))
-    torch.save(dict(model=model, arch_pools=dict(pools=dict(flops={
-        290: {key: -1.5}, 280: {}}))), path)
+    torch.save(
+        dict(
+            model=model,
+            arch_pools=dict(pools=dict(flops={
+                290: {
+                    key: -1.5
+                },
+                280: {}
+            }))), path)
 
 
 def lut():
     """A published latency table."""
-    return {BlockCfg('Conv2d', 224, 3, 32, None, 3, 2, 1): 50.5,
-            BlockCfg('MBV2Block', 112, 32, 16, 32, 3, 1, 1): 70.25,
-            BlockCfg('Linear', 1, 1280, 1000, None, None, None, None): 9.5}
+    return {
+        BlockCfg('Conv2d', 224, 3, 32, None, 3, 2, 1): 50.5,
+        BlockCfg('MBV2Block', 112, 32, 16, 32, 3, 1, 1): 70.25,
+        BlockCfg('Linear', 1, 1280, 1000, None, None, None, None): 9.5
+    }
 
 
 def write_lut(path) -> None:
@@ -177,8 +210,8 @@ def write_imagenet(root) -> None:
             label = i % 10
             path = root / split / f'n{label:08d}' / f'{split}_{i}.JPEG'
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(rng.integers(
-                0, 256, (40, 30 + i, 3), np.uint8)).save(path, 'JPEG')
+            Image.fromarray(rng.integers(0, 256, (40, 30 + i, 3),
+                                         np.uint8)).save(path, 'JPEG')
             lines.append(f'{path.parent.name}/{path.name} {label}')
         (root / 'meta').mkdir(exist_ok=True)
         (root / 'meta' / f'{split}.txt').write_text('\n'.join(lines))

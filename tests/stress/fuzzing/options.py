@@ -14,53 +14,65 @@ from .values import LONG, WORDS, pick
 # a file to read, a file or folder to write, a value; ``+`` may stand more than
 # once.
 OPTION, READ, WRITE, VALUE, SETTING = range(5)
-SHARES = dict(train=4, test=4, build_latency_table=6, compare_results=10,
-              plot_pools=6, plot_results=8, rank_pools=4, sample_subnets=14,
-              subnet_cost=12, fashion_mnist=6, fashion_mnist_detection=8,
-              build_bank=4, export_subnet=10, extract_subnet=10,
-              import_published=4, import_published_lut=8)
-SETTINGS = (
-    '', '=', 'a', 'a=', '=a', 'a=b=c', 'model', 'model=1', 'model=None',
-    'model=[]', 'model.type', 'model.type=', 'model.type=Nothing',
-    'model.type=os.getcwd', 'model.type=pss.Nothing', 'model.type=[1]',
-    'model..type=1', '.=1', 'model.=1', '.model=1', 'model.backbone=3',
-    'model.backbone.type.deep=3', 'model.head.in_channels=x',
-    'model.head.in_channels=1e999', 'model.backbone.depth=nan',
-    'model.backbone.search_space=1', 'model.backbone.search_space.x=1',
-    'model.backbone.search_space.resolutions=[', 'default_hooks=1',
-    'model.backbone.search_space.resolutions=()',
-    'model.backbone.search_space.resolutions=(16,)',
-    'model.backbone.search_space.resolutions=16,x',
-    'model.backbone.search_space.resolutions=[0]',
-    'model.backbone.search_space.resolutions.3=1',
-    'default_hooks.pss_sampler=None', 'default_hooks.pss_sampler.budgets=1',
-    'default_hooks.pss_sampler.budgets=[]',
-    'default_hooks.pss_sampler.budgets.flops=nan',
-    'default_hooks.pss_sampler.budgets.flops.pools=0',
-    'default_hooks.pss_sampler.budgets.flops.pools=1e9',
-    'default_hooks.pss_sampler.resources=x',
-    'default_hooks.pss_sampler.resources.a=x',
-    'default_hooks.pss_sampler.resources.a.type=x',
-    'default_hooks.pss_sampler.resources.a.type=pss.Parameters',
-    'default_hooks.pss_sampler.resources.a.type=pss.Latency',
-    'default_hooks.pss_sampler.pool_size=1e9', 'data_preprocessor=1',
-    'data_preprocessor.mean=[nan]', 'data_preprocessor.std=[0,0,0]',
-    'train_dataloader=None', 'train_dataloader.batch_size=0',
-    'test_cfg=None', 'test_cfg.candidates=-1', 'custom_imports=1',
-    'custom_imports.imports=nothing', 'default_scope=nothing',
-    'default_scope=None', 'randomness.seed=x', 'randomness=None',
-    'randomness.seed=-1', 'log_level=x', 'work_dir=None', 'work_dir=1',
-    'load_from=1', 'load_from=nowhere.pth', 'resume=x', 'env_cfg=None',
-    'env_cfg.mp_cfg=1', 'visualizer=1', 'visualizer.type=x', 'launcher=x',
-    '0=1', 'model.0=1', 'model.backbone.strides.0=x',
-    'model.backbone.strides.9=1', 'model.backbone.strides=[(1,2]',
-    '\x1b[31m=1', 'model.type=\x1b[31m', 'ﬀ=1', '\udcff=1', f'{LONG}=1',
-    f'model.{"a." * 500}a=1', 'model.type={{_base_.x}}', 'type=x',
-    'model.init_cfg.type=Pretrained', 'model.init_cfg=x', '_base_=x.py',
-    '_delete_=True', 'model._delete_=True', 'model.train_cfg=1',
-    'compile=True', 'sync_bn=torch', 'optim_wrapper.optimizer.lr=nan',
-    'optim_wrapper.optimizer.lr=-1', 'optim_wrapper.optimizer.lr=x',
-    'auto_scale_lr=1', 'param_scheduler=1', 'param_scheduler.type=x')
+SHARES = dict(
+    train=4,
+    test=4,
+    build_latency_table=6,
+    compare_results=10,
+    plot_pools=6,
+    plot_results=8,
+    rank_pools=4,
+    sample_subnets=14,
+    subnet_cost=12,
+    fashion_mnist=6,
+    fashion_mnist_detection=8,
+    build_bank=4,
+    export_subnet=10,
+    extract_subnet=10,
+    import_published=4,
+    import_published_lut=8)
+SETTINGS = ('', '=', 'a', 'a=', '=a', 'a=b=c', 'model', 'model=1', 'model=None',
+            'model=[]', 'model.type', 'model.type=', 'model.type=Nothing',
+            'model.type=os.getcwd', 'model.type=pss.Nothing', 'model.type=[1]',
+            'model..type=1', '.=1', 'model.=1', '.model=1', 'model.backbone=3',
+            'model.backbone.type.deep=3', 'model.head.in_channels=x',
+            'model.head.in_channels=1e999', 'model.backbone.depth=nan',
+            'model.backbone.search_space=1', 'model.backbone.search_space.x=1',
+            'model.backbone.search_space.resolutions=[', 'default_hooks=1',
+            'model.backbone.search_space.resolutions=()',
+            'model.backbone.search_space.resolutions=(16,)',
+            'model.backbone.search_space.resolutions=16,x',
+            'model.backbone.search_space.resolutions=[0]',
+            'model.backbone.search_space.resolutions.3=1',
+            'default_hooks.pss_sampler=None',
+            'default_hooks.pss_sampler.budgets=1',
+            'default_hooks.pss_sampler.budgets=[]',
+            'default_hooks.pss_sampler.budgets.flops=nan',
+            'default_hooks.pss_sampler.budgets.flops.pools=0',
+            'default_hooks.pss_sampler.budgets.flops.pools=1e9',
+            'default_hooks.pss_sampler.resources=x',
+            'default_hooks.pss_sampler.resources.a=x',
+            'default_hooks.pss_sampler.resources.a.type=x',
+            'default_hooks.pss_sampler.resources.a.type=pss.Parameters',
+            'default_hooks.pss_sampler.resources.a.type=pss.Latency',
+            'default_hooks.pss_sampler.pool_size=1e9', 'data_preprocessor=1',
+            'data_preprocessor.mean=[nan]', 'data_preprocessor.std=[0,0,0]',
+            'train_dataloader=None', 'train_dataloader.batch_size=0',
+            'test_cfg=None', 'test_cfg.candidates=-1', 'custom_imports=1',
+            'custom_imports.imports=nothing', 'default_scope=nothing',
+            'default_scope=None', 'randomness.seed=x', 'randomness=None',
+            'randomness.seed=-1', 'log_level=x', 'work_dir=None', 'work_dir=1',
+            'load_from=1', 'load_from=nowhere.pth', 'resume=x', 'env_cfg=None',
+            'env_cfg.mp_cfg=1', 'visualizer=1', 'visualizer.type=x',
+            'launcher=x', '0=1', 'model.0=1', 'model.backbone.strides.0=x',
+            'model.backbone.strides.9=1', 'model.backbone.strides=[(1,2]',
+            '\x1b[31m=1', 'model.type=\x1b[31m', 'ﬀ=1', '\udcff=1', f'{LONG}=1',
+            f'model.{"a." * 500}a=1', 'model.type={{_base_.x}}', 'type=x',
+            'model.init_cfg.type=Pretrained', 'model.init_cfg=x', '_base_=x.py',
+            '_delete_=True', 'model._delete_=True', 'model.train_cfg=1',
+            'compile=True', 'sync_bn=torch', 'optim_wrapper.optimizer.lr=nan',
+            'optim_wrapper.optimizer.lr=-1', 'optim_wrapper.optimizer.lr=x',
+            'auto_scale_lr=1', 'param_scheduler=1', 'param_scheduler.type=x')
 
 
 class Options:
@@ -70,8 +82,9 @@ class Options:
 
     def __init__(self, fixtures) -> None:
         self.fixtures = fixtures
-        self.tools = [tool for tool, share in SHARES.items()
-                      for _ in range(share)]
+        self.tools = [
+            tool for tool, share in SHARES.items() for _ in range(share)
+        ]
         assert set(SHARES) == set(TOOLS), 'a tool has no share'
         rows = json.loads(fixtures.subnets.read_text())
         self.one, self.level = rows[0], rows[0]['mflops']
@@ -101,52 +114,70 @@ class Options:
             return [('--out', OPTION), (out / name, WRITE)]
 
         def values(**more):
-            return [word for key, value in more.items() for word in (
-                (f'--{key.replace("_", "-")}', OPTION), (value, VALUE))]
+            return [
+                word for key, value in more.items()
+                for word in ((f'--{key.replace("_", "-")}', OPTION), (value,
+                                                                      VALUE))
+            ]
 
         words = dict(
             train=[config, *work, *settings],
-            test=[config, checkpoint, *work, *to('r.json'),
-                  *values(interval=1), *settings],
+            test=[
+                config, checkpoint, *work, *to('r.json'), *values(interval=1),
+                *settings
+            ],
             build_latency_table=[
                 config, *to('table.json'), *values(
-                    device='cpu', backend='torch', batch_size=1, threads=1,
-                    dtype='float32', max_blocks=2, min_run_time=0.0001,
-                    rounds=1, verify=3, seed=0), *settings],
+                    device='cpu',
+                    backend='torch',
+                    batch_size=1,
+                    threads=1,
+                    dtype='float32',
+                    max_blocks=2,
+                    min_run_time=0.0001,
+                    rounds=1,
+                    verify=3,
+                    seed=0), *settings
+            ],
             compare_results=[
                 (f.results, READ), (f.other_results, READ), *to('c.json'),
                 *values(reference='a', levels=11, resource='flops'),
-                ('--names', OPTION), ('a', VALUE), ('b', VALUE)],
+                ('--names', OPTION), ('a', VALUE), ('b', VALUE)
+            ],
             plot_pools=[(f.log, READ), *to('p.png')],
-            plot_results=[
-                (f.results, READ), (f.other_results, READ), *to('r.png'),
-                *values(resource='flops'), ('--names', OPTION), ('a', VALUE),
-                ('b', VALUE)],
-            rank_pools=[config, checkpoint, *to('ranks.json'), *work,
-                        *values(draws=1), *settings],
+            plot_results=[(f.results, READ), (f.other_results, READ),
+                          *to('r.png'), *values(resource='flops'),
+                          ('--names', OPTION), ('a', VALUE), ('b', VALUE)],
+            rank_pools=[
+                config, checkpoint, *to('ranks.json'), *work, *values(draws=1),
+                *settings
+            ],
             sample_subnets=[
                 config, *to('s.json'), *table, *values(
                     resource='flops', level=self.level, step=0.5, num=4,
-                    seed=0), *settings],
-            subnet_cost=[config, (f.subnets, READ), *to('s.json'), *table,
-                         *settings],
+                    seed=0), *settings
+            ],
+            subnet_cost=[
+                config, (f.subnets, READ), *to('s.json'), *table, *settings
+            ],
             fashion_mnist=[*to('f'), ('--source', OPTION), (f.images, READ)],
-            fashion_mnist_detection=[
-                ('--source', OPTION), (f.images, READ), *to('d'),
-                *values(size=48, most=2, seed=0), ('--num', OPTION),
-                (2, VALUE), (1, VALUE), (1, VALUE)],
+            fashion_mnist_detection=[('--source', OPTION), (f.images, READ),
+                                     *to('d'), *values(size=48, most=2, seed=0),
+                                     ('--num', OPTION), (2, VALUE), (1, VALUE),
+                                     (1, VALUE)],
             build_bank=[config, checkpoint, *to('bank'), *work, *settings],
-            export_subnet=[
-                (f.bank, READ), ('--budget', OPTION), (budget, VALUE),
-                *values(format='torch'), *to('exported'),
-                ('--images', OPTION), (f.photo, READ)],
+            export_subnet=[(f.bank, READ), ('--budget', OPTION),
+                           (budget, VALUE),
+                           *values(format='torch'), *to('exported'),
+                           ('--images', OPTION), (f.photo, READ)],
             extract_subnet=[
                 config, checkpoint, ('--subnet', OPTION),
-                (self.subnet(place), READ), *to('x.pth')],
+                (self.subnet(place), READ), *to('x.pth')
+            ],
             import_published=[(f.published, READ), *to('i.pth'),
                               *values(arch='mobilenet_v2')],
-            import_published_lut=[(f.lut, READ), *to('l.json'), *values(
-                device='cpu', batch_size=1)])[tool]
+            import_published_lut=[(f.lut, READ), *to('l.json'),
+                                  *values(device='cpu', batch_size=1)])[tool]
         if tool == 'sample_subnets' and rng.random() < 0.5:
             words = [w for w in words if w not in table]
         return [(str(word), kind) for word, kind in words]
@@ -165,12 +196,13 @@ class Options:
         if chance < 0.05:
             return words[:i] + words[i + 1:], f'without {word!r}'
         if chance < 0.1:
-            new = pick(rng, ['--unknown', '--help', '--version', '--out',
-                             '--cfg-options', '--names', '--all', '--fvcore',
-                             '--amp', '--resume', '--calibrate', '-h', '--',
-                             '--launcher=slurm', '--launcher=pytorch',
-                             '--local_rank=-1', '--no-validate',
-                             '--auto-scale-lr', '--budget', '--images'])
+            new = pick(rng, [
+                '--unknown', '--help', '--version', '--out', '--cfg-options',
+                '--names', '--all', '--fvcore', '--amp', '--resume',
+                '--calibrate', '-h', '--', '--launcher=slurm',
+                '--launcher=pytorch', '--local_rank=-1', '--no-validate',
+                '--auto-scale-lr', '--budget', '--images'
+            ])
             return words[:i] + [(new, OPTION)] + words[i:], f'more: {new}'
         if chance < 0.14:
             return words[:i] + [words[i]] + words[i:], f'twice: {word!r}'
@@ -223,22 +255,35 @@ def bad_input(path: Path, rng, place, fixtures):
              'unreadable', 'socket', 'url')
     kind = pick(rng, kinds)
     names = dict(
-        absent=inside / f'absent{path.suffix}', full='/dev/full',
-        null='/dev/null', long=inside / (300 * 'l' + path.suffix),
-        memory='/proc/self/mem', slash=f'{path}/', home='~',
-        unreadable='/proc/self/clear_refs', dot='.')
-    names.update({'file/child': path / 'child', 'empty word': '',
-                  'url': 'http://127.0.0.1:9/x' + path.suffix})
+        absent=inside / f'absent{path.suffix}',
+        full='/dev/full',
+        null='/dev/null',
+        long=inside / (300 * 'l' + path.suffix),
+        memory='/proc/self/mem',
+        slash=f'{path}/',
+        home='~',
+        unreadable='/proc/self/clear_refs',
+        dot='.')
+    names.update({
+        'file/child': path / 'child',
+        'empty word': '',
+        'url': 'http://127.0.0.1:9/x' + path.suffix
+    })
     if kind == 'folder':
         fake.mkdir()
     elif kind in ('empty', 'binary', 'text', 'zeros', 'json'):
-        fake.write_bytes(dict(
-            empty=b'', binary=rng.bytes(500), zeros=bytes(500),
-            text='Grüße, not what was expected\n'.encode(),
-            json=b'[{"a": [1, null, NaN]}]')[kind])
+        fake.write_bytes(
+            dict(
+                empty=b'',
+                binary=rng.bytes(500),
+                zeros=bytes(500),
+                text='Grüße, not what was expected\n'.encode(),
+                json=b'[{"a": [1, null, NaN]}]')[kind])
     elif kind == 'other':
-        others = [p for p in vars(fixtures).values()
-                  if isinstance(p, Path) and p != path]
+        others = [
+            p for p in vars(fixtures).values()
+            if isinstance(p, Path) and p != path
+        ]
         return str(pick(rng, others)), f'{path.name} is a file of another kind'
     elif kind == 'pipe':
         os.mkfifo(fake)
@@ -257,8 +302,11 @@ def bad_input(path: Path, rng, place, fixtures):
             server.bind(fake.name)
             os.chdir(folder)
     elif kind in ('strange', 'control', 'spaces', 'bytes'):
-        name = dict(strange='ä ﬀ\u202e{x}%s$HOME\'"', control='a\x1b[31m\nb',
-                    spaces='  a  b', bytes='\udcff\udcfe')[kind]
+        name = dict(
+            strange='ä ﬀ\u202e{x}%s$HOME\'"',
+            control='a\x1b[31m\nb',
+            spaces='  a  b',
+            bytes='\udcff\udcfe')[kind]
         fake = inside / f'{name}{path.suffix}'
         copy = shutil.copytree if path.is_dir() else shutil.copy
         copy(path, fake)
@@ -267,28 +315,41 @@ def bad_input(path: Path, rng, place, fixtures):
 
 def bad_output(path: Path, rng, place, fixtures):
     """A path to write to, and what it is."""
-    kind = pick(rng, (
-        'folder', 'full', 'null', 'proc', 'sys', 'child', 'child', 'empty word',
-        'slash', 'suffix', 'no suffix', 'long', 'pipe', 'link', 'dangling',
-        'loop', 'input', 'input', 'user folder', 'user folder', 'user folder',
-        'old', 'strange', 'control', 'bytes', 'deep', 'dot', 'root', 'binary',
-        'fixture', 'hidden', 'memory', 'dots'))
+    kind = pick(
+        rng,
+        ('folder', 'full', 'null', 'proc', 'sys', 'child', 'child',
+         'empty word', 'slash', 'suffix', 'no suffix', 'long', 'pipe', 'link',
+         'dangling', 'loop', 'input', 'input', 'user folder', 'user folder',
+         'user folder', 'old', 'strange', 'control', 'bytes', 'deep', 'dot',
+         'root', 'binary', 'fixture', 'hidden', 'memory', 'dots'))
     out = place.out
     path = path if path.name else Path('out.json')  # it was changed before
     fake = out / f'bad{len(os.listdir(out))}{path.suffix}'
     names = dict(
-        full='/dev/full', null='/dev/null', proc=f'/proc/{path.name}',
-        sys=f'/sys/{path.name}', child=place.user / 'notes.txt' / path.name,
-        slash=f'{path}/', suffix=path.with_suffix('.xyz'),
-        long=out / (300 * 'l' + path.suffix), dot='.', root='/',
+        full='/dev/full',
+        null='/dev/null',
+        proc=f'/proc/{path.name}',
+        sys=f'/sys/{path.name}',
+        child=place.user / 'notes.txt' / path.name,
+        slash=f'{path}/',
+        suffix=path.with_suffix('.xyz'),
+        long=out / (300 * 'l' + path.suffix),
+        dot='.',
+        root='/',
         strange=out / f'ä ﬀ\u202e{{x}}%s$HOME\'"{path.suffix}',
-        control=out / f'a\x1b[31m\nb{path.suffix}', hidden=out / '.json',
-        bytes=out / f'\udcff{path.suffix}', deep=out / 'a' / 'b' / path.name,
-        memory='/proc/self/mem', dots='..')
-    names.update({'no suffix': path.with_suffix(''), 'empty word': '',
-                  'user folder': place.user,
-                  'fixture': fixtures.folder,
-                  'binary': path.with_suffix('.pth')})
+        control=out / f'a\x1b[31m\nb{path.suffix}',
+        hidden=out / '.json',
+        bytes=out / f'\udcff{path.suffix}',
+        deep=out / 'a' / 'b' / path.name,
+        memory='/proc/self/mem',
+        dots='..')
+    names.update({
+        'no suffix': path.with_suffix(''),
+        'empty word': '',
+        'user folder': place.user,
+        'fixture': fixtures.folder,
+        'binary': path.with_suffix('.pth')
+    })
     if kind == 'folder':
         (fake / 'inner').mkdir(parents=True)
     elif kind == 'pipe':

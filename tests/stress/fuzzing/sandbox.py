@@ -40,10 +40,20 @@ PROCESSES = 8  # that one input may start
 IDLE = 10  # seconds without any work after which a process hangs
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 SPARED = ('/dev/null', '/dev/full', '/dev/zero', '/dev/tty', '/dev/shm')
-CHANGES = {'os.mkdir': 1, 'os.remove': 1, 'os.rmdir': 1, 'os.rename': 2,
-           'os.link': 2, 'os.symlink': 2, 'os.truncate': 1, 'os.chmod': 1,
-           'os.chown': 1, 'os.utime': 1, 'shutil.rmtree': 1,
-           'shutil.move': 2}
+CHANGES = {
+    'os.mkdir': 1,
+    'os.remove': 1,
+    'os.rmdir': 1,
+    'os.rename': 2,
+    'os.link': 2,
+    'os.symlink': 2,
+    'os.truncate': 1,
+    'os.chmod': 1,
+    'os.chown': 1,
+    'os.utime': 1,
+    'shutil.rmtree': 1,
+    'shutil.move': 2
+}
 PROGRAMS = ('os.system', 'os.exec', 'os.posix_spawn', 'os.spawn',
             'subprocess.Popen', 'socket.connect', 'socket.getaddrinfo',
             'urllib.Request')
@@ -140,8 +150,7 @@ def run(target, seed: int, index: int, folder: Path, limit: float) -> Outcome:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
     seconds = time.monotonic() - begun
-    return _judge(place, folder, status, ended, limit)._replace(
-        seconds=seconds)
+    return _judge(place, folder, status, ended, limit)._replace(seconds=seconds)
 
 
 def _wait(pid, limit):
@@ -201,8 +210,11 @@ def _child(target, seed, index, place, folder, limit):
         np.random.seed(key)
         torch.manual_seed(key)
         case = target.case(rng, place)
-        report.update(kind='running', what=case.what, good=case.good,
-                      before=place.protected())
+        report.update(
+            kind='running',
+            what=case.what,
+            good=case.good,
+            before=place.protected())
         save()
         guard.active = True
         report.update(_use(case))
@@ -229,7 +241,9 @@ def _enter(place, folder):
     sys.stdout = io.TextIOWrapper(
         io.FileIO(folder / 'out.txt', 'a'), 'utf-8', write_through=True)
     sys.stderr = io.TextIOWrapper(
-        io.FileIO(folder / 'err.txt', 'a'), 'utf-8', 'backslashreplace',
+        io.FileIO(folder / 'err.txt', 'a'),
+        'utf-8',
+        'backslashreplace',
         write_through=True)
     stacks = io.FileIO(folder / 'stacks.txt', 'w')
     faulthandler.enable(stacks)
@@ -241,8 +255,11 @@ def _enter(place, folder):
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.chdir(place.folder)
     tempfile.tempdir = str(place.temporary)
-    os.environ.update(TMPDIR=str(place.temporary), HOME=str(place.temporary),
-                      NO_COLOR='1', MPLCONFIGDIR=str(place.temporary))
+    os.environ.update(
+        TMPDIR=str(place.temporary),
+        HOME=str(place.temporary),
+        NO_COLOR='1',
+        MPLCONFIGDIR=str(place.temporary))
     for name in ('LOCAL_RANK', 'RANK', 'WORLD_SIZE'):
         os.environ.pop(name, None)
     warnings.simplefilter('ignore')
@@ -279,7 +296,7 @@ class Guard:
         if event == 'open':
             path, mode, flags = arguments
             if isinstance(path, int) or not (
-                    (flags or 0) & WRITING or set(mode or 'r') & set('wax+')):
+                (flags or 0) & WRITING or set(mode or 'r') & set('wax+')):
                 return
             if str(os.fsdecode(path)).startswith(SPARED):
                 return
@@ -318,7 +335,7 @@ class Guard:
             if event == 'os.mkdir' or mine and event == 'os.remove':
                 return  # there is something already; what C code wrote
             if not (mine or stat.S_ISDIR(info.st_mode) or real.startswith(
-                    ('/dev', '/proc', '/sys'))):
+                ('/dev', '/proc', '/sys'))):
                 self.touched.append(f'{event} {ascii(real)}')
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
@@ -349,22 +366,26 @@ def _failure(error) -> Dict[str, Any]:
     """An error that nobody should see."""
     traceback.print_exc()
     frames = traceback.extract_tb(error.__traceback__)
-    return dict(kind='error', place=_place(
-        [(f.filename, f.lineno, f.name) for f in frames]),
+    return dict(
+        kind='error',
+        place=_place([(f.filename, f.lineno, f.name) for f in frames]),
         problem=f'{type(error).__name__}: {error}')
 
 
 def _place(frames) -> str:
     """Where in our own code, and where in all code."""
+
     def short(frame):
         name = frame[0]
         for folder in (f'{ROOT}/', 'site-packages/', 'lib/python'):
             name = name.partition(folder)[2] or name
         return f'{name}:{frame[1]} {frame[2]}'
+
     if not frames:
         return ''
-    ours = [f for f in frames if f[0].startswith((
-        f'{ROOT}/pss', f'{ROOT}/tools'))]
+    ours = [
+        f for f in frames if f[0].startswith((f'{ROOT}/pss', f'{ROOT}/tools'))
+    ]
     places = [short(f) for f in (ours[-1:] + frames[-1:])]
     return ', in '.join(dict.fromkeys(places))
 
@@ -374,6 +395,7 @@ def _place(frames) -> str:
 
 def _judge(place, folder, status, ended, limit) -> Outcome:
     """What the process left behind, as an outcome."""
+
     def text(name):
         path = folder / name
         return path.read_bytes()[-20_000:].decode('utf-8', 'replace') \
@@ -385,8 +407,7 @@ def _judge(place, folder, status, ended, limit) -> Outcome:
         report = dict(kind='broken', what='', problem='no report')
     out, error = text('out.txt'), text('err.txt')
     tail = '\n'.join((out + text('err.raw') + error).splitlines()[-12:])
-    found = Outcome('failed', report['what'], '', report.get('place', ''),
-                    tail)
+    found = Outcome('failed', report['what'], '', report.get('place', ''), tail)
 
     def failed(problem, **more):
         return found._replace(problem=problem, **more)
@@ -396,11 +417,13 @@ def _judge(place, folder, status, ended, limit) -> Outcome:
         number = os.waitstatus_to_exitcode(status)
         problem = ended or f'ended by {signal.Signals(-number).name}' \
             if number < 0 else f'ended with {number}'
-        return failed(problem, place=_place(_stack(stacks)),
-                      tail=tail + '\n' + stacks[-3000:])
+        return failed(
+            problem,
+            place=_place(_stack(stacks)),
+            tail=tail + '\n' + stacks[-3000:])
     if report['kind'] == 'broken':
-        return failed('the fuzzer itself is broken',
-                      tail=report.get('problem', ''))
+        return failed(
+            'the fuzzer itself is broken', tail=report.get('problem', ''))
     if place.marker.exists():
         return failed('it ran code')
     after, before = place.protected(), report['before']

@@ -63,8 +63,9 @@ class Tables:
         model = init_model(load_config(self.fixtures.config))
         cost = table.cost_table(model, str(path))
         space = model.search_space
-        check_finite(cost(space.encode([space.smallest, space.largest])
-                          ).tolist(), 'costs')
+        check_finite(
+            cost(space.encode([space.smallest, space.largest])).tolist(),
+            'costs')
 
     def table(self, rng):
         """A table that is wrong somewhere."""
@@ -109,8 +110,8 @@ class Published:
             path = place.inputs / 'table.pkl'
             data, what = self.table(rng, place)
             path.write_bytes(data)
-            return tool_case(what, 'import_published_lut', place, path,
-                             '--out', place.out / 't.json')
+            return tool_case(what, 'import_published_lut', place, path, '--out',
+                             place.out / 't.json')
         path = place.inputs / 'published.pt'
         what = self.write_checkpoint(rng, path, place)
         return tool_case(what, 'import_published', place, path, '--arch',
@@ -125,34 +126,41 @@ class Published:
         good = lut()
         if kind == 'code':
             evil = pick(rng, evil_objects(place.marker))
-            value, where = pick(rng, [
-                (evil, 'alone'), ({**good, 'x': evil}, 'a time'),
-                ({**good, BlockCfg(evil, *[1] * 7): 1.}, 'in a key'),
-                ([evil], 'in a list'), ({1: Evil(BlockCfg, evil)}, 'a call')])
+            value, where = pick(
+                rng, [(evil, 'alone'), ({
+                    **good, 'x': evil
+                }, 'a time'),
+                      ({
+                          **good, BlockCfg(evil, *[1] * 7): 1.
+                      }, 'in a key'), ([evil], 'in a list'),
+                      ({
+                          1: Evil(BlockCfg, evil)
+                      }, 'a call')])
             return pickle.dumps(value, int(rng.integers(2, 6))), \
                 f'code {evil.call[0].__name__} {where}'
         if kind == 'opcodes':
-            return pick(rng, [
-                (b'', 'empty'), (b'.', 'a stop'), (b'\x80\xff.', 'protocol'),
-                (b'\x80\x04' + b'(' * 10**6 + b'.', 'many marks'),
-                (b'\x80\x04]' + b'\x94]' * 10**5 + b'.', 'many lists'),
-                (b'cos\nsystem\n(S"touch ran"\ntR.', 'an old call'),
-                (b'c__main__\nBlockCfg\n.', 'the class'),
-                (b'c__main__\nBlockCfg\n)R.', 'a call of the class'),
-                (b'c__main__\nBlockCfg.__init__\n.', 'an attribute'),
-                (b'\x80\x04\x8c\x08__main__\x8c\x19BlockCfg._make.__globals__'
-                 b'\x93.', 'an attribute of four'),
-                (b'c__main__\nBlockCfg\n}b.', 'a state'),
-                (b'\x80\x04}\x94h\x00h\x00s.', 'in itself'),
-                (b'\x8e' + (2**60).to_bytes(8, 'little') + b'.', 'long'),
-                (b'T\xff\xff\xff\x7f.', 'a long text'),
-                (b'L' + b'9' * 10**5 + b'L\n.', 'a long number'),
-                (b'\x8a\xff' + b'\xff' * 255 + b'.', 'a negative number'),
-                (b'I1_000\n.', 'a number'), (b'Fnan\n.', 'NaN'),
-                (b'P0\n.', 'a persistent id'), (b'Q.', 'another'),
-                (b'r\xff\xff\xff\xff.', 'memo'), (b'\x82\x01.', 'extension'),
-                (b'N\x94r\xff\xff\xff\x7f.', 'a far memo'), (b'}.', 'nothing'),
-                (b'\x97.', 'a buffer'), (b'K\x01\x85.', 'a tuple')])
+            return pick(
+                rng,
+                [(b'', 'empty'), (b'.', 'a stop'), (b'\x80\xff.', 'protocol'),
+                 (b'\x80\x04' + b'(' * 10**6 + b'.', 'many marks'),
+                 (b'\x80\x04]' + b'\x94]' * 10**5 + b'.', 'many lists'),
+                 (b'cos\nsystem\n(S"touch ran"\ntR.', 'an old call'),
+                 (b'c__main__\nBlockCfg\n.', 'the class'),
+                 (b'c__main__\nBlockCfg\n)R.', 'a call of the class'),
+                 (b'c__main__\nBlockCfg.__init__\n.', 'an attribute'),
+                 (b'\x80\x04\x8c\x08__main__\x8c\x19BlockCfg._make.__globals__'
+                  b'\x93.', 'an attribute of four'),
+                 (b'c__main__\nBlockCfg\n}b.', 'a state'),
+                 (b'\x80\x04}\x94h\x00h\x00s.', 'in itself'),
+                 (b'\x8e' + (2**60).to_bytes(8, 'little') + b'.', 'long'),
+                 (b'T\xff\xff\xff\x7f.', 'a long text'),
+                 (b'L' + b'9' * 10**5 + b'L\n.', 'a long number'),
+                 (b'\x8a\xff' + b'\xff' * 255 + b'.', 'a negative number'),
+                 (b'I1_000\n.', 'a number'), (b'Fnan\n.', 'NaN'),
+                 (b'P0\n.', 'a persistent id'), (b'Q.', 'another'),
+                 (b'r\xff\xff\xff\xff.', 'memo'), (b'\x82\x01.', 'extension'),
+                 (b'N\x94r\xff\xff\xff\x7f.', 'a far memo'), (b'}.', 'nothing'),
+                 (b'\x97.', 'a buffer'), (b'K\x01\x85.', 'a tuple')])
         if kind in ('bytes', 'cut'):
             data = self.fixtures.lut.read_bytes()
             return flipped(data, rng) if kind == 'bytes' else cut(data, rng)
@@ -166,8 +174,8 @@ class Published:
             what = f'time = {shown(time)}'
         else:
             field = pick(rng, BlockCfg._fields)
-            new = pick(rng, (*NUMBERS, *TEXTS, None, (), (1, ), True,
-                             'MBV1Block', 'Linear', 'MBV2Block'))
+            new = pick(rng, (*NUMBERS, *TEXTS, None, (),
+                             (1, ), True, 'MBV1Block', 'Linear', 'MBV2Block'))
             key = key._replace(**{field: new})
             what = f'{field} = {shown(new)}'
         good[key] = time
@@ -180,8 +188,10 @@ class Published:
         whole = dict(self.checkpoint)
         if kind in ('bytes', 'cut'):
             data = self.fixtures.published.read_bytes()
-            data, what = (flipped(data, rng, len(data) - 20_000)
-                          if kind == 'bytes' else cut(data, rng))
+            data, what = (
+                flipped(data, rng,
+                        len(data) -
+                        20_000) if kind == 'bytes' else cut(data, rng))
             path.write_bytes(data)
             return what
         if kind == 'pickle':
@@ -199,13 +209,31 @@ class Published:
             whole, where = wrong_types(whole, rng, [evil], 0)
             what = f'code {evil.call[0].__name__}, {where}'
         elif kind == 'pools':
-            new, what = pick(rng, [
-                (dict(pools, **{'x': {}}), 'a level x'), ([], 'a list'),
-                ({**pools, float('nan'): {}}, 'level nan'), (None, 'none'),
-                ({**pools, True: {}}, 'level True'), ({290: []}, 'a list'),
-                ({**pools, 10**400: {}}, 'a large level'),
-                ({(1, 2): {}}, 'a level of two'), ({290: {1: 2}}, 'a key 1'),
-                ({**pools, 'a': {}, 3: {}}, 'levels that have no order')])
+            new, what = pick(rng, [(dict(pools, **{'x': {}}), 'a level x'),
+                                   ([], 'a list'),
+                                   ({
+                                       **pools, float('nan'): {}
+                                   }, 'level nan'), (None, 'none'),
+                                   ({
+                                       **pools, True: {}
+                                   }, 'level True'), ({
+                                       290: []
+                                   }, 'a list'),
+                                   ({
+                                       **pools, 10**400: {}
+                                   }, 'a large level'),
+                                   ({
+                                       (1, 2): {}
+                                   }, 'a level of two'),
+                                   ({
+                                       290: {
+                                           1: 2
+                                       }
+                                   }, 'a key 1'),
+                                   ({
+                                       **pools, 'a': {},
+                                       3: {}
+                                   }, 'levels that have no order')])
             whole['arch_pools'] = dict(pools=dict(flops=new))
         elif kind in ('key', 'score'):
             good = next(iter(pools[290]))
@@ -215,13 +243,19 @@ class Published:
                 '-' * 10**5 + '1', '{}', 'None', '1', '{"resolution": 224}',
                 "{'resolution': 224, 'stage_cout_mults': 3}",
                 "{'resolution': 224, 'stage_cout_mults': [1e999] * 9}",
-                good.replace('224', '1e999'), good.replace('224', '"224"'),
-                good.replace('224', '224.0'), good.replace('1.0', '1e-320'),
-                good.replace('1.0', 'True'), good.replace('1.0', '1e999'),
-                good.replace('1.0', '1j'), good.replace('224', '-1'),
-                good.replace('224', '1' * 400), good.replace('1.0', '0.99'),
-                '\x00', '\x1b[31m', 'open("ran", "w")',
-                '__import__("os").system("touch ran")', b'bytes', (1, 2), 3])
+                good.replace('224', '1e999'),
+                good.replace('224', '"224"'),
+                good.replace('224', '224.0'),
+                good.replace('1.0', '1e-320'),
+                good.replace('1.0', 'True'),
+                good.replace('1.0', '1e999'),
+                good.replace('1.0', '1j'),
+                good.replace('224', '-1'),
+                good.replace('224', '1' * 400),
+                good.replace('1.0',
+                             '0.99'), '\x00', '\x1b[31m', 'open("ran", "w")',
+                '__import__("os").system("touch ran")', b'bytes', (1, 2), 3
+            ])
             whole['arch_pools'] = dict(pools=dict(flops={290: {key: score}}))
             what = f'key {shown(key)}' if kind == 'key' else \
                 f'score {shown(score)}'

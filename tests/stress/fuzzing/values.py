@@ -20,14 +20,21 @@ NESTED: Any = []
 for _ in range(200):
     NESTED = [NESTED]
 WRONG_JSON = tuple(w for w in WRONG if not (isinstance(w, dict) and 1 in w))
-SHAPES = ([], {}, [None], [[]], [1, 'a'], {'a': {}}, {'type': 'text'},
-          {'type': None}, {'type': []}, [0] * 300, NESTED)
+SHAPES = ([], {}, [None], [[]], [1, 'a'], {
+    'a': {}
+}, {
+    'type': 'text'
+}, {
+    'type': None
+}, {
+    'type': []
+}, [0] * 300, NESTED)
 # words for --option WORD, or for a line of a file
 WORDS = ('', ' ', 'x', 'nan', 'inf', '-inf', '1e999', '1' + 400 * '0', '-1',
-         '0', '1', '0.5', '1e-320', '-1e308', 'True', 'None', '[]', '{}',
-         '1,2', '１２', '٣', '\x1b[31mred\x1b[0m', 'two\nlines', '\x07',
-         '\u202e', 'ﬀ', '\udcff', '--', '-', LONG, '../x', '%s', '{0}', '*',
-         '1_000', '0x10', ' 1 ', '9223372036854775808')
+         '0', '1', '0.5', '1e-320', '-1e308', 'True', 'None', '[]', '{}', '1,2',
+         '１２', '٣', '\x1b[31mred\x1b[0m', 'two\nlines', '\x07', '\u202e', 'ﬀ',
+         '\udcff', '--', '-', LONG, '../x', '%s', '{0}', '*', '1_000', '0x10',
+         ' 1 ', '9223372036854775808')
 
 
 def pick(rng: np.random.Generator, choices: Sequence[Any]) -> Any:
@@ -42,13 +49,18 @@ def bad_value(rng: np.random.Generator, old: Any = None) -> Any:
     if number and kind < 0.5:
         return pick(rng, NUMBERS)
     if number and kind < 0.6:
-        return pick(rng, [-old, old * 2, old + 1, old - 1, float(old),
-                          str(old), [old]])
+        return pick(
+            rng, [-old, old * 2, old + 1, old - 1,
+                  float(old),
+                  str(old), [old]])
     if isinstance(old, (list, tuple)) and kind < 0.4:
         old = list(old)
-        return pick(rng, [old[:-1], old + old, old[::-1], old + [0],
-                          old + [None], [old], {str(i): v for i, v
-                                                in enumerate(old)}])
+        return pick(rng, [
+            old[:-1], old + old, old[::-1], old + [0], old + [None], [old], {
+                str(i): v
+                for i, v in enumerate(old)
+            }
+        ])
     if isinstance(old, str) and kind < 0.5:
         return pick(rng, TEXTS)
     return pick(rng, pick(rng, (WRONG_JSON, TEXTS, NUMBERS, SHAPES)))
@@ -63,8 +75,12 @@ def shown(value: Any, longest: int = 60) -> str:
     return text if len(text) <= longest else f'{text[:longest - 3]}...'
 
 
-def change(value: Any, rng: np.random.Generator, types: Sequence[Any] = (),
-           keys: Sequence[Tuple[str, Any]] = ()) -> Tuple[Any, str]:
+def change(
+    value: Any,
+    rng: np.random.Generator,
+    types: Sequence[Any] = (),
+    keys: Sequence[Tuple[str, Any]] = ()
+) -> Tuple[Any, str]:
     """A copy with one thing changed, taken out or added, and what was.
 
     Each part at the top is chosen as often as any other, whatever its size.
@@ -89,9 +105,10 @@ def change(value: Any, rng: np.random.Generator, types: Sequence[Any] = (),
     elif kind < 0.12:
         return exchanged(value, path, None, True), f'{where} taken out'
     elif kind < 0.3 and isinstance(old, dict):
-        key, inner = pick(rng, [*keys, *((t, 1) for t in TEXTS),
-                                ('unknown', None), ('_delete_', True),
-                                ('_scope_', 'pss')])
+        key, inner = pick(rng, [
+            *keys, *((t, 1) for t in TEXTS), ('unknown', None),
+            ('_delete_', True), ('_scope_', 'pss')
+        ])
         new = {**old, key: inner}
         where, kind = f'{where}.{shown(key)}', 2
         return exchanged(value, path, new), f'{where} = {shown(inner)} added'
@@ -100,8 +117,8 @@ def change(value: Any, rng: np.random.Generator, types: Sequence[Any] = (),
     return exchanged(value, path, new), f'{where} = {shown(new)}'
 
 
-def changed(value: Any, rng: np.random.Generator, times: int, *more
-            ) -> Tuple[Any, str]:
+def changed(value: Any, rng: np.random.Generator, times: int,
+            *more) -> Tuple[Any, str]:
     """:func:`change` several times."""
     said = []
     for _ in range(times):
@@ -135,14 +152,19 @@ def json_of(value: Any) -> str:
 
 def bad_json(rng: np.random.Generator) -> Tuple[bytes, str]:
     """Bytes of a JSON file that has no use for anybody."""
-    return pick(rng, [
-        (b'', 'an empty file'), (b'\xff\xfe{}', 'not UTF-8'),
-        (b'[' * 100_000, 'deep lists'), (b'{"a":' * 100_000, 'deep objects'),
-        (b'1' * 10_000, 'a number of 10,000 digits'), (b'null', 'null'),
-        (b'"text"', 'a text'), (b'{}', 'an empty object'),
-        (b'[]', 'an empty list'), (b'NaN', 'NaN'), (b'{"a": 1,}', 'a comma'),
-        (b'\x00' * 1000, 'zeros'), (b'\xef\xbb\xbf{}', 'a byte order mark'),
-        (b'{"a": 1, "a": 2}', 'a key twice'), (b'[1e999]', 'infinity'),
-        (b'"\\ud800"', 'half a surrogate'), (b'[{}]', 'an empty object'),
-        ('{"\u202e": 1}'.encode(), 'right to left'),
-        (b'\x80\x04N.', 'a pickle'), (b'PK\x03\x04' + bytes(100), 'a zip')])
+    return pick(rng, [(b'', 'an empty file'), (b'\xff\xfe{}', 'not UTF-8'),
+                      (b'[' * 100_000, 'deep lists'),
+                      (b'{"a":' * 100_000, 'deep objects'),
+                      (b'1' * 10_000, 'a number of 10,000 digits'),
+                      (b'null', 'null'), (b'"text"', 'a text'),
+                      (b'{}', 'an empty object'), (b'[]', 'an empty list'),
+                      (b'NaN', 'NaN'), (b'{"a": 1,}', 'a comma'),
+                      (b'\x00' * 1000, 'zeros'),
+                      (b'\xef\xbb\xbf{}', 'a byte order mark'),
+                      (b'{"a": 1, "a": 2}', 'a key twice'),
+                      (b'[1e999]', 'infinity'),
+                      (b'"\\ud800"', 'half a surrogate'),
+                      (b'[{}]', 'an empty object'),
+                      ('{"\u202e": 1}'.encode(), 'right to left'),
+                      (b'\x80\x04N.', 'a pickle'),
+                      (b'PK\x03\x04' + bytes(100), 'a zip')])
