@@ -28,8 +28,7 @@ from mmengine.config import Config
 from pss.apis import load_config, run
 from pss.errors import InputError
 from pss.evaluation import read_results, report_files
-from pss.structures import write_json
-from pss.structures.subnet_file import read_json, write_text
+from pss.files import read_json, write_json, write_text
 
 METHODS = ('pss', 'random', 'mutualnet', 'usnet')
 PASSES = dict(pss=3, random=3, mutualnet=4, usnet=4)

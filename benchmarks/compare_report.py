@@ -15,8 +15,7 @@ from pss.evaluation import (
     report_files,
 )
 from pss.evaluation.comparison import spread
-from pss.structures import write_json
-from pss.structures.subnet_file import write_text
+from pss.files import write_json, write_text
 
 NAMES = dict(
     pss='PSS-Net',

@@ -25,9 +25,8 @@ from tabulate import tabulate
 
 from pss.apis import init_model, load_config
 from pss.engine import SandwichOptimWrapper
+from pss.files import write_json, write_text
 from pss.sampling import Pass
-from pss.structures import write_json
-from pss.structures.subnet_file import write_text
 
 NETWORKS = ('mbv2', 'mbv1', 'r50')
 SETTINGS = [(amp, last) for amp in (None, 'bfloat16', 'float16')

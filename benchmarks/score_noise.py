@@ -18,9 +18,9 @@ from mmengine.runner import Runner
 from tabulate import tabulate
 
 from pss.apis import init_model, load_config, run
+from pss.files import read_json, write_json
 from pss.sampling import rank_correlation
-from pss.structures import Subnet, write_json
-from pss.structures.subnet_file import read_json
+from pss.structures import Subnet
 
 
 @torch.no_grad()

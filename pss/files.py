@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import secrets
 import stat
 import sys
@@ -149,6 +150,20 @@ def _is_deep(value: Any) -> bool:
     return bool(level)
 
 
+def read_json(path: FilePath) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+        InputError: if there is none, it is not a regular file or too large,
+            or it is not JSON; see :func:`parse_json` for its limits.
+    """
+    content = read_regular(path)
+    try:
+        return parse_json(content.decode('utf-8'))
+    except (InputError, UnicodeDecodeError) as error:
+        raise InputError(f'{path}: not a JSON file ({error})') from None
+
+
 @contextmanager
 def whole_file(path: FilePath) -> Iterator[Path]:
     """A temporary name to write to; it becomes ``path`` when that is done.
@@ -254,3 +269,36 @@ def _pour(source: Path, target: Path, descriptor: Optional[int]) -> None:
     os.set_blocking(opened, True)
     with open(opened, 'wb') as file:
         file.write(content)
+
+
+def write_json(value: Any, path: FilePath) -> None:
+    """Writes a JSON file whole or not at all, one list entry a line."""
+    if isinstance(value, list):
+        text = '[' + ',\n '.join(map(json.dumps, value)) + ']\n'
+    else:
+        text = json_text(value)
+    write_text(text, path)
+
+
+def json_text(value: Any, **options) -> str:
+    """JSON for people: indented, lists of numbers, such as widths, on one line.
+
+    Args:
+        value: what to write.
+        **options: as for :func:`json.dumps`.
+    """
+    # a string, which stays as it is, or a list of numbers
+    return re.sub(
+        r'"(?:[^"\\]|\\.)*"|\[\s*(\d[\d,\s]*)\]', lambda found: found[0]
+        if found[1] is None else f'[{" ".join(found[1].split())}]',
+        json.dumps(value, indent=1, **options)) + '\n'
+
+
+def write_text(text: str, path: FilePath) -> None:
+    """Writes a text file whole or not at all: a temporary name, then renamed.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    with whole_file(path) as file:
+        file.write_text(text, encoding='utf-8')

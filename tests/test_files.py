@@ -11,8 +11,7 @@ from pss.apis import read_checkpoint
 from pss.errors import InputError
 from pss.evaluation import read_results
 from pss.evaluation.pool_log import read_pool_log
-from pss.files import parse_json, read_regular, whole_file
-from pss.structures.subnet_file import read_json
+from pss.files import parse_json, read_json, read_regular, whole_file
 
 
 def test_whole_or_as_before(tmp_path):

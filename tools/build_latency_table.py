@@ -22,9 +22,9 @@ from pss.apis import (
     merge_options,
     run,
 )
-from pss.deploy.latency_building import build_table, verify_table
-from pss.deploy.profiling import DTYPES, Profiler
 from pss.errors import InputError
+from pss.profiling.latency_building import build_table, verify_table
+from pss.profiling.profiler import DTYPES, Profiler
 
 
 def parse_args():

@@ -1,7 +1,6 @@
 """What a script or a notebook imports."""
 
-from .adaptive import AdaptiveClassifier
-from .arguments import (
+from ..cli.arguments import (
     check_integers,
     check_numbers,
     check_out,
@@ -9,13 +8,8 @@ from .arguments import (
     check_report,
     check_seed,
 )
-from .checkpoint import (
-    check_checkpoint,
-    read_checkpoint,
-    read_checkpoint_data,
-    save_checkpoint,
-)
-from .cli import (
+from ..cli.processes import ask_first, join_processes, launched_at, restarts
+from ..cli.running import (
     add_arguments,
     add_options,
     keep_testing,
@@ -25,14 +19,8 @@ from .cli import (
     run,
     verify_config,
 )
-from .config_checks import TESTING, TRAINING, need_fields
-from .detection import (
-    AdaptiveDetector,
-    check_detector,
-    feature_channels,
-    raw_outputs,
-)
-from .export import (
+from ..config.checks import TESTING, TRAINING, need_fields
+from ..deploy.exporter import (
     Exporter,
     check_export,
     checkpoint_bytes,
@@ -42,6 +30,21 @@ from .export import (
     write_config,
     write_model_index,
 )
+from ..engine.checkpoints.newest import find_checkpoint
+from ..engine.checkpoints.reading import (
+    check_checkpoint,
+    read_checkpoint,
+    read_checkpoint_data,
+    save_checkpoint,
+)
+from ..engine.runner.building import build_runner
+from .adaptive_classifier import AdaptiveClassifier
+from .adaptive_detector import (
+    AdaptiveDetector,
+    check_detector,
+    feature_channels,
+    raw_outputs,
+)
 from .model import (
     calibration_images,
     config_resources,
@@ -49,9 +52,6 @@ from .model import (
     load_config,
     model_config,
 )
-from .processes import ask_first, join_processes, launched_at, restarts
-from .resuming import find_checkpoint
-from .runner import build_runner
 
 __all__ = [
     'AdaptiveClassifier', 'AdaptiveDetector', 'Exporter', 'TESTING', 'TRAINING',

@@ -17,18 +17,18 @@ from torch import Tensor, nn
 
 from .. import registry
 from ..checks import check_integer
-from ..deploy.extraction import model_config
-from ..errors import InputError
-from ..registry import check_config
-from ..resources import build_resources
-from .checkpoint import check_checkpoint
-from .config_checks import (
+from ..config.checks import (
     check_sections,
     import_modules,
     name_of,
     need_fields,
 )
-from .failures import built_part, is_out_of_memory, said
+from ..config.failures import built_part, is_out_of_memory, said
+from ..deploy.extraction import model_config
+from ..engine.checkpoints.reading import check_checkpoint
+from ..errors import InputError
+from ..registry import check_config
+from ..resources import build_resources
 
 FilePath = Union[str, Path]
 

@@ -1,8 +1,8 @@
 """What leaves the supernet: banks of subnets, and extracted ones."""
 
-from .adaptive_networks import build_supernet, kept_networks
 from .bank import Bank, KeptSubnet, read_bank, write_bank
 from .bank_hook import BankHook, bank_of
+from .bank_networks import build_supernet, kept_networks
 from .extraction import extract, extracted_config, model_config
 
 __all__ = [

@@ -38,10 +38,9 @@ from torch import Tensor
 
 from ..checks import Fields, check_number, check_text, shown
 from ..errors import InputError
-from ..files import read_regular
+from ..files import json_text, read_json, read_regular
 from ..models.classifiers.supernet_classifier import Statistics
 from ..structures import Subnet, level_name
-from ..structures.subnet_file import json_text, read_json
 from .classifier_vocabulary import check_classifier, check_pipeline
 from .detector_vocabulary import (
     check_detector,

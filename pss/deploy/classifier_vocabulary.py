@@ -11,7 +11,10 @@ from mmpretrain.registry import MODELS, TRANSFORMS
 
 from ..checks import check_choice, shown
 from ..errors import InputError
-from ..models.backbones.slimming import SLIMMABLE_CONVS, SLIMMABLE_NORMS
+from ..models.backbones.slimmable_backbone import (
+    SLIMMABLE_CONVS,
+    SLIMMABLE_NORMS,
+)
 from .vocabulary import (
     Check,
     Entry,

@@ -14,9 +14,8 @@ from ..models.classifiers.supernet_classifier import (
 from ..models.detectors import SupernetDetector
 from ..models.narrowing import narrow
 from ..registry import MODELS
-from ..resources.fvcore_counter import evaluating
-from ..resources.layers import blank
 from ..structures import Subnet
+from ..supernet import blank, evaluating
 
 # The classes that compute the same as a backbone of ours at full width.
 PLAIN_BACKBONES = {

@@ -12,9 +12,8 @@ import numpy as np
 from tabulate import tabulate
 
 from ..errors import InputError
+from ..files import write_json, write_text
 from ..resources import cost_field
-from ..structures import write_json
-from ..structures.subnet_file import write_text
 from .results import Results, csv_text, label_of, save_figure, units_of
 
 FilePath = Union[str, Path]

@@ -16,10 +16,9 @@ from tabulate import tabulate
 
 from ..checks import shown
 from ..errors import InputError
-from ..files import whole_file
+from ..files import read_json, whole_file, write_json, write_text
 from ..resources import cost_field
-from ..structures import Subnet, level_name, write_json
-from ..structures.subnet_file import read_json, write_text
+from ..structures import Subnet, level_name
 
 Results = Dict[str, Any]
 FilePath = Union[str, Path]

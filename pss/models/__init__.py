@@ -8,6 +8,8 @@ from .backbones import (
 from .calibration import calibrate
 from .classifiers import ResizedClassifier, SupernetClassifier
 from .detectors import BackboneAtSize, ResizedDetector, SupernetDetector
+from .distributed import SupernetDistributedDataParallel
+from .kept_network import KeptNetwork, SharedWeights, kept_network
 from .layers import (
     SlimmableBatchNorm2d,
     SlimmableConv2d,
@@ -15,8 +17,6 @@ from .layers import (
     SlimmableLinear,
 )
 from .narrowing import narrow
-from .sharing import KeptNetwork, SharedWeights, kept_network
-from .wrappers import SupernetDistributedDataParallel
 
 __all__ = [
     'BackboneAtSize', 'KeptNetwork', 'ResizedClassifier', 'ResizedDetector',

@@ -9,8 +9,8 @@ from mmengine.dist import all_reduce, get_world_size
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..resources.layers import blank
 from ..structures import Subnet
+from ..supernet import blank
 from .layers.synchronised_norm import is_shared
 from .switching import Statistics
 

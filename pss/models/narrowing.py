@@ -4,7 +4,7 @@ from typing import Any, Callable, Dict, Optional, Tuple, Type
 
 from torch import Tensor, nn
 
-from ..resources.fvcore_counter import evaluating
+from ..supernet import evaluating
 from .layers import (
     SlimmableBatchNorm2d,
     SlimmableConv2d,

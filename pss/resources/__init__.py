@@ -1,17 +1,15 @@
 """What subnets cost: counted by fvcore, looked up in tables."""
 
-from .blocks import Block, BlockKey, reachable_blocks
+from .blocks import BlockKey, reachable_blocks
 from .flops import Flops, flops_table
 from .fvcore_counter import count_macs, macs_by_module
-from .image_size import image_size
 from .latency import Latency, LatencyTable, Timing
-from .naming import build_resources, cost_field, cost_tables
+from .named_resources import build_resources, cost_field, cost_tables
 from .parameters import Parameters
 from .peak_memory import PeakMemory
 
 __all__ = [
-    'Block', 'BlockKey', 'Flops', 'Latency', 'LatencyTable', 'Parameters',
-    'PeakMemory', 'Timing', 'build_resources', 'cost_field', 'cost_tables',
-    'count_macs', 'flops_table', 'image_size', 'macs_by_module',
-    'reachable_blocks'
+    'BlockKey', 'Flops', 'Latency', 'LatencyTable', 'Parameters', 'PeakMemory',
+    'Timing', 'build_resources', 'cost_field', 'cost_tables', 'count_macs',
+    'flops_table', 'macs_by_module', 'reachable_blocks'
 ]

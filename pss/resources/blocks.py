@@ -12,34 +12,8 @@ import numpy as np
 from torch import nn
 
 from ..structures import SearchSpace, Subnet
-from .layers import channels_along, find_drivers, restoring, run_blank
-
-
-class Block(NamedTuple):
-    """A part of a network that is measured as a whole.
-
-    Attributes:
-        block_type: such as ``MBV2Block``.
-        module: the part; an ``nn.Sequential`` may be made of parts that run
-            one after the other.
-        inner: the layer whose output has the block's inner channels.
-        kernel_size: of a convolution.
-        stride: of the whole; none for a linear layer.
-        shortcut: ``identity``, or ``conv`` where a convolution is in it.
-    """
-    block_type: str
-    module: nn.Module
-    inner: Optional[nn.Module] = None
-    kernel_size: Optional[int] = None
-    stride: Optional[int] = None
-    shortcut: Optional[str] = None
-
-    @property
-    def ends(self) -> Tuple[nn.Module, nn.Module]:
-        """The modules that take the block's input and give its output."""
-        if type(self.module) is nn.Sequential:
-            return self.module[0], self.module[-1]
-        return self.module, self.module
+from ..supernet import Block, restoring, run_blank
+from .scaled_layers import channels_along, find_drivers
 
 
 class BlockKey(NamedTuple):

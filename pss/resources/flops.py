@@ -12,9 +12,9 @@ from torch import nn
 
 from ..registry import RESOURCES
 from ..structures import CostTable, SearchSpace
+from ..supernet import image_size
 from .fvcore_counter import macs_by_module
-from .image_size import image_size
-from .layers import product_term, restoring, scaled_layers
+from .scaled_layers import product_term, restoring, scaled_layers
 
 MFLOPS = 1_000_000  # multiply-adds in one
 

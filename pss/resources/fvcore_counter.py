@@ -1,31 +1,17 @@
 """Counting a network's FLOPs with fvcore, as the paper counts them."""
 
 import logging
-from contextlib import contextmanager
-from typing import Dict, Iterator, Tuple
+from typing import Dict, Tuple
 
 import torch
 from fvcore.nn import FlopCountAnalysis
 from torch import nn
 
-from .image_size import image_size
+from ..supernet import evaluating, image_size
 
 # One multiply-add is one. Batch norm, activations and additions count nothing;
 # the average pool counts its input elements.
 OPERATORS = ('conv', 'linear', 'adaptive_avg_pool2d')
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Sets a model to evaluation without gradients, and back."""
-    training = [m for m in model.modules() if m.training]
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def macs_by_module(model: nn.Module, input_shape: Tuple[int, int,

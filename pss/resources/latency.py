@@ -30,9 +30,9 @@ from torch import nn
 
 from ..checks import Fields, check_integer, check_number
 from ..errors import InputError
+from ..files import read_json, write_text
 from ..registry import RESOURCES
 from ..structures import CostTable
-from ..structures.subnet_file import read_json, write_text
 from .blocks import BlockFamily, BlockKey, block_families
 
 VERSION = 1

@@ -5,7 +5,7 @@ from torch import nn
 
 from ..registry import RESOURCES
 from ..structures import CostTable
-from .layers import product_term, scaled_layers
+from .scaled_layers import product_term, scaled_layers
 
 
 @RESOURCES.register_module()

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..registry import RESOURCES
 from ..structures import CostTable, Subnet
 from ..structures.cost_table import Scope
-from .layers import find_drivers, product_term, restoring, run_blank
+from .scaled_layers import find_drivers, product_term, restoring, run_blank
 
 MIB = 2**20
 

@@ -46,7 +46,8 @@ from pss.apis import (
 )
 from pss.errors import DivergedError, InputError
 from pss.evaluation import plot_results, read_results, results_table, write_csv
-from pss.structures import read_subnets, write_json
+from pss.files import write_json
+from pss.structures import read_subnets
 from tests.conftest import SMALL_RESNET, shrink
 from tests.stress.training import CONFIG, write_images
 

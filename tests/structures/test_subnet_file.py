@@ -4,8 +4,8 @@ import os
 import pytest
 
 from pss.errors import InputError
-from pss.structures import SearchSpace, Subnet, Width, read_subnets, write_json
-from pss.structures.subnet_file import json_text
+from pss.files import json_text, write_json
+from pss.structures import SearchSpace, Subnet, Width, read_subnets
 
 SPACE = SearchSpace([Width.of(32), Width.of(64)], [128, 224])
 

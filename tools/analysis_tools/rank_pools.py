@@ -26,7 +26,7 @@ from pss.apis import (
 from pss.engine import SubnetTestLoop
 from pss.errors import InputError
 from pss.evaluation import rank_summary
-from pss.structures import write_json
+from pss.files import write_json
 
 
 def parse_args():

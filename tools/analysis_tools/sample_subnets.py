@@ -19,9 +19,10 @@ from pss.apis import (
 )
 from pss.engine.hooks.pss_sampler_hook import parse_budgets
 from pss.errors import InputError
+from pss.files import write_json
 from pss.resources import Latency, cost_field, cost_tables
 from pss.sampling import ConditionalSampler
-from pss.structures import Budget, write_json
+from pss.structures import Budget
 
 
 def main():

@@ -22,9 +22,10 @@ from pss.apis import (
     run,
 )
 from pss.errors import InputError
+from pss.files import write_json
 from pss.resources import Latency, cost_field, cost_tables, count_macs
 from pss.resources.flops import MFLOPS
-from pss.structures import read_subnets, write_json
+from pss.structures import read_subnets
 
 
 def main():

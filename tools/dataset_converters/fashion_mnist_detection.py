@@ -19,7 +19,7 @@ import numpy as np
 from pss.apis import check_integers, check_out_folder, check_seed, run
 from pss.checks import check_integer
 from pss.errors import InputError
-from pss.structures import write_json
+from pss.files import write_json
 
 CLASSES = ('T-shirt/top', 'Trouser', 'Pullover', 'Dress', 'Coat', 'Sandal',
            'Shirt', 'Sneaker', 'Bag', 'Ankle boot')

@@ -16,8 +16,8 @@ from pss.apis import (
     run,
     write_model_index,
 )
-from pss.apis.export import FORMATS
 from pss.deploy import read_bank
+from pss.deploy.exporter import FORMATS
 from pss.deploy.selection import check_limits, most_accurate
 
 

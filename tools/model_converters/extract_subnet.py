@@ -25,8 +25,8 @@ from pss.apis import (
 from pss.deploy import extract, extracted_config
 from pss.errors import InputError
 from pss.models import SupernetDetector, calibrate
-from pss.resources import image_size
 from pss.structures import read_subnets
+from pss.supernet import image_size
 
 
 def main():

@@ -12,8 +12,8 @@ from typing import Any, Dict, List
 
 from pss.apis import check_out, read_checkpoint_data, run, save_checkpoint
 from pss.checks import is_number, shown
+from pss.engine.checkpoints.weights import check_dense
 from pss.engine.hooks.pss_sampler_hook import STATE_KEY
-from pss.engine.weights import check_dense
 from pss.errors import InputError
 from pss.models import SlimmableMobileNetV1, SlimmableMobileNetV2
 from pss.structures import Subnet, budgets_of, make_divisible

@@ -7,9 +7,9 @@ from mmengine.runner import BaseLoop
 
 from ...files import open_regular
 from ...registry import HOOKS
-from ..archive import check_archive
-from ..saved_state import check_resumable
-from ..weights import check_same, check_start, clean
+from ..checkpoints.archive import check_archive
+from ..checkpoints.saved_state import check_resumable
+from ..checkpoints.weights import check_same, check_start, clean
 
 
 @HOOKS.register_module()

@@ -10,9 +10,9 @@ from mmengine.runner import EpochBasedTrainLoop
 
 from ...errors import InputError
 from ...registry import HOOKS
+from ..checkpoints.saved_state import check_saved_state
+from ..checkpoints.weights import clean
 from ..randomness import mixed, seed_everything
-from ..saved_state import check_saved_state
-from ..weights import clean
 
 PROGRESS_KEY = 'pss_progress'  # in the checkpoint
 

@@ -13,9 +13,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from ...registry import MODELS
-from ...resources.blocks import Block
 from ...structures import Subnet, make_divisible
-from .slimming import (
+from ...supernet import Block
+from .slimmable_backbone import (
     SLIMMABLE_CONVS,
     SLIMMABLE_NORMS,
     Drive,

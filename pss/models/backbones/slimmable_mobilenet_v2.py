@@ -14,9 +14,9 @@ from torch.utils.checkpoint import checkpoint
 
 from ...errors import InputError
 from ...registry import MODELS
-from ...resources.blocks import Block
 from ...structures import Subnet
-from .slimming import (
+from ...supernet import Block
+from .slimmable_backbone import (
     SLIMMABLE_CONVS,
     SLIMMABLE_NORMS,
     Drive,

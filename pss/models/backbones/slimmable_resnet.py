@@ -10,9 +10,9 @@ from mmpretrain.models.backbones import ResNet
 from torch import nn
 
 from ...registry import MODELS
-from ...resources.blocks import Block
 from ...structures import Subnet
-from .slimming import (
+from ...supernet import Block
+from .slimmable_backbone import (
     SLIMMABLE_CONVS,
     SLIMMABLE_NORMS,
     Drive,

@@ -10,10 +10,8 @@ from torch.nn import functional as F
 from ...checks import check_boolean
 from ...errors import InputError
 from ...registry import MODELS
-from ...resources.blocks import Block
-from ...resources.fvcore_counter import evaluating
-from ...resources.layers import blank
 from ...structures import SearchSpace, Subnet
+from ...supernet import Block, blank, evaluating
 from ..layers import SlimmableLinear
 from ..switching import Statistics, slimmable_norms, switch
 

@@ -7,13 +7,13 @@ from torch import Tensor
 
 from ...errors import InputError
 from ...registry import MODELS
-from .scaling import scale_images, scale_samples
-from .wrapping import (
+from .mmdet_detector import (
     build_detector,
     detector_keys,
     hide_prefix,
     keep_predictions,
 )
+from .scaling import scale_images, scale_samples
 
 
 @MODELS.register_module()

@@ -10,21 +10,20 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...errors import InputError
 from ...registry import MODELS
-from ...resources.fvcore_counter import evaluating
-from ...resources.layers import blank
 from ...structures import SearchSpace, Subnet
+from ...supernet import blank, evaluating
 from ..layers import SlimmableConv2d
 from ..switching import Statistics, slimmable_norms, switch
 from .backbone_at_size import BackboneAtSize
 from .distillation import feature_divergence
-from .scaling import Size, scale_images, scale_samples
-from .wrapping import (
+from .mmdet_detector import (
     build_detector,
     detector_keys,
     hide_prefix,
     keep_predictions,
     make_slimmable,
 )
+from .scaling import Size, scale_images, scale_samples
 
 # Channels do not depend on the size of images, so that they are found on
 # small ones.

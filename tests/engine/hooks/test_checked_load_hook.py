@@ -10,7 +10,7 @@ import torch
 from mmengine.runner import Runner
 
 from pss.engine import CheckedLoadHook
-from pss.engine.weights import check_same, check_start, clean
+from pss.engine.checkpoints.weights import check_same, check_start, clean
 from pss.errors import InputError
 from pss.registry import MODELS
 

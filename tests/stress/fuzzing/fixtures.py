@@ -12,9 +12,9 @@ from PIL import Image
 
 from pss.apis import init_model, load_config
 from pss.deploy import write_bank
-from pss.deploy.profiling import Profiler
+from pss.files import write_json
+from pss.profiling.profiler import Profiler
 from pss.resources import LatencyTable, Timing, flops_table, reachable_blocks
-from pss.structures import write_json
 from tests.conftest import random_bank
 from tests.stress import corrupt
 from tests.stress.training import write_images

@@ -1,0 +1,204 @@
+import json
+import os
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from pss.errors import InputError
+from pss.models import SupernetClassifier
+from pss.profiling.latency_building import build_table, verify_table
+from pss.profiling.profiler import Profiler
+from pss.resources import LatencyTable, reachable_blocks
+
+from ..conftest import classifier_config
+
+
+class Counting(Profiler):
+    """Counts its measurements, and stops after some."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, min_run_time=1e-4, **kwargs)
+        self.measured = Counter()
+        self.stop_after = 10**9
+
+    def block(self, key, *args):
+        if self.measured.total() >= self.stop_after:
+            raise KeyboardInterrupt
+        self.measured[key] += 1
+        return super().block(key, *args)
+
+
+@pytest.fixture
+def model():
+    """A supernet with few blocks."""
+    torch.manual_seed(0)
+    config = classifier_config(
+        search_space=dict(multipliers=(0.95, 1.), resolutions=[16, 32]))
+    config.pop('type')
+    return SupernetClassifier(**config).eval()
+
+
+def test_stopped_and_continued(model, tmp_path):
+    """Oracle: every block is measured as often as there are rounds, over all
+    runs together; the file has all reachable blocks, and nothing else is
+    left."""
+    path = tmp_path / 'tables' / 'cpu.json'
+    blocks = reachable_blocks(model)
+    total = Counter()
+    for stop in (5, 20, 3):
+        profiler = Counting(model)
+        profiler.stop_after = stop
+        with pytest.raises(KeyboardInterrupt):
+            build_table(profiler, path, rounds=2)
+        total += profiler.measured
+        assert not path.exists()
+        partial = path.with_name('cpu.json.partial')
+        # killed in the middle of a line
+        partial.write_text(partial.read_text() + '{"block_type": "MBV2')
+    profiler = Counting(model)
+    table = build_table(profiler, path, rounds=2)
+    total += profiler.measured
+    assert set(total) == set(blocks) and set(total.values()) == {2}
+    assert sorted(p.name for p in path.parent.iterdir()) == [
+        '.cpu.json.lock', 'cpu.json'
+    ]
+    assert list(table.timings) == list(blocks)
+    assert all(t.runs and not t.interpolated for t in table.timings.values())
+    content = json.loads(path.read_text())
+    assert content['unit'] == 'microseconds' and content['threads'] == 1
+    assert content['date'] and content['interpolation'] is None
+
+    profiler = Counting(model)
+    before = path.read_bytes()
+    build_table(profiler, path, rounds=2)
+    assert not profiler.measured and path.read_bytes() == before
+
+
+def test_a_part_is_measured(model, tmp_path):
+    """Oracle: the number asked for; the file says what is interpolated, and a
+    second run with more measures only what is new."""
+    path = tmp_path / 'cpu.json'
+    profiler = Counting(model)
+    table = build_table(profiler, path, max_blocks=30, rounds=1)
+    blocks = reachable_blocks(model)
+    assert len(blocks) > 40
+    assert profiler.measured.total() == 30
+    said = json.loads(path.read_text())
+    assert said['interpolation']['measured'] == 30
+    assert said['interpolation']['interpolated'] == len(blocks) - 30
+    assert said['interpolation']['mean_relative_error'] > 0
+    marked = [b for b in said['blocks'] if b.get('interpolated')]
+    assert len(marked) == len(blocks) - 30
+    assert all(b['spread'] is None and b['runs'] == 0 for b in marked)
+    assert set(table.timings) == set(blocks)
+
+    more = Counting(model)
+    table = build_table(more, path, rounds=1)
+    assert set(more.measured) == set(blocks) - set(profiler.measured)
+    assert not any(t.interpolated for t in table.timings.values())
+
+
+@pytest.mark.parametrize('other, words', [
+    (dict(batch_size=2), 'batch_size=1, now it is 2'),
+    (dict(threads=2), 'threads=1, now it is 2'),
+    (dict(dtype='bfloat16'), "dtype='float32', now it is 'bfloat16'"),
+    (dict(backend='onnxruntime'), "backend='torch', now it is 'onnxruntime'"),
+])
+def test_other_conditions(model, tmp_path, other, words):
+    """Oracle: both values in the message; table and journal as they were."""
+    path = tmp_path / 'cpu.json'
+    profiler = Counting(model)
+    profiler.stop_after = 4
+    with pytest.raises(KeyboardInterrupt):
+        build_table(profiler, path, rounds=1)
+    journal = path.with_name('cpu.json.partial')
+    before = journal.read_bytes()
+    with pytest.raises(InputError, match=words):
+        build_table(Counting(model, **other), path, rounds=1)
+    assert journal.read_bytes() == before
+    build_table(Counting(model), path, max_blocks=10, rounds=1)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=words):
+        build_table(Counting(model, **other), path, rounds=1)
+    assert path.read_bytes() == before and not journal.exists()
+
+
+@pytest.mark.parametrize('line, text, words', [
+    (0, '[]', 'line 1'),
+    (2, '{"block_type": "Conv2d"}', 'line 3'),
+    (2, '{', 'line 3'),
+])
+def test_damaged_journals(model, tmp_path, line, text, words):
+    """Oracle: file and line stand in the message; it is kept."""
+    path = tmp_path / 'cpu.json'
+    profiler = Counting(model)
+    profiler.stop_after = 6
+    with pytest.raises(KeyboardInterrupt):
+        build_table(profiler, path, rounds=1)
+    journal = path.with_name('cpu.json.partial')
+    lines = journal.read_text().splitlines()
+    lines[line] = text
+    journal.write_text('\n'.join(lines))
+    before = journal.read_bytes()
+    with pytest.raises(InputError, match=words):
+        build_table(Counting(model), path, rounds=1)
+    assert journal.read_bytes() == before
+
+
+def test_a_file_that_is_no_table_is_not_overwritten(model, tmp_path):
+    """Oracle: its bytes."""
+    path = tmp_path / 'results.json'
+    path.write_text('{"largest": 1}')
+    with pytest.raises(InputError, match='not a latency table'):
+        build_table(Counting(model), path)
+    assert path.read_text() == '{"largest": 1}'
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        '.results.json.lock', 'results.json'
+    ]
+
+
+def test_verification_is_written(model, tmp_path):
+    """Oracle: the file has the figures and the scale, and lookups use it."""
+    path = tmp_path / 'cpu.json'
+    profiler = Counting(model)
+    table = build_table(profiler, path, rounds=1)
+    codes = model.search_space.random(np.random.default_rng(0), 5)
+    plain = table.cost_table(model, 'table')(codes)
+    found = verify_table(profiler, table, path, num=4, rounds=1)
+    again = LatencyTable.read(path)
+    assert again.header['verification'] == found
+    assert again.header['scale'] == found['scale'] > 0
+    assert found['subnets'] == 4 and -1 <= found['rank_correlation'] <= 1
+    scaled = again.cost_table(model, 'table')(codes)
+    assert scaled == pytest.approx(plain * found['scale'])
+
+
+def test_one_builder_at_a_time(model, tmp_path):
+    """Oracle: the table and the process in the message; nothing is measured or
+    written, by the table's second name neither."""
+    path = tmp_path / 'cpu.json'
+    (tmp_path / 'link.json').symlink_to('cpu.json')
+    inside = []
+
+    class Meanwhile(Counting):
+
+        def measure(self, *args, **kwargs):
+            if not inside:
+                inside.append(True)
+                for name in (path, tmp_path / 'link.json'):
+                    other = Counting(model)
+                    with pytest.raises(
+                            InputError,
+                            match='latency table .*cpu.'
+                            f'json: in use by process {os.getpid()}'):
+                        build_table(other, name, rounds=1)
+                    assert not other.measured
+            return super().measure(*args, **kwargs)
+
+    table = build_table(Meanwhile(model), path, rounds=1)
+    assert inside and LatencyTable.read(path).timings == table.timings
+    with pytest.raises(InputError, match='partial: is a named pipe; .*remove'):
+        os.mkfifo(tmp_path / 'new.json.partial')
+        build_table(Counting(model), tmp_path / 'new.json', rounds=1)

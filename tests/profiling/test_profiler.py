@@ -1,0 +1,121 @@
+import time
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pss.errors import InputError
+from pss.profiling.profiler import Profiler, compare
+from pss.resources import Timing, reachable_blocks
+
+
+@pytest.mark.parametrize('backend', ['torch', 'onnxruntime'])
+def test_blocks_and_subnets_compute_the_supernet(supernet, backend,
+                                                 monkeypatch):
+    """Oracle: the supernet at the subnet, part by part: what is measured is
+    what is used, in the wished-for batch."""
+    supernet.eval()
+    profiler = Profiler(supernet, backend=backend, batch_size=2)
+    seen = []
+    ready = profiler._ready
+
+    def spy(module, images):
+        seen.append((module, images))
+        return ready(module, images)
+
+    monkeypatch.setattr(profiler, '_ready', spy)
+    found = reachable_blocks(supernet)
+    for i in np.random.default_rng(0).choice(len(found), 12, replace=False):
+        key = list(found)[i]
+        position, subnet = found[key]
+        run = profiler.block(key, position, subnet)
+        out = _first(run(), backend)
+        _, images = seen[-1]
+        assert len(images) == 2 and images.shape[1] == key.cin
+        supernet.switch_to(subnet)
+        with torch.no_grad():
+            wanted = supernet.blocks()[position].module(images)
+        torch.testing.assert_close(out, wanted, rtol=1e-3, atol=1e-4)
+    subnet = supernet.search_space.smallest
+    out = _first(profiler.subnet(subnet)(), backend)
+    module, images = seen[-1]
+    assert not any('Slimmable' in type(m).__name__ for m in module.modules()
+                   if isinstance(m, (nn.Conv2d, nn.BatchNorm2d)))
+    supernet.switch_to(subnet)
+    with torch.no_grad():
+        torch.testing.assert_close(out, supernet(images), rtol=1e-3, atol=1e-4)
+
+
+def _first(out, backend):
+    if backend == 'torch':
+        return out
+    return torch.from_numpy(out.get_outputs()[0].numpy())
+
+
+def test_measure(supernet):
+    """Oracle: a sleep of 5 ms; a clock around it."""
+    profiler = Profiler(supernet, min_run_time=0.05)
+    calls = []
+
+    def run():
+        calls.append(1)
+        time.sleep(0.005)
+
+    timing = profiler.measure(run)
+    assert 5000 <= timing.latency < 20_000
+    assert timing.spread >= 0
+    assert 5 <= timing.runs < len(calls)  # a warm-up came before
+
+
+def test_compare():
+    """Oracle: a case worked out by hand: predictions half of what is measured,
+    but one of them by 10 % less, and two ranks exchanged."""
+    measured = np.array([200., 400., 410., 800., 900.])
+    predicted = np.array([100., 210., 205., 400., 450.])
+    found = compare(predicted, measured)
+    scale = (2.**4 * 400 / 210)**0.2
+    errors = np.abs(scale * predicted / measured - 1)
+    assert found['scale'] == pytest.approx(scale)
+    assert found['mean_relative_error'] == pytest.approx(errors.mean())
+    assert found['worst_relative_error'] == pytest.approx(errors.max())
+    # one exchange of neighbours: 1 - 6 * (1 + 1) / (5 * 24)
+    assert found['rank_correlation'] == pytest.approx(0.9)
+    # a tie shares its ranks: (1.5, 1.5, 3) against (1, 2, 3)
+    tied = compare(np.array([1., 1., 2.]), np.array([1., 2., 3.]))
+    assert tied['rank_correlation'] == pytest.approx(3**0.5 / 2)
+    flat = compare(np.ones(3), np.array([1., 2., 3.]))
+    assert flat['rank_correlation'] is None
+
+
+def test_median_of_rounds():
+    """Oracle: by hand."""
+    rounds = [Timing(10., 1., 5), Timing(30., 2., 4), Timing(12., 9., 3)]
+    assert Timing.median(rounds) == Timing(12., 20., 12)
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (dict(backend='onnxruntime', dtype='bfloat16'), "dtype='bfloat16'"),
+    pytest.param(
+        dict(device='cuda'),
+        "device='cuda'",
+        marks=pytest.mark.skipif(
+            torch.cuda.is_available(), reason='there is a GPU')),
+])
+def test_what_is_not_there(supernet, arguments, words):
+    """Oracle: the field stands in the message."""
+    with pytest.raises(InputError, match=words):
+        Profiler(supernet, **arguments)
+
+
+def test_conditions(supernet):
+    """Oracle: what was asked for."""
+    profiler = Profiler(supernet, threads=2, batch_size=3, dtype='bfloat16')
+    found = profiler.conditions
+    assert (found['threads'], found['batch_size'], found['dtype'],
+            found['device'], found['backend']) == (2, 3, 'bfloat16', 'cpu',
+                                                   'torch')
+    assert found['network']['type'] == 'SlimmableMobileNetV2'
+    assert found['device_name'] and found['versions']['torch']
+    key, (position, subnet) = next(iter(reachable_blocks(supernet).items()))
+    assert profiler.block(key, position, subnet)().dtype == torch.bfloat16
