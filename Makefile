@@ -73,6 +73,7 @@ lint: install
 		{ echo 'not formatted: run `make format`'; exit 1; }
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 # formats every Python file as `make lint` wants it
 format: install

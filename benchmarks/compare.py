@@ -25,7 +25,8 @@ import torch
 from compare_report import report_study
 from mmengine.config import Config
 
-from pss.apis import load_config, run
+from pss.apis import load_config
+from pss.cli import run
 from pss.errors import InputError
 from pss.evaluation import read_results, report_files
 from pss.files import read_json, write_json, write_text

@@ -17,7 +17,8 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from tabulate import tabulate
 
-from pss.apis import init_model, load_config, run
+from pss.apis import init_model, load_config
+from pss.cli import run
 from pss.files import read_json, write_json
 from pss.sampling import rank_correlation
 from pss.structures import Subnet

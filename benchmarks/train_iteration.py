@@ -15,8 +15,9 @@ import torch
 from mmpretrain.structures import DataSample
 from torch.nn import functional
 
-from pss.apis import init_model, load_config, model_config
+from pss.apis import init_model, load_config
 from pss.deploy import extract, extracted_config
+from pss.deploy.extraction import model_config
 from pss.engine import SandwichOptimWrapper
 from pss.engine.hooks.pss_sampler_hook import parse_budgets
 from pss.models.classifiers.supernet_classifier import divergence

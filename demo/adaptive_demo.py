@@ -18,7 +18,8 @@ import torch
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
 
-from pss.apis import AdaptiveClassifier, load_config, run
+from pss.apis import AdaptiveClassifier, load_config
+from pss.cli import run
 from pss.errors import InputError
 
 # the load's share of the core; the scheduler gives a process of niceness n

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pss.apis import read_checkpoint
+from pss.engine.checkpoints.reading import read_checkpoint
 from pss.errors import InputError
 from pss.evaluation import read_results
 from pss.evaluation.pool_log import read_pool_log

@@ -4,8 +4,8 @@ import zipfile
 import pytest
 import torch
 
-from pss.apis import read_checkpoint_data
 from pss.checks import shown
+from pss.engine.checkpoints.reading import read_checkpoint_data
 from pss.errors import InputError
 from pss.pickles import check_operations
 

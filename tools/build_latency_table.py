@@ -11,18 +11,17 @@ import sys
 
 import torch
 
-from pss.apis import (
+from pss.apis import init_model, load_config
+from pss.cli import (
     add_options,
     check_integers,
     check_numbers,
-    check_out,
     check_seed,
-    init_model,
-    load_config,
     merge_options,
     run,
 )
 from pss.errors import InputError
+from pss.outputs import check_out
 from pss.profiling.latency_building import build_table, verify_table
 from pss.profiling.profiler import DTYPES, Profiler
 

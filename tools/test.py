@@ -9,26 +9,23 @@ import argparse
 import json
 from pathlib import Path
 
-from pss.apis import (
-    TESTING,
+from pss.apis import build_runner, load_config
+from pss.cli import (
     add_arguments,
-    build_runner,
-    check_checkpoint,
     check_integers,
-    check_out_folder,
-    check_report,
     join_processes,
     keep_testing,
-    load_config,
     merge_arguments,
-    need_fields,
     run,
     verify_config,
 )
+from pss.config.checks import TESTING, need_fields
 from pss.engine import SubnetTestLoop
+from pss.engine.checkpoints.reading import check_checkpoint
 from pss.errors import InputError
 from pss.evaluation import report_results
 from pss.files import write_json
+from pss.outputs import check_out_folder, check_report
 
 
 def parse_args():

@@ -8,27 +8,24 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from pss.apis import (
-    TRAINING,
+from pss.apis import build_runner, find_checkpoint, load_config
+from pss.cli import (
     add_arguments,
     ask_first,
-    build_runner,
-    check_checkpoint,
-    check_report,
-    find_checkpoint,
     join_processes,
     launched_at,
-    load_config,
     merge_arguments,
     mix_precision,
-    need_fields,
     restarts,
     run,
     verify_config,
 )
+from pss.config.checks import TRAINING, need_fields
+from pss.engine.checkpoints.reading import check_checkpoint
 from pss.errors import InputError
 from pss.evaluation import report_results
 from pss.locks import locked
+from pss.outputs import check_report
 
 
 def parse_args():

@@ -6,88 +6,16 @@ from typing import Any, Callable, Dict, List, Sequence, Union
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from torch import Tensor, nn
 
 from ..deploy.bank import KeptSubnet, read_bank
 from ..deploy.bank_networks import build_supernet
 from ..deploy.selection import check_limits, fits, most_accurate
 from ..errors import InputError
 from ..models import SupernetDetector
-from ..models.detectors.scaling import scale_images
-from ..registry import MODELS, importing_nothing
+from ..registry import importing_nothing
 from ..structures import Subnet
-from ..supernet import blank, evaluating
 from .adaptive_classifier import SubnetTable
-
-BACKBONES = ('pss.SlimmableMobileNetV1', 'pss.SlimmableMobileNetV2',
-             'pss.SlimmableResNet')
-
-
-def feature_channels(backbone: Union[nn.Module, Dict[str, Any]]) -> List[int]:
-    """How many channels a backbone's features have: a neck's ``in_channels``.
-
-    Args:
-        backbone: one of ours, or its config: at full width, unless it is one
-            subnet.
-    """
-    if not isinstance(backbone, nn.Module):
-        cfg = dict(backbone)
-        cfg.pop('init_cfg', None)
-        with DefaultScope.overwrite_default_scope('mmpretrain'):
-            backbone = MODELS.build(cfg)
-    with evaluating(backbone):
-        features = backbone(blank(backbone, 64))
-    return [level.shape[1] for level in features]
-
-
-def check_detector(config: Config) -> None:
-    """Fills in or checks the channels that a detector's neck takes.
-
-    Only where the backbone is one of ours and the neck lists its
-    ``in_channels``; they are worked out where they are missing or ``None``.
-
-    Raises:
-        InputError: if they are others than the backbone's features have.
-    """
-    model = config.get('model') or {}
-    backbone, neck = model.get('backbone') or {}, model.get('neck')
-    if backbone.get('type') not in BACKBONES or not isinstance(neck, dict):
-        return
-    if 'GlobalAveragePooling' in neck.get('type', ''):
-        return  # a classifier's
-    found = feature_channels(backbone)
-    given = neck.get('in_channels')
-    if given is None:
-        neck['in_channels'] = found
-    elif isinstance(given, (list, tuple)) and list(given) != found:
-        raise InputError(
-            f'model.neck.in_channels={list(given)}: expected {found}, the '
-            f'channels of the features that {backbone["type"]} gives' +
-            (' as that subnet' if backbone.get('subnet') else ''))
-
-
-@torch.no_grad()
-def raw_outputs(model: nn.Module, images: Tensor) -> Tensor:
-    """What a detector's first heads put out, in one row.
-
-    Args:
-        model: a detector of mmdet's, or one of the classes around them.
-        images: preprocessed ones ``(N, C, H, W)``.
-    """
-    detector = getattr(model, 'detector', model)
-    features = detector.extract_feat(
-        scale_images(images, getattr(model, 'scale', 1.)))
-    outputs = [
-        head(features) for head in (getattr(detector, 'bbox_head', None),
-                                    getattr(detector, 'rpn_head', None))
-        if head is not None
-    ]
-    return torch.cat([
-        level.flatten() for found in outputs for levels in found
-        for level in levels
-    ])
 
 
 class AdaptiveDetector:

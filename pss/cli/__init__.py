@@ -1,0 +1,20 @@
+"""What the command-line tools share."""
+
+from .arguments import (
+    add_arguments,
+    add_options,
+    merge_arguments,
+    merge_options,
+    mix_precision,
+)
+from .checks import check_integers, check_numbers, check_seed
+from .processes import ask_first, join_processes, launched_at, restarts
+from .running import run
+from .verifying import keep_testing, verify_config
+
+__all__ = [
+    'add_arguments', 'add_options', 'ask_first', 'check_integers',
+    'check_numbers', 'check_seed', 'join_processes', 'keep_testing',
+    'launched_at', 'merge_arguments', 'merge_options', 'mix_precision',
+    'restarts', 'run', 'verify_config'
+]

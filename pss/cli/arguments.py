@@ -1,134 +1,143 @@
-"""Checks of a tool's arguments, before hours of work and not after them."""
+"""Arguments that tools share, and merging them into a config."""
 
 import argparse
 import os
-import tempfile
-from contextlib import suppress
 from pathlib import Path
-from typing import Iterable, Optional, Tuple, Union
+from typing import Any, Dict, Optional
 
-from ..checks import check_integer, check_number
-from ..config.checks import LARGEST, LARGEST_SEED
+import torch
+from mmengine.config import Config, DictAction
+
+from ..checks import check_integer, shown
+from ..config.checks import (
+    LARGEST,
+    check_sections,
+)
+from ..config.failures import said
+from ..engine.precision import default_amp
 from ..errors import InputError
+from .processes import NAMES
 
-FilePath = Union[str, Path]
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that training and testing have in common.
+
+    They are mmpretrain's.
+    """
+    parser.add_argument('--work-dir', help='the dir to save logs and models')
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='enable automatic-mixed-precision, evaluation included (float16 '
+        'on a GPU, bfloat16 on a CPU, if the config names no type)')
+    parser.add_argument(
+        '--no-pin-memory',
+        action='store_true',
+        help='whether to disable the pin_memory option in dataloaders.')
+    add_options(parser)
+    parser.add_argument(
+        '--launcher',
+        choices=['none', *NAMES],
+        default='none',
+        help='job launcher')
+    # torch.distributed.launch passes --local-rank
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
-def check_integers(args: argparse.Namespace,
-                   **ranges: Union[int, Tuple[int, int]]) -> None:
-    """Checks integers, where they are given.
+class _Options(DictAction):
+    """MMEngine's action for ``KEY=VALUE``, which says what it cannot read."""
 
-    Args:
-        args: what was parsed.
-        **ranges: the least of each argument, or its least and its most.
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        """Reads the words after the option."""
+        for word in values:
+            name, _, value = word.partition('=')
+            if not value or not all(name.split('.')) or \
+                    set(name) & set('[](){} '):
+                raise argparse.ArgumentError(
+                    self, f'{shown(word)}: expected KEY=VALUE, such as '
+                    "train_cfg.max_epochs=3, param_scheduler.0.end=50 or "
+                    "default_scope=None")
+            try:
+                super().__call__(parser, namespace, [word], option_string)
+            except Exception as error:
+                raise argparse.ArgumentError(
+                    self, f'{shown(word)}: {said(error)}') from None
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--cfg-options``."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=_Options,
+        help='override some settings in the used config, the key-value pair '
+        'in xxx=yyy format will be merged into config file. If the value to '
+        'be overwritten is a list, it should be like key="[a,b]" or key=a,b '
+        'It also allows nested list/tuple values, e.g. key="[(a,b),(c,d)]" '
+        'Note that the quotation marks are necessary and that no white space '
+        'is allowed.')
+
+
+def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
+    """Merges those arguments into a config, ``--cfg-options`` first."""
+    check_integer('--local-rank', args.local_rank, 0, LARGEST)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    merge_options(cfg, args.cfg_options)
+    cfg.launcher = args.launcher
+    # work_dir is determined in this priority: CLI > config > file name
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = os.path.join('./work_dirs', Path(args.config).stem)
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        if cfg.get(name) is not None:
+            pin_memory = not args.no_pin_memory and torch.cuda.is_available()
+            cfg[name].setdefault('pin_memory', pin_memory)
+
+
+def mix_precision(cfg: Config) -> None:
+    """Turns on mixed precision for training, validation and test, as
+    ``--amp`` does; a type that the config names stays."""
+    amp = cfg.optim_wrapper.setdefault('amp', default_amp())
+    for name in ('val_cfg', 'test_cfg'):
+        if cfg.get(name) and str(cfg[name].get('type')).startswith('pss.'):
+            cfg[name].setdefault('amp', amp)
+
+
+def merge_options(cfg: Config, options: Optional[Dict[str, Any]]) -> None:
+    """Merges ``--cfg-options`` into a config.
 
     Raises:
-        InputError: for one that is out of its range.
+        InputError: if an option does not fit.
     """
-    for name, ends in ranges.items():
-        least, most = ends if isinstance(ends, tuple) else (ends, LARGEST)
-        if getattr(args, name) is not None:
-            check_integer(_option(name), getattr(args, name), least, most)
-
-
-def check_numbers(args: argparse.Namespace,
-                  **ranges: Tuple[float, Optional[float]]) -> None:
-    """Checks numbers, where they are given: finite, above one and below
-    another.
-
-    Args:
-        args: what was parsed.
-        **ranges: what each argument must be above and, if not ``None``, below.
-
-    Raises:
-        InputError: for one that is out of its range.
-    """
-    for name, (above, below) in ranges.items():
-        if getattr(args, name) is not None:
-            check_number(
-                _option(name), getattr(args, name), above=above, below=below)
-
-
-def check_seed(args: argparse.Namespace) -> None:
-    """Checks ``--seed``.
-
-    Raises:
-        InputError: if it is out of its range.
-    """
-    check_integers(args, seed=(0, LARGEST_SEED))
-
-
-def _option(name: str) -> str:
-    return f'--{name.replace("_", "-")}'
-
-
-def check_out(out: FilePath,
-              inputs: Iterable[Optional[FilePath]] = (),
-              suffix: str = '',
-              option: str = '--out') -> Path:
-    """Checks that a file can be written. Nothing is left of the check.
-
-    Args:
-        out: the file.
-        inputs: files that are read, which it must not overwrite.
-        suffix: what its name must end in, if anything.
-        option: of the command line, for the message.
-
-    Raises:
-        InputError: if it cannot be written; it says why.
-    """
-    path = Path(out)
-    where = f'{option}={out}'
-    if suffix and path.suffix != suffix:
-        raise InputError(f'{where}: must end in {suffix}')
-    _check_new(path, where, 'file')
-    for given in filter(None, inputs):
-        if os.path.realpath(given) == os.path.realpath(path):
-            raise InputError(f'{where}: would overwrite {given}')
-    return path
-
-
-def check_report(out: FilePath, inputs: Iterable[FilePath] = ()) -> Path:
-    """Checks that results can be written: a JSON file, and beside it a table
-    and a plot of the same name.
-
-    Raises:
-        InputError: if one cannot be written; it says why.
-    """
-    path = check_out(out, inputs, '.json')
-    for suffix in ('.csv', '.png'):
-        check_out(path.with_suffix(suffix), inputs)
-    return path
-
-
-def check_out_folder(out: FilePath, option: str = '--out') -> Path:
-    """Checks that files can be written to a folder, which may be new.
-
-    Raises:
-        InputError: if they cannot; it says why.
-    """
-    _check_new(Path(os.path.abspath(out)), f'{option}={out}', 'folder')
-    return Path(out)
-
-
-def _check_new(path: Path, where: str, kind: str) -> None:
-    if not path.name and kind == 'file':
-        raise InputError(f'{where}: expected a file')
+    options = options or {}
+    replaced = tuple(name[:-len('_delete_')] for name in options
+                     if name.endswith('._delete_'))
+    for name in options:
+        if not name.startswith(replaced or ('._delete_', )):
+            _check_place(cfg, name)
     try:
-        # the longest name that is written on the way
-        with suppress(FileNotFoundError, NotADirectoryError):
-            os.lstat(path.with_name(f'{path.name}.4194304.tmp'))
-        is_kind = path.is_file() if kind == 'file' else path.is_dir()
-        if os.path.lexists(path) and not is_kind:
-            raise InputError(f'{where}: expected a {kind}, found something '
-                             'else')
-        folder = path if kind == 'folder' else path.parent
-        while not os.path.lexists(folder) and folder != folder.parent:
-            folder = folder.parent
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b'0')
-    except (OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        reason = getattr(error, 'strerror', None) or error
-        raise InputError(f'{where}: cannot be written ({reason})') from None
+        cfg.merge_from_dict(options)
+    except Exception as error:
+        raise InputError(f'--cfg-options: {said(error)}') from None
+    check_sections(cfg)
+
+
+def _check_place(cfg: Config, name: str) -> None:
+    """Checks that a config has a place for an option; keys may be new."""
+    value: Any = cfg
+    keys = name.split('.')
+    for i, key in enumerate(keys):
+        where = f'--cfg-options {name}: {".".join(keys[:i]) or "the config"}'
+        if isinstance(value, (list, tuple)):
+            if not (key.isascii() and key.isdigit() and int(key) < len(value)):
+                raise InputError(f'{where} has {len(value)} entries; expected '
+                                 f'the number of one, from 0, not {key!r}')
+            value = value[int(key)]
+        elif isinstance(value, (dict, Config)):
+            if key not in value:
+                return
+            value = value[key]
+        else:
+            raise InputError(f'{where} is {shown(value)}, which has no '
+                             f'{key!r}')

@@ -21,7 +21,6 @@ from ..checks import (
     is_integer,
     shown,
 )
-from ..cli.processes import NAMES
 from ..engine.precision import AMP_TYPES
 from ..errors import InputError
 from ..registry import check_keys, parameters
@@ -30,6 +29,9 @@ from .failures import said
 TRAINING = ('train_dataloader', 'train_cfg', 'optim_wrapper')
 VALIDATION = ('val_dataloader', 'val_cfg', 'val_evaluator')
 TESTING = ('test_dataloader', 'test_cfg', 'test_evaluator')
+
+# job launchers, as mmpretrain's tools name them
+LAUNCHERS = ('pytorch', 'slurm', 'mpi')
 
 LARGEST = 2**31 - 1  # of batches, epochs and the like
 LARGEST_SEED = 2**32 - 1  # that NumPy takes
@@ -174,7 +176,7 @@ def _check_run(cfg: Config) -> None:
                 raise InputError(f"{field}='': expected a text that is not "
                                  'empty')
     check_boolean('resume', cfg.get('resume', False))
-    check_choice('launcher', cfg.get('launcher', 'none'), ('none', *NAMES))
+    check_choice('launcher', cfg.get('launcher', 'none'), ('none', *LAUNCHERS))
     level = cfg.get('log_level', 'INFO')
     if not is_integer(level) or not 0 <= level <= 100:
         check_choice('log_level', level, LOG_LEVELS)

@@ -30,7 +30,6 @@ from typing import (
     Optional,
     Sequence,
     Tuple,
-    Union,
 )
 
 import torch
@@ -38,7 +37,7 @@ from torch import Tensor
 
 from ..checks import Fields, check_number, check_text, shown
 from ..errors import InputError
-from ..files import json_text, read_json, read_regular
+from ..files import FilePath, json_text, read_json, read_regular
 from ..models.classifiers.supernet_classifier import Statistics
 from ..structures import Subnet, level_name
 from .classifier_vocabulary import check_classifier, check_pipeline
@@ -65,8 +64,6 @@ LARGEST_FILE = 1 << 32  # bytes of tensors
 LARGEST_COST = 1e18
 TYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64,
          torch.uint8, torch.int32, torch.int64)
-
-FilePath = Union[str, Path]
 
 
 @dataclass(frozen=True)

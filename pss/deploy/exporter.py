@@ -21,7 +21,6 @@ from typing import (
     Optional,
     Sequence,
     Tuple,
-    Union,
 )
 
 import torch
@@ -30,9 +29,9 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from ..checks import check_number, check_text, is_number, shown
-from ..cli.arguments import check_out_folder
 from ..errors import InputError
-from ..files import json_text, read_json, whole_file
+from ..files import FilePath, json_text, read_json, whole_file
+from ..outputs import check_out_folder
 from ..registry import importing_nothing
 from ..structures import Subnet
 from .bank import Bank, KeptSubnet
@@ -49,8 +48,6 @@ FORMATS = {'torch': '.pth', 'onnx': '.onnx', 'torchscript': '.pt'}
 TOLERANCES = {'torch': 1e-5, 'onnx': 1e-4, 'torchscript': 1e-5}
 INDEX = 'model-index.yml'
 COLLECTION = 'PSS-Net'
-
-FilePath = Union[str, Path]
 
 
 def config_text(

@@ -6,17 +6,15 @@ under them over the costs that all reach, divided by that range: a mean top-1.
 """
 
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from tabulate import tabulate
 
 from ..errors import InputError
-from ..files import write_json, write_text
+from ..files import FilePath, write_json, write_text
 from ..resources import cost_field
 from .results import Results, csv_text, label_of, save_figure, units_of
-
-FilePath = Union[str, Path]
 
 # The runs of each method, by the name that tables show.
 Runs = Dict[str, List[Results]]

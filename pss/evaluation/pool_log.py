@@ -5,13 +5,11 @@ The log is MMEngine's ``vis_data/scalars.json``, one JSON object a line;
 """
 
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Sequence, Tuple, Union
+from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 from ..checks import is_number, shown
 from ..errors import InputError
-from ..files import parse_json, read_text
-
-FilePath = Union[str, Path]
+from ..files import FilePath, parse_json, read_text
 
 # What is drawn: the scalars' prefix, and what the axis says.
 PANELS = {

@@ -10,18 +10,17 @@ accuracies in percent. Costs in other resources stand under the resource's name;
 import csv
 import io
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Union
+from typing import Any, Dict, List, Sequence
 
 from tabulate import tabulate
 
 from ..checks import shown
 from ..errors import InputError
-from ..files import read_json, whole_file, write_json, write_text
+from ..files import FilePath, read_json, whole_file, write_json, write_text
 from ..resources import cost_field
 from ..structures import Subnet, level_name
 
 Results = Dict[str, Any]
-FilePath = Union[str, Path]
 
 
 def rows_of(results: Results) -> List[Dict[str, Any]]:

@@ -141,7 +141,7 @@ def test_grey_images(net):
 
 @pytest.mark.parametrize('image, words', [
     ('nowhere.png', 'nowhere.png: no such file'),
-    (__file__, 'test_adaptive.py: not an image file'),
+    (__file__, 'test_adaptive_classifier.py: not an image file'),
     (3, 'int is not an image'),
     (None, 'NoneType is not an image'),
     ([photo(), 'x.png'], 'x.png: no such file'),
@@ -273,7 +273,7 @@ def test_following(bank, monkeypatch):
     load, back after it; a switch by hand ends it."""
     import time
 
-    from pss.apis import adaptive
+    from pss.apis import adaptive_classifier
     net = AdaptiveClassifier(bank)
     cheap = {
         id(net._running[k.name].network): 1 + i
@@ -286,7 +286,8 @@ def test_following(bank, monkeypatch):
         return [None]
 
     monkeypatch.setattr(net, '_predict', predict)
-    monkeypatch.setattr(adaptive.time, 'perf_counter', lambda: clock[0])
+    monkeypatch.setattr(adaptive_classifier.time, 'perf_counter',
+                        lambda: clock[0])
     follower = net.follow(latency_ms=1.1 * len(net.subnets))
     first = net.active
     assert first == max(net.subnets, key=lambda k: k.held_out_accuracy)

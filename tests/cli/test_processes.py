@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 from torch import multiprocessing
 
-from pss.apis import ask_first, join_processes, restarts
+from pss.cli import ask_first, join_processes, restarts
 from pss.errors import InputError
 
 from ..conftest import ROOT

@@ -12,7 +12,8 @@ import torch
 from mmengine.config import Config
 from torch.utils.data import DataLoader, Dataset
 
-from pss.apis import add_options, build_runner, load_config, merge_options, run
+from pss.apis import build_runner, load_config
+from pss.cli import add_options, merge_options, run
 from pss.engine import Terminated
 from pss.errors import DivergedError, InputError
 
@@ -168,7 +169,7 @@ def test_logging_does_not_complain(end):
 
 SCRIPT = '''
 import logging, sys
-from pss.apis import run
+from pss.cli import (run)
 def main():
     for _ in range(100_000):
         print('a line')

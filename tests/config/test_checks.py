@@ -5,7 +5,8 @@ import logging
 
 import pytest
 
-from pss.apis import load_config, verify_config
+from pss.apis import load_config
+from pss.cli import verify_config
 from pss.errors import InputError
 
 from ..conftest import ROOT, shrink

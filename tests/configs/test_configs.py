@@ -1,6 +1,6 @@
 import pytest
 
-from pss.apis import init_model, load_config
+from pss.apis import (init_model, load_config)
 from pss.engine.hooks.pss_sampler_hook import parse_budgets
 from pss.registry import HOOKS, check_config
 from pss.resources import Flops, Latency

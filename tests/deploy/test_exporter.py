@@ -8,14 +8,15 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from pss.apis import export as export_module
-from pss.apis import init_model, load_config, parse_budget
+from pss.apis import init_model, load_config
+from pss.deploy import exporter as export_module
 from pss.deploy import write_bank
 from pss.deploy.exporter import (
     Exporter,
     check_export,
     file_stems,
     largest_difference,
+    parse_budget,
     write_config,
     write_model_index,
 )

@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.runner import Runner
 
-from pss.apis import mix_precision, verify_config
+from pss.cli import mix_precision, verify_config
 from pss.engine import PSSSamplerHook
 from pss.engine.precision import amp_type, default_amp
 from pss.errors import InputError

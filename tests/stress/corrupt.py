@@ -38,12 +38,9 @@ import numpy as np
 import torch
 from mmengine.runner import Runner
 
-from pss.apis import (
-    check_checkpoint,
-    keep_testing,
-    load_config,
-    read_checkpoint,
-)
+from pss.apis import load_config
+from pss.cli import keep_testing
+from pss.engine.checkpoints.reading import check_checkpoint, read_checkpoint
 from pss.errors import DivergedError, InputError
 from pss.evaluation import plot_results, read_results, results_table, write_csv
 from pss.files import write_json

@@ -9,7 +9,7 @@ figures that the papers report for ImageNet.
 import argparse
 from pathlib import Path
 
-from pss.apis import check_out, run
+from pss.cli import run
 from pss.errors import InputError
 from pss.evaluation import (
     caption_of,
@@ -21,6 +21,7 @@ from pss.evaluation import (
     report_comparison,
     report_files,
 )
+from pss.outputs import check_out
 
 
 def parse_args():

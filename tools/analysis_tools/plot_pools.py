@@ -2,8 +2,9 @@
 
 import argparse
 
-from pss.apis import check_out, run
+from pss.cli import run
 from pss.evaluation import plot_pools, read_pool_log
+from pss.outputs import check_out
 
 
 def main():

@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
-from pss.apis import check_out, run
+from pss.cli import run
 from pss.errors import InputError
 from pss.evaluation import is_name, names_of, plot_results, read_results
+from pss.outputs import check_out
 
 
 def check_files(paths):

@@ -9,24 +9,22 @@ import numpy as np
 from tabulate import tabulate
 from torch.utils.data import DataLoader, Subset
 
-from pss.apis import (
-    TESTING,
+from pss.apis import build_runner, load_config
+from pss.cli import (
     add_arguments,
-    build_runner,
-    check_checkpoint,
     check_integers,
-    check_out,
     keep_testing,
-    load_config,
     merge_arguments,
-    need_fields,
     run,
     verify_config,
 )
+from pss.config.checks import TESTING, need_fields
 from pss.engine import SubnetTestLoop
+from pss.engine.checkpoints.reading import check_checkpoint
 from pss.errors import InputError
 from pss.evaluation import rank_summary
 from pss.files import write_json
+from pss.outputs import check_out
 
 
 def parse_args():

@@ -5,21 +5,20 @@ import time
 
 import numpy as np
 
-from pss.apis import (
+from pss.apis import init_model, load_config
+from pss.cli import (
     add_options,
     check_integers,
     check_numbers,
-    check_out,
     check_seed,
-    config_resources,
-    init_model,
-    load_config,
     merge_options,
     run,
 )
+from pss.config.reading import config_resources
 from pss.engine.hooks.pss_sampler_hook import parse_budgets
 from pss.errors import InputError
 from pss.files import write_json
+from pss.outputs import check_out
 from pss.resources import Latency, cost_field, cost_tables
 from pss.sampling import ConditionalSampler
 from pss.structures import Budget

@@ -12,17 +12,12 @@ import time
 import numpy as np
 from mmengine.logging import print_log
 
-from pss.apis import (
-    add_options,
-    check_out,
-    config_resources,
-    init_model,
-    load_config,
-    merge_options,
-    run,
-)
+from pss.apis import init_model, load_config
+from pss.cli import add_options, merge_options, run
+from pss.config.reading import config_resources
 from pss.errors import InputError
 from pss.files import write_json
+from pss.outputs import check_out
 from pss.resources import Latency, cost_field, cost_tables, count_macs
 from pss.resources.flops import MFLOPS
 from pss.structures import read_subnets

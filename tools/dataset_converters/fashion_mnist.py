@@ -12,8 +12,9 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
-from pss.apis import check_out_folder, run
+from pss.cli import run
 from pss.errors import InputError
+from pss.outputs import check_out_folder
 
 DEBIAN = Path('/usr/share/datasets/fashion-mnist')
 PACKAGE = 'dataset-fashion-mnist'

@@ -16,10 +16,11 @@ from typing import Any, Dict, List, Tuple
 import cv2
 import numpy as np
 
-from pss.apis import check_integers, check_out_folder, check_seed, run
 from pss.checks import check_integer
+from pss.cli import check_integers, check_seed, run
 from pss.errors import InputError
 from pss.files import write_json
+from pss.outputs import check_out_folder
 
 CLASSES = ('T-shirt/top', 'Trouser', 'Pullover', 'Dress', 'Coat', 'Sandal',
            'Shirt', 'Sneaker', 'Bag', 'Ankle boot')

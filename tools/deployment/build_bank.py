@@ -6,23 +6,21 @@ images and tested.
 
 import argparse
 
-from pss.apis import (
-    TESTING,
+from pss.apis import build_runner, load_config
+from pss.cli import (
     add_arguments,
-    build_runner,
-    check_checkpoint,
-    check_out_folder,
     join_processes,
     keep_testing,
-    load_config,
     merge_arguments,
-    need_fields,
     run,
     verify_config,
 )
+from pss.config.checks import TESTING, need_fields
 from pss.deploy import read_bank
 from pss.engine import SubnetTestLoop
+from pss.engine.checkpoints.reading import check_checkpoint
 from pss.errors import InputError
+from pss.outputs import check_out_folder
 
 
 def parse_args():

@@ -9,15 +9,15 @@ import argparse
 
 import torch
 
-from pss.apis import (
-    Exporter,
+from pss.apis import Exporter
+from pss.cli import run
+from pss.deploy import read_bank
+from pss.deploy.exporter import (
+    FORMATS,
     check_export,
     parse_budget,
-    run,
     write_model_index,
 )
-from pss.deploy import read_bank
-from pss.deploy.exporter import FORMATS
 from pss.deploy.selection import check_limits, most_accurate
 
 

@@ -10,21 +10,20 @@ from functools import partial
 
 import torch
 
-from pss.apis import (
-    calibration_images,
-    check_out,
+from pss.apis import init_model, load_config
+from pss.cli import run
+from pss.config.reading import calibration_images
+from pss.deploy import extract, extracted_config
+from pss.deploy.exporter import (
     checkpoint_bytes,
-    init_model,
     largest_difference,
-    load_config,
-    model_config,
-    raw_outputs,
-    run,
     write_config,
 )
-from pss.deploy import extract, extracted_config
+from pss.deploy.extraction import model_config
+from pss.deploy.raw_outputs import raw_outputs
 from pss.errors import InputError
 from pss.models import SupernetDetector, calibrate
+from pss.outputs import check_out
 from pss.structures import read_subnets
 from pss.supernet import image_size
 

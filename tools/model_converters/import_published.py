@@ -10,12 +10,14 @@ import math
 import re
 from typing import Any, Dict, List
 
-from pss.apis import check_out, read_checkpoint_data, run, save_checkpoint
 from pss.checks import is_number, shown
+from pss.cli import run
+from pss.engine.checkpoints.reading import read_checkpoint_data, save_checkpoint
 from pss.engine.checkpoints.weights import check_dense
 from pss.engine.hooks.pss_sampler_hook import STATE_KEY
 from pss.errors import InputError
 from pss.models import SlimmableMobileNetV1, SlimmableMobileNetV2
+from pss.outputs import check_out
 from pss.structures import Subnet, budgets_of, make_divisible
 
 BACKBONES = {

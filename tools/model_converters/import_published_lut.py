@@ -13,15 +13,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional
 
-from pss.apis import check_integers, check_out, run
 from pss.checks import (
     check_choice,
     is_integer,
     is_number,
     shown,
 )
+from pss.cli import check_integers, run
 from pss.errors import InputError
 from pss.files import read_regular
+from pss.outputs import check_out
 from pss.pickles import check_operations
 from pss.resources import BlockKey, LatencyTable, Timing
 from pss.resources.latency import VERSION

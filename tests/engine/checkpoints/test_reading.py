@@ -9,7 +9,7 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
-from pss.apis import check_checkpoint, read_checkpoint
+from pss.engine.checkpoints.reading import check_checkpoint, read_checkpoint
 from pss.errors import InputError
 
 

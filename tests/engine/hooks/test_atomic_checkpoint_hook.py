@@ -6,7 +6,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from pss import files
-from pss.apis import find_checkpoint, read_checkpoint
+from pss.apis import find_checkpoint
+from pss.engine.checkpoints.reading import read_checkpoint
 from pss.errors import DivergedError, InputError
 
 from ...conftest import train

@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
-from pss.apis import load_config, read_checkpoint_data
-from pss.apis import run as run_main
+from pss.apis import load_config
+from pss.cli import run as run_main
 from pss.deploy import read_bank
+from pss.engine.checkpoints.reading import read_checkpoint_data
 
 from .sandbox import ROOT, state
 

@@ -4,9 +4,9 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from ...config.failures import built_part, is_out_of_memory, said
-from ...errors import InputError
-from ..hooks.checked_load_hook import CheckedLoadHook
+from ..engine.hooks.checked_load_hook import CheckedLoadHook
+from ..errors import InputError
+from .failures import built_part, is_out_of_memory, said
 
 
 def build_runner(cfg: Config) -> Runner:

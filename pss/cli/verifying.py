@@ -1,0 +1,80 @@
+"""Checks of a whole config, before a tool builds anything of it."""
+
+import tempfile
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ..config.checks import (
+    check_data,
+    check_sections,
+    check_values,
+    import_modules,
+    name_of,
+    need_fields,
+)
+from ..config.detectors import check_detector
+from ..config.failures import said
+from ..errors import InputError
+from ..registry import check_config
+
+
+def keep_testing(cfg: Config, checkpoint: str) -> None:
+    """Takes from a config what only training needs, for a Runner that tests
+    ``checkpoint``."""
+    cfg.load_from = checkpoint
+    cfg.resume = False
+    cfg.train_dataloader = cfg.train_cfg = cfg.optim_wrapper = None
+    cfg.param_scheduler = cfg.auto_scale_lr = None
+    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
+
+
+def verify_config(cfg: Config) -> None:
+    """Checks what can be checked before anything is built.
+
+    Raises:
+        InputError: if the config has a key that nobody reads or a value that
+            its field cannot have, names modules or data that are not there, or
+            a work directory that cannot be written to, or compiles a supernet;
+            or a detector's neck does not fit its backbone.
+    """
+    try:
+        _verify(cfg)
+    except (InputError, OSError):
+        raise
+    except Exception as error:
+        raise InputError(f'{name_of(cfg)}: {said(error)}') from error
+
+
+def _verify(cfg: Config) -> None:
+    check_sections(cfg)
+    need_fields(cfg, ['model'])
+    import_modules(cfg)
+    check_config(cfg)
+    check_values(cfg)
+    check_detector(cfg)
+    if cfg.get('compile') and 'pss.Supernet' in str(cfg.model.get('type')):
+        raise InputError(
+            f'compile={cfg.compile!r}: a supernet has other shapes in every '
+            'pass, and would be compiled again for each; expected compile for '
+            'the config of one subnet, as tools/deployment/export_subnet.py '
+            'writes it')
+    if cfg.get('sync_bn') not in (None, 'torch'):
+        raise InputError(
+            f'sync_bn={cfg.sync_bn!r}: layers of that kind cannot change their '
+            "width; expected None or 'torch'")
+    _check_folder(cfg.work_dir)
+    for field in ('train_dataloader', 'val_dataloader', 'test_dataloader',
+                  'val_cfg', 'test_cfg'):
+        check_data(cfg.get(field), field)
+
+
+def _check_folder(work_dir: str) -> None:
+    """Checks that logs and checkpoints can be written."""
+    try:
+        Path(work_dir).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=work_dir) as file:
+            file.write(b'0' * 4096)
+    except OSError as error:
+        raise InputError(f'work_dir={work_dir!r}: cannot be written to '
+                         f'({error.strerror or error})') from None
