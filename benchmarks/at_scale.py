@@ -63,7 +63,7 @@ def measured_ratio(model, sampled, batch_size, rounds):
     model.train()
     for i in range(rounds + 1):
         for plan, taken in zip(plans, seconds):
-            wrapper = SandwichOptimWrapper(optimizer, passes=len(plan))
+            wrapper = SandwichOptimWrapper(optimizer)
             wrapper.plan = plan
             start = time.perf_counter()
             model.train_step(dict(data), wrapper)

@@ -136,7 +136,8 @@ def config_of(task: Run) -> Config:
     config.merge_from_dict(setting(task.iterations))
     config.merge_from_dict(dict(randomness=dict(seed=task.seed)))
     changed = ABLATIONS.get(task.variant[len('pss_'):], {})
-    config.merge_from_dict(dict(default_hooks=dict(pss_sampler=changed)))
+    config.merge_from_dict(
+        dict(default_hooks=dict(pss_sampler=dict(sampler=changed))))
     return config
 
 

@@ -6,9 +6,8 @@ import time
 import numpy as np
 
 from pss.apis import init_model, load_config
-from pss.engine.hooks.pss_sampler_hook import parse_budgets
 from pss.resources import Latency, flops_table
-from pss.sampling import ConditionalSampler
+from pss.sampling import ConditionalSampler, place_budgets, read_budgets
 
 
 def seconds(function):
@@ -27,7 +26,8 @@ def report(what, model, table_of, levels, num):
     codes = model.search_space.random(rng, 1_000_000)
     cost(codes[:1000])
     placed = len(codes) / seconds(lambda: cost(codes))
-    budgets = parse_budgets('cost', levels, cost)
+    read = read_budgets(dict(cost=levels), ['cost'])
+    budgets = place_budgets(read, dict(cost=cost))['cost']
     start = time.perf_counter()
     sampler = ConditionalSampler(cost, budgets)
     built = time.perf_counter() - start

@@ -19,10 +19,10 @@ from mmengine.config import ConfigDict
 from pss.apis import AdaptiveClassifier, init_model, load_config
 from pss.deploy import Bank, KeptSubnet, extract, extracted_config, write_bank
 from pss.deploy.bank_hook import kept_config, versions, weights_of
-from pss.engine.hooks.pss_sampler_hook import parse_budgets
 from pss.models import calibrate
 from pss.resources import flops_table
 from pss.sampling import ConditionalSampler
+from pss.structures import budgets_of
 
 
 def random_bank(path):
@@ -31,8 +31,8 @@ def random_bank(path):
     model = init_model(config)
     space, flops = model.search_space, flops_table(model)
     rng = np.random.default_rng(0)
-    levels = config.default_hooks.pss_sampler.budgets['flops']
-    budgets = parse_budgets('flops', levels, flops)
+    budgets = budgets_of('flops',
+                         **config.default_hooks.pss_sampler.budgets['flops'])
     sampler = ConditionalSampler(flops, budgets)
     named = {'smallest': (space.smallest, None)}
     for budget in budgets:

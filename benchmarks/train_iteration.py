@@ -19,10 +19,10 @@ from pss.apis import init_model, load_config
 from pss.deploy import extract, extracted_config
 from pss.deploy.extraction import model_config
 from pss.engine import SandwichOptimWrapper
-from pss.engine.hooks.pss_sampler_hook import parse_budgets
 from pss.models.classifiers.supernet_classifier import divergence
 from pss.resources import flops_table
-from pss.sampling import ConditionalSampler, PrioritizedSampler, SubnetPool
+from pss.sampling import PrioritizedSampler
+from pss.structures import budgets_of
 
 
 def sgd(model):
@@ -55,12 +55,9 @@ def measure(path, args):
     config = load_config(path)
     model = init_model(config, device=args.device)
     flops = flops_table(model)
-    budgets = parse_budgets('flops',
-                            config.default_hooks.pss_sampler.budgets['flops'],
-                            flops)
-    sampler = PrioritizedSampler(model.search_space,
-                                 {'flops': ConditionalSampler(flops, budgets)},
-                                 [SubnetPool(budget) for budget in budgets])
+    budgets = budgets_of('flops',
+                         **config.default_hooks.pss_sampler.budgets['flops'])
+    sampler = PrioritizedSampler(model.search_space, {'flops': flops}, budgets)
     middle = len(sampler.pools) // 2
     sampled = sampler.fresh(budgets[middle], np.random.default_rng(0))[0]
     plan, _ = sampler.plan(0, 0, 0.)

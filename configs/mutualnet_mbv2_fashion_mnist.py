@@ -4,6 +4,6 @@
 _base_ = 'pss_mbv2_fashion_mnist.py'
 
 model = dict(backbone=dict(search_space=dict(resolutions=[18, 20, 24, 28])))
-optim_wrapper = dict(passes=4)
-default_hooks = dict(pss_sampler=dict(method='mutualnet'))
+default_hooks = dict(
+    pss_sampler=dict(sampler=dict(type='pss.UniformSampler', mutual=True)))
 val_cfg = dict(ranked_pools=0)

@@ -3,6 +3,6 @@
 _base_ = 'pss_mbv2_imagenet.py'
 
 model = dict(backbone=dict(search_space=dict(resolutions=[128, 160, 192, 224])))
-optim_wrapper = dict(passes=4)
-default_hooks = dict(pss_sampler=dict(method='mutualnet'))
+default_hooks = dict(
+    pss_sampler=dict(sampler=dict(type='pss.UniformSampler', mutual=True)))
 val_cfg = dict(ranked_pools=0)

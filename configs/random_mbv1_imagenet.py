@@ -2,4 +2,4 @@
 # collect but never steer.
 _base_ = 'pss_mbv1_imagenet.py'
 
-default_hooks = dict(pss_sampler=dict(p=dict(ratio=1.)))
+default_hooks = dict(pss_sampler=dict(sampler=dict(p=dict(ratio=1.))))

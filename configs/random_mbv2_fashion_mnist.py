@@ -2,4 +2,4 @@
 # that the pools collect but never steer.
 _base_ = 'pss_mbv2_fashion_mnist.py'
 
-default_hooks = dict(pss_sampler=dict(p=dict(ratio=1.)))
+default_hooks = dict(pss_sampler=dict(sampler=dict(p=dict(ratio=1.))))

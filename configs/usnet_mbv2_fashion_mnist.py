@@ -5,6 +5,5 @@ _base_ = 'pss_mbv2_fashion_mnist.py'
 
 model = dict(
     backbone=dict(search_space=dict(multipliers=(0.56, 1.), resolutions=[28])))
-optim_wrapper = dict(passes=4)
-default_hooks = dict(pss_sampler=dict(method='usnet'))
+default_hooks = dict(pss_sampler=dict(sampler=dict(type='pss.UniformSampler')))
 val_cfg = dict(ranked_pools=0)

@@ -4,11 +4,12 @@ Each raises one :class:`.InputError` that names the field, its value and what
 was expected, and gives the value back otherwise.
 """
 
+import difflib
 import json
 import math
 import reprlib
 from numbers import Real
-from typing import Any, Collection, Dict, Optional
+from typing import Any, Collection, Dict, Iterable, Optional
 
 from .errors import InputError
 
@@ -130,6 +131,22 @@ def check_text(name: str, value: Any, longest: int = LONGEST_NAME) -> str:
         raise InputError(f'{name}={shown(value)}: expected a printable text '
                          f'of at most {longest} characters')
     return value
+
+
+def check_keys(given: Iterable[str], expected: Iterable[str],
+               where: str) -> None:
+    """Refuses keys that nobody reads.
+
+    Raises:
+        InputError: it names the key, the nearest expected one and all of them.
+    """
+    names = sorted(expected)
+    for key in given:
+        if key not in names:
+            near = difflib.get_close_matches(str(key)[:100], names, 1)
+            hint = f' (did you mean {near[0]!r}?)' if near else ''
+            raise InputError(f'{where}: unknown key {shown(key)}{hint}; '
+                             f'expected one of {", ".join(names)}')
 
 
 class Fields:

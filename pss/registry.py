@@ -10,14 +10,14 @@ import inspect
 import threading
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, Callable, Iterable, Iterator, Set
+from typing import Any, Callable, Dict, Iterable, Iterator, Set
 
 from mmengine import registry as mmengine_registry
 from mmengine.config import ConfigDict
 from mmengine.registry import Registry
 from mmengine.registry import registry as _lookup
 
-from .checks import shown
+from .checks import check_keys, shown
 from .errors import InputError
 
 
@@ -89,9 +89,10 @@ METRICS = OpenRegistry(
     scope='pss',
     locations=['pss.evaluation'])
 RESOURCES = OpenRegistry('resource', scope='pss', locations=['pss.resources'])
+SAMPLERS = OpenRegistry('sampler', scope='pss', locations=['pss.engine'])
 
 _REGISTRIES = (MODELS, MODEL_WRAPPERS, DATASETS, HOOKS, LOOPS, OPTIM_WRAPPERS,
-               OPTIM_WRAPPER_CONSTRUCTORS, METRICS, RESOURCES)
+               OPTIM_WRAPPER_CONSTRUCTORS, METRICS, RESOURCES, SAMPLERS)
 
 # What other parts of MMEngine put into the config of one of our types.
 _FRAMEWORK_KEYS = {'type', '_scope_', '_delete_'}
@@ -101,21 +102,6 @@ _KEYS_OF_OTHERS = {
     # given by Runner when it builds a loop
     LOOPS: {'runner', 'dataloader', 'evaluator'},
 }
-
-
-def check_keys(given: Iterable[str], legal: Iterable[str], where: str) -> None:
-    """Refuses keys that nobody reads.
-
-    Raises:
-        InputError: it names the key, the nearest legal one and all of them.
-    """
-    legal = sorted(legal)
-    for key in given:
-        if key not in legal:
-            near = difflib.get_close_matches(str(key)[:100], legal, 1)
-            hint = f' (did you mean {near[0]!r}?)' if near else ''
-            raise InputError(f'{where}: unknown key {shown(key)}{hint}; '
-                             f'expected one of {", ".join(legal)}')
 
 
 def check_config(cfg: Any, where: str = 'config') -> None:
@@ -151,17 +137,59 @@ def _check_type(kind: str, cfg: dict, where: str) -> None:
         if target is None or not scope and not _goes_without_scope(
                 name, target, registry):
             continue
-        own = target.config_keys(cfg) if hasattr(target, 'config_keys') \
-            else parameters(target)
-        legal = own | _FRAMEWORK_KEYS | _KEYS_OF_OTHERS.get(registry, set())
-        return check_keys(cfg, legal, f'{where} ({kind})')
+        return check_keys(cfg, _expected_keys(registry, target, cfg),
+                          f'{where} ({kind})')
     if not scope:
         return  # another project's
-    known = sorted({f'pss.{key}' for r in _REGISTRIES for key in r.module_dict})
-    near = difflib.get_close_matches(kind, known, 1)
-    hint = f'; did you mean {near[0]!r}?' if near else ''
-    raise InputError(f'{where}: type {kind!r} does not exist{hint} '
-                     f'(there are {", ".join(known)})')
+    raise _unknown_type(kind, _REGISTRIES, where)
+
+
+def _unknown_type(kind: str, registries: Iterable[Registry],
+                  where: str) -> InputError:
+    known = sorted({f'pss.{key}' for r in registries for key in r.module_dict})
+    near = difflib.get_close_matches(kind[:100], known, 1)
+    hint = f' (did you mean {near[0]!r}?)' if near else ''
+    return InputError(f'{where}: type {shown(kind)} does not exist{hint}; '
+                      f'expected one of {", ".join(known)}')
+
+
+def check_entry(registry: Registry,
+                cfg: Any,
+                where: str,
+                given: Iterable[str] = ()) -> Dict[str, Any]:
+    """Checks the config of one registered class, by either of its names.
+
+    Args:
+        registry: one of ours.
+        cfg: the config, with ``type``.
+        where: its path, for the message.
+        given: arguments that the caller passes, which a config must not.
+
+    Returns:
+        A copy of it.
+
+    Raises:
+        InputError: if it is no such config, its type is not registered, or
+            the class does not take one of its keys.
+    """
+    if not isinstance(cfg, dict) or not isinstance(cfg.get('type'), str):
+        raise InputError(f'{where}={shown(cfg)}: expected the config of a '
+                         f'{registry.name}, with its type')
+    target = registry.get(cfg['type'])
+    if target is None:
+        raise _unknown_type(cfg['type'], [registry], where)
+    check_keys(cfg,
+               _expected_keys(registry, target, cfg) - set(given),
+               f'{where} ({cfg["type"]})')
+    return dict(cfg)
+
+
+def _expected_keys(registry: Registry, target: Any, cfg: Dict[str,
+                                                              Any]) -> Set[str]:
+    """The keys that the config of a registered class may have."""
+    own: Set[str] = target.config_keys(cfg) \
+        if hasattr(target, 'config_keys') else parameters(target)
+    return own | _FRAMEWORK_KEYS | _KEYS_OF_OTHERS.get(registry, set())
 
 
 def _goes_without_scope(name: str, target: Any, registry: Registry) -> bool:

@@ -14,7 +14,8 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='VisualizationHook', enable=False),
     # draws what an iteration trains; a config adds the levels that have a pool
-    pss_sampler=dict(type='pss.PSSSamplerHook'),
+    pss_sampler=dict(
+        type='pss.PSSSamplerHook', sampler=dict(type='pss.PrioritizedSampler')),
     # fill, best score, churn and entropy of every pool, for the visualizer
     pool_log=dict(type='pss.PoolLogHook', interval=500),
     # chooses and tests subnets after training, and writes them as a bank

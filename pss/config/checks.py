@@ -16,6 +16,7 @@ from ..checks import (
     check_boolean,
     check_choice,
     check_integer,
+    check_keys,
     check_number,
     check_text,
     is_integer,
@@ -23,7 +24,7 @@ from ..checks import (
 )
 from ..engine.precision import AMP_TYPES
 from ..errors import InputError
-from ..registry import check_keys, parameters
+from ..registry import parameters
 from .failures import said
 
 TRAINING = ('train_dataloader', 'train_cfg', 'optim_wrapper')
@@ -214,7 +215,7 @@ def _check_loops(cfg: Config) -> None:
 
 
 def _check_optimizer(wrapper: Dict[str, Any]) -> None:
-    _check_integers(wrapper, 'optim_wrapper', accumulative_counts=1, passes=1)
+    _check_integers(wrapper, 'optim_wrapper', accumulative_counts=1)
     for field in ('optimizer', 'paramwise_cfg', 'clip_grad'):
         if wrapper.get(field) is not None or \
                 field == 'optimizer' in wrapper:

@@ -5,7 +5,7 @@ from typing import Any, Dict
 from torch import nn
 
 from ..errors import InputError
-from ..registry import RESOURCES, check_config
+from ..registry import RESOURCES, check_entry
 from ..structures import CostTable
 
 # Fields of results and of files that list subnets; a resource is a field too.
@@ -39,20 +39,7 @@ def _checked(cfg: Any) -> Dict[str, Any]:
                              'identifier; choose one like latency_phone')
         if name == 'flops':
             raise InputError('resources: flops is always there')
-        if not isinstance(entry, dict) or 'type' not in entry:
-            raise InputError(f'resources.{name}={entry!r} must be the config '
-                             'of a resource, with its type')
-        check_config(entry, f'resources.{name}')
-        if not isinstance(entry['type'], str) or \
-                RESOURCES.get(entry['type']) is None:
-            legal = ', '.join(sorted(RESOURCES.module_dict))
-            raise InputError(f'resources.{name}: type {entry["type"]!r} is not '
-                             f'registered (there are {legal}; those of this '
-                             'project begin with pss.)')
-        if not entry['type'].startswith('pss.'):
-            check_config({
-                **entry, 'type': f'pss.{entry["type"]}'
-            }, f'resources.{name}')
+        check_entry(RESOURCES, entry, f'resources.{name}')
     return cfg
 
 

@@ -1,15 +1,17 @@
 """Which subnet is trained next: schedules, conditional draws, pools."""
 
 from .agreement import rank_correlation
+from .budgets import place_budgets, read_budgets
 from .conditional import ConditionalSampler
 from .factor_graph import cost_range
 from .pool import SubnetPool
-from .prioritized import Candidates, Pass, PrioritizedSampler
+from .prioritized import PrioritizedSampler
+from .sampler import Candidates, Pass, Plan, Sampler
 from .schedules import exponential_decay
 from .uniform import UniformSampler
 
 __all__ = [
-    'Candidates', 'ConditionalSampler', 'Pass', 'PrioritizedSampler',
-    'SubnetPool', 'UniformSampler', 'cost_range', 'exponential_decay',
-    'rank_correlation'
+    'Candidates', 'ConditionalSampler', 'Pass', 'Plan', 'PrioritizedSampler',
+    'Sampler', 'SubnetPool', 'UniformSampler', 'cost_range',
+    'exponential_decay', 'place_budgets', 'rank_correlation', 'read_budgets'
 ]

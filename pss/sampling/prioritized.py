@@ -1,69 +1,74 @@
 """What one iteration trains, and what it teaches the pools (Sec. III-C)."""
 
 import math
-from typing import (
-    Any,
-    Dict,
-    Iterable,
-    List,
-    NamedTuple,
-    Optional,
-    Sequence,
-    Tuple,
-)
+from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
 import numpy as np
 
-from ..checks import shown
+from ..checks import check_integer, check_number, shown
 from ..errors import InputError
-from ..structures import Budget, SearchSpace, Subnet
+from ..structures import Budget, CostTable, SearchSpace, Subnet
 from .conditional import ConditionalSampler
 from .pool import SubnetPool
-from .schedules import exponential_decay
-
-# For each budget subnets to choose from, and their scores if they have any.
-Candidates = Dict[Budget, List[Tuple[Subnet, Optional[float]]]]
-
-
-class Pass(NamedTuple):
-    """One forward and backward pass of an iteration."""
-    name: str
-    subnet: Subnet
+from .sampler import Candidates, Pass, Plan
+from .schedules import decay_of, exponential_decay
 
 
 class PrioritizedSampler:
     """Prioritized Subnet Sampling: the pools, and the draws for them.
 
-    Random sampling is the same with ``p=(1, 1)``: then the pools collect but
-    never steer.
+    Random sampling is the same with ``p=dict(ratio=1.)``: then the pools
+    collect but never steer.
 
     Args:
         space: the space of the subnets.
-        samplers: for each resource, conditional draws from the space.
-        pools: all pools, of all resources.
-        p: start and ratio of the decay of the probability to draw from the
-            whole space.
-        t: start and ratio of the decay of the temperature of the priorities.
+        costs: what they cost, for each resource that has budgets.
+        budgets: the levels that have a pool, of all resources.
+        pool_size: most subnets in a pool.
+        score_momentum: share of the old score when a subnet is scored again.
+        p: probability to draw from the whole space rather than from a pool:
+            ``start`` and ``ratio`` of its decay, ``start * ratio **
+            progress``.
+        t: temperature of the priorities in a pool, likewise.
 
     Attributes:
         budgets: the levels of the pools.
-    """
+        pools: one for each of them.
 
-    passes = 3
+    Raises:
+        InputError: for a value out of its range, or a level that no subnet
+            reaches.
+    """
 
     def __init__(
         self,
         space: SearchSpace,
-        samplers: Dict[str, ConditionalSampler],
-        pools: Sequence[SubnetPool],
-        p: Tuple[float, float] = (1., 0.01),
-        t: Tuple[float, float] = (1., 0.01)
+        costs: Dict[str, CostTable],
+        budgets: Sequence[Budget],
+        pool_size: int = 50,
+        score_momentum: float = 0.9,
+        p: Dict[str, float] = dict(start=1., ratio=0.01),
+        t: Dict[str, float] = dict(start=1., ratio=0.01)
     ) -> None:
+        check_integer('pool_size', pool_size, 1)
+        check_number('score_momentum', score_momentum, least=0, below=1)
+        self._p, self._t = decay_of('p', p), decay_of('t', t)
+        for name, value in (('start', self._p[0]), ('start * p.ratio',
+                                                    self._p[0] * self._p[1])):
+            check_number(f'p.{name}', value, above=0, most=1)
+        # scores are divided by it
+        check_number('t.start * t.ratio', self._t[0] * self._t[1], least=1e-100)
         self.space = space
-        self.pools = list(pools)
-        self.budgets = [pool.budget for pool in self.pools]
-        self._samplers = samplers
-        self._p, self._t = p, t
+        self.budgets = list(budgets)
+        self.pools = [
+            SubnetPool(budget, pool_size, score_momentum) for budget in budgets
+        ]
+        self._samplers = {
+            name:
+            ConditionalSampler(cost,
+                               [b for b in self.budgets if b.resource == name])
+            for name, cost in costs.items()
+        }
 
     def p(self, progress: float) -> float:
         """Probability to draw from the whole space."""
@@ -73,9 +78,8 @@ class PrioritizedSampler:
         """Temperature of the priorities in a pool."""
         return exponential_decay(progress, *self._t)
 
-    def plan(self, seed: int, iteration: int,
-             progress: float) -> Tuple[Tuple[Pass, ...], SubnetPool]:
-        """What an iteration trains, and the pool that it is for.
+    def plan(self, seed: int, iteration: int, progress: float) -> Plan:
+        """Plans an iteration for one of the pools.
 
         A pool is chosen uniformly: a resource in proportion to its number of
         pools, then one of its pools. From the whole space, conditioned on the
@@ -89,6 +93,10 @@ class PrioritizedSampler:
             seed: of the run.
             iteration: counted from 0 over the whole training.
             progress: epoch / epochs.
+
+        Returns:
+            Three passes, of the largest, the drawn and the smallest subnet,
+            and the pool that the drawn one's score goes to.
         """
         rng = np.random.default_rng([seed, iteration])
         pool = self.pools[rng.integers(len(self.pools))]

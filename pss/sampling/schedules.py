@@ -1,5 +1,10 @@
 """Schedules: functions of the progress of training."""
 
+from typing import Any, Tuple
+
+from ..checks import check_keys, check_number, shown
+from ..errors import InputError
+
 
 def exponential_decay(progress: float, start: float, ratio: float) -> float:
     """``start * ratio ** progress``, as the paper's ``p`` and ``t`` decay.
@@ -9,4 +14,23 @@ def exponential_decay(progress: float, start: float, ratio: float) -> float:
         start: value at the beginning (the paper: 1).
         ratio: share of it that is left at the end (the paper: 0.01).
     """
-    return start * ratio**progress
+    return float(start * ratio**progress)
+
+
+def decay_of(name: str, cfg: Any) -> Tuple[float, float]:
+    """Start and ratio of an exponential decay, from a config.
+
+    Args:
+        name: the field's, for the message.
+        cfg: ``start``, ``ratio`` or both; the paper's where one is missing.
+
+    Raises:
+        InputError: for other keys, and values that are not numbers above 0.
+    """
+    if not isinstance(cfg, dict):
+        raise InputError(f'{name}={shown(cfg)}: expected start, ratio or both')
+    check_keys(cfg, ('start', 'ratio'), name)
+    start, ratio = cfg.get('start', 1.), cfg.get('ratio', 0.01)
+    for key, value in (('start', start), ('ratio', ratio)):
+        check_number(f'{name}.{key}', value, above=0)
+    return start, ratio

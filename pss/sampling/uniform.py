@@ -5,13 +5,15 @@ Techniques", ICCV 2019. MutualNet: Yang et al., "MutualNet: Adaptive ConvNet via
 Mutual Learning from Network Width and Resolution", ECCV 2020.
 """
 
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 
+from ..checks import check_boolean
 from ..errors import InputError
-from ..structures import Budget, SearchSpace
-from .prioritized import Candidates, Pass
+from ..structures import Budget, CostTable, SearchSpace
+from .pool import SubnetPool
+from .sampler import Candidates, Pass, Plan
 
 
 class UniformSampler:
@@ -23,7 +25,7 @@ class UniformSampler:
 
     Args:
         space: the space of the subnets.
-        costs: for each resource, what subnets cost: codes to an array.
+        costs: what they cost, for each resource that has budgets.
         budgets: the levels that a subnet is named for.
         mutual: whether it is MutualNet.
 
@@ -31,27 +33,26 @@ class UniformSampler:
         InputError: if US-Net is to have several resolutions.
     """
 
-    passes = 4
-    pools = ()
+    pools: Tuple[SubnetPool, ...] = ()
 
     def __init__(self,
                  space: SearchSpace,
-                 costs: Dict[str, Callable[[np.ndarray], np.ndarray]],
+                 costs: Dict[str, CostTable],
                  budgets: Sequence[Budget],
                  mutual: bool = False) -> None:
+        check_boolean('mutual', mutual)
         if not mutual and len(space.resolutions) > 1:
             raise InputError(
-                "method='usnet': search_space.resolutions="
-                f'{list(space.resolutions)} must be a single one; US-Net '
-                'trains at the full resolution only')
+                f'search_space.resolutions={list(space.resolutions)}: expected '
+                'a single one for US-Net, which trains at the full resolution '
+                'only (pss.UniformSampler with mutual=False)')
         self.space = space
         self.budgets = list(budgets)
         self._costs = costs
         self._mutual = mutual
 
-    def plan(self, seed: int, iteration: int,
-             progress: float) -> Tuple[Tuple[Pass, ...], None]:
-        """What an iteration trains; no pool learns from it.
+    def plan(self, seed: int, iteration: int, progress: float) -> Plan:
+        """Plans an iteration; there is no pool to score it in.
 
         Args:
             seed: of the run.
@@ -69,7 +70,7 @@ class UniformSampler:
         return tuple(passes), None
 
     def candidates(self, num: int) -> Candidates:
-        """What a budget's subnet is chosen from; none of them has a score.
+        """Subnets that each budget's is chosen from, without scores.
 
         US-Net: the widest multiplier that fits, so there is no choice.
         MutualNet: every pair of a multiplier and a resolution. The dearest
@@ -95,15 +96,15 @@ class UniformSampler:
         return found
 
     def scalars(self, progress: float) -> Dict[str, float]:
-        """What the log says of an iteration: nothing."""
+        """Nothing to log."""
         return {}
 
     def state_dict(self) -> List[Dict[str, Any]]:
-        """For a checkpoint: no pools."""
+        """No pools for a checkpoint."""
         return []
 
     def load_state_dict(self, state: List[Dict[str, Any]]) -> None:
-        """Takes what :meth:`state_dict` gave.
+        """Checks that a checkpoint has no pools.
 
         Raises:
             InputError: if it has pools: another method trained it.
@@ -111,4 +112,5 @@ class UniformSampler:
         if state:
             raise InputError(
                 f'the checkpoint has {len(state)} pools, so that '
-                "method='pss' trained it; US-Net and MutualNet have none")
+                'pss.PrioritizedSampler trained it; US-Net and MutualNet have '
+                'none')

@@ -34,11 +34,11 @@ def test_checkpoint_round_trip(root, tmp_path):
 
 
 @pytest.mark.parametrize('path, value, words', [
-    ('default_hooks.pss_sampler.pool_sise', 50,
+    ('default_hooks.pss_sampler.sampler.pool_sise', 50,
      "default_hooks.pss_sampler.*'pool_sise'.*did you mean 'pool_size'"),
     ('model.backbone.widen_facto', 1, "model.backbone.*'widen_facto'"),
     ('model.channel_last', True, "model .*did you mean 'channels_last'"),
-    ('optim_wrapper.pases', 3, "optim_wrapper.*did you mean 'passes'"),
+    ('optim_wrapper.clip_grads', 3, "optim_wrapper.*did you mean 'clip_grad'"),
     ('test_cfg.candidate', 3, "test_cfg.*did you mean 'candidates'"),
     ('val_cfg.calibration_batch', 3, "val_cfg.*'calibration_batches'"),
     ('train_dataloader.dataset.evry', 3, "dataset.*did you mean 'every'"),

@@ -6,9 +6,11 @@ import sys
 import numpy as np
 import pytest
 
+from pss.engine.samplers import build_sampler, check_sampler
 from pss.errors import InputError
-from pss.registry import HOOKS, check_config
-from pss.sampling import exponential_decay
+from pss.registry import HOOKS, MODELS, check_config
+from pss.resources import flops_table
+from pss.structures import budgets_of
 
 from ..conftest import ROOT
 
@@ -35,6 +37,16 @@ def test_runs(compare):
                       ('usnet', 2400), ('mutualnet', 1800), ('usnet', 1800)}
 
 
+def sampler_of(config):
+    """The sampler that a config asks for, with its pools."""
+    model = MODELS.build(config.model)
+    costs = {'flops': flops_table(model)}
+    hook = HOOKS.build(config.default_hooks.pss_sampler)
+    return build_sampler(
+        check_sampler(config.default_hooks.pss_sampler.sampler),
+        model.search_space, costs, hook.budgets['flops'])
+
+
 def test_configs(compare):
     """Oracle: no unknown key; methods share everything but the space, the
     passes and the sampler; each changed piece is one option of the hook."""
@@ -55,24 +67,24 @@ def test_configs(compare):
         assert found['optim_wrapper']['optimizer'] == \
             whole['optim_wrapper']['optimizer']
         hook = HOOKS.build(config.default_hooks.pss_sampler)
-        assert hook.budgets == dict(flops=dict(start=10, stop=19, step=3))
+        assert hook.budgets == dict(flops=budgets_of('flops', 10, 19, 3))
         if variant.startswith('pss_'):
             assert changed == {'default_hooks'}
-    hooks = {
-        variant: HOOKS.build(config.default_hooks.pss_sampler)
-        for variant, config in configs.items()
+    samplers = {
+        variant: sampler_of(config)
+        for variant, config in configs.items() if variant.startswith('pss')
     }
-    assert (hooks['pss_pool_size_1'].pool_size,
-            hooks['pss_pool_size_10'].pool_size) == (1, 10)
-    assert hooks['pss_momentum_0'].score_momentum == 0
-    start, ratio = hooks['pss_p_constant'].p
-    mean = np.mean([
-        exponential_decay(x, *hooks['pss'].p)
-        for x in np.linspace(0, 1, 10_001)
-    ])
+    assert [
+        samplers[variant].pools[0].capacity
+        for variant in ('pss', 'pss_pool_size_1', 'pss_pool_size_10')
+    ] == [50, 1, 10]
+    assert samplers['pss_momentum_0'].pools[0].momentum == 0
+    start, ratio = (samplers['pss_p_constant'].p(x) for x in (0., 1.))
+    ratio /= start
+    mean = np.mean([samplers['pss'].p(x) for x in np.linspace(0, 1, 10_001)])
     assert (start, ratio) == (pytest.approx(mean, abs=1e-3), 1)
     scores = np.array([-0.2, -3.])
-    t = exponential_decay(0.9, *hooks['pss_draw_uniform'].t)
+    t = samplers['pss_draw_uniform'].t(0.9)
     weights = np.exp(scores / t)
     assert weights / weights.sum() == pytest.approx([0.5, 0.5])
 

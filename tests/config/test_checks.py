@@ -20,8 +20,7 @@ INTEGERS = [
     'val_cfg.calibration_dataloader.batch_size',
     'test_cfg.selection_dataloader.num_workers', 'test_cfg.candidates',
     'test_cfg.calibration_batches', 'model.head.num_classes',
-    'optim_wrapper.accumulative_counts', 'optim_wrapper.passes',
-    'auto_scale_lr.base_batch_size'
+    'optim_wrapper.accumulative_counts', 'auto_scale_lr.base_batch_size'
 ]
 NUMBERS = [
     f'optim_wrapper.optimizer.{name}'

@@ -1,7 +1,6 @@
 import pytest
 
 from pss.apis import (init_model, load_config)
-from pss.engine.hooks.pss_sampler_hook import parse_budgets
 from pss.registry import HOOKS, check_config
 from pss.resources import Flops, Latency
 from pss.structures import budgets_of
@@ -23,7 +22,7 @@ def test_config(path):
     low, high = flops(space.encode([space.smallest, space.largest]))
     hook = HOOKS.build(config.default_hooks.pss_sampler)
     if 'flops' in hook.budgets:
-        levels = parse_budgets('flops', hook.budgets['flops'], flops)
+        levels = hook.budgets['flops']
         assert low < levels[0].high and levels[-1].low < high
     for entry in hook.resources.values():
         assert isinstance(entry, (Flops, Latency))

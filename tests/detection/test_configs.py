@@ -15,10 +15,10 @@ def test_config(path):
     fixed one has nothing slimmable."""
     from pss.apis import load_config
     from pss.config.detectors import check_detector
-    from pss.engine.hooks.pss_sampler_hook import parse_budgets
     from pss.models import SlimmableConv2d, SupernetDetector
     from pss.registry import HOOKS, check_config
     from pss.resources import Flops
+    from pss.sampling import place_budgets
     config = load_config(path)
     check_config(config)
     if 'fixed' in path.stem:
@@ -36,9 +36,9 @@ def test_config(path):
     # counted on small images here: at full size it takes minutes
     costed = model.costed
     costed.input_size = tuple(side // 4 for side in costed.input_size)
-    budgets = parse_budgets('flops', hook.budgets['flops'],
-                            Flops().table(costed))
-    assert len(budgets) == config.default_hooks.pss_sampler.budgets.flops.pools
+    budgets = place_budgets(hook.budgets, {'flops': Flops().table(costed)})
+    assert len(budgets['flops']
+               ) == config.default_hooks.pss_sampler.budgets.flops.pools
 
 
 def test_every_pair_of_detector_and_backbone_has_a_config():

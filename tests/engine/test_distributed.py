@@ -48,7 +48,7 @@ def config_of(data_root,
     config.train_dataloader.dataset.dataset.pipeline = [dict(type='PackInputs')]
     hooks = config.default_hooks
     hooks.pss_sampler.budgets = dict(flops=dict(pools=3))
-    hooks.pss_sampler.pool_size = 4
+    hooks.pss_sampler.sampler.pool_size = 4
     hooks.logger.interval = 1000
     hooks.checkpoint.interval = 1000
     config.train_cfg.max_epochs = epochs

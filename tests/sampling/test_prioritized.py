@@ -2,16 +2,14 @@ import numpy as np
 import pytest
 
 from pss.errors import InputError
-from pss.sampling import ConditionalSampler, PrioritizedSampler, SubnetPool
+from pss.sampling import PrioritizedSampler
 from pss.structures import budgets_of
 
 
-def build(flops, capacity=3, **kwargs):
-    budgets = budgets_of('flops', 100, 200, 50)
-    pools = [SubnetPool(budget, capacity) for budget in budgets]
-    return PrioritizedSampler(flops.space,
-                              {'flops': ConditionalSampler(flops, budgets)},
-                              pools, **kwargs)
+def build(flops, **kwargs):
+    return PrioritizedSampler(flops.space, {'flops': flops},
+                              budgets_of('flops', 100, 200, 50),
+                              **dict(dict(pool_size=3), **kwargs))
 
 
 def fill(sampler, flops, progress=0.):
@@ -45,7 +43,7 @@ def test_pools_are_chosen_uniformly(imagenet_flops):
 
 def test_pools_that_are_not_full_get_new_subnets(imagenet_flops):
     """Oracle: p = 1e-6 ** 1: a full pool's own; else one of the space."""
-    sampler = build(imagenet_flops, p=(1., 1e-6))
+    sampler = build(imagenet_flops, p=dict(ratio=1e-6))
     pool = sampler.pools[0]
     for pool in sampler.pools:
         assert not pool.is_full
@@ -107,3 +105,25 @@ def test_state_of_other_levels_is_refused(imagenet_flops):
         with pytest.raises(InputError, match='damaged'):
             sampler.load_state_dict(state)
     assert sampler.state_dict() == before
+
+
+@pytest.mark.parametrize('kwargs, words', [
+    (dict(pool_size=0), 'pool_size=0'),
+    (dict(score_momentum=1), 'score_momentum=1'),
+    (dict(p=dict(begin=1)), "p: .*'begin'"),
+    (dict(t=dict(start=0)), 't.start=0'),
+    (dict(p=None), 'p=None'),
+    (dict(p=dict(start=1.5)), 'p.start=1.5.*at most 1'),
+    (dict(p=dict(ratio=2)), 'p.ratio=2.*at most 1'),
+    (dict(p=dict(ratio=True)), 'p.ratio=True'),
+    (dict(t=dict(start=float('nan'))), 't.start=nan'),
+    (dict(t=dict(ratio=1e-300)), 't.ratio=1e-300'),
+    (dict(score_momentum='0.9'), "score_momentum='0.9'"),
+    (dict(score_momentum=float('nan')), 'momentum=nan'),
+    (dict(pool_size=2.5), 'pool_size=2.5'),
+    (dict(p=dict(ratio=float('inf'))), 'p.ratio=inf'),
+])
+def test_bad_arguments(imagenet_flops, kwargs, words):
+    """Oracle: field and value stand in the message."""
+    with pytest.raises(InputError, match=words):
+        build(imagenet_flops, **kwargs)

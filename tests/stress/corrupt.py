@@ -152,7 +152,9 @@ def small_config(work_dir, data, **changes):
         'model.head.in_channels':
         32,
         'default_hooks.pss_sampler':
-        dict(pool_size=2, budgets=dict(_delete_=True, flops=dict(pools=2))),
+        dict(
+            sampler=dict(pool_size=2),
+            budgets=dict(_delete_=True, flops=dict(pools=2))),
         'train_cfg.max_epochs':
         2,
         'val_cfg':

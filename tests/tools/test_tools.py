@@ -532,7 +532,8 @@ def test_unreachable_level_ends_in_one_line(call, tmp_path):
 
 
 @pytest.mark.parametrize('option, words', [
-    ('default_hooks.pss_sampler.pool_sizes=3', "did you mean 'pool_size'"),
+    ('default_hooks.pss_sampler.sampler.pool_sizes=3',
+     "did you mean 'pool_size'"),
     ('default_hooks.pss_sampler.budgets.flops.step=0', 'step=0'),
     ('default_hooks.pss_sampler.budgets.flops.start=30', 'empty'),
     ('default_hooks.pss_sampler.budgets.flops.stop=40.5', 'level=21.5'),

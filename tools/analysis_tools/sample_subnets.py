@@ -15,12 +15,11 @@ from pss.cli import (
     run,
 )
 from pss.config.reading import config_resources
-from pss.engine.hooks.pss_sampler_hook import parse_budgets
 from pss.errors import InputError
 from pss.files import write_json
 from pss.outputs import check_out
 from pss.resources import Latency, cost_field, cost_tables
-from pss.sampling import ConditionalSampler
+from pss.sampling import ConditionalSampler, place_budgets, read_budgets
 from pss.structures import Budget
 
 
@@ -102,7 +101,8 @@ def step_of(step, config, name, cost):
         if levels is None:
             raise InputError('--step is missing: the config has no levels of '
                              f'{name}')
-        step = parse_budgets(name, levels, cost)[0].step
+        read = read_budgets({name: levels}, [name])
+        step = place_budgets(read, {name: cost})[name][0].step
     return step
 
 

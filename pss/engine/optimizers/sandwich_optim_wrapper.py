@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ...checks import check_integer, check_number, shown
 from ...errors import DivergedError, InputError
 from ...registry import OPTIM_WRAPPERS
+from ...sampling import Pass
 from ..precision import amp_type, mixed_precision
 
 # Steps that may be skipped one after the other. Dynamic scaling halves the
@@ -48,7 +49,6 @@ class SandwichOptimWrapper(OptimWrapper):
 
     Args:
         optimizer: the optimizer.
-        passes: passes in an iteration.
         amp: ``'float16'`` or ``'bfloat16'`` for mixed precision. Both skip a
             step whose gradients are not finite; ``'float16'`` scales losses
             dynamically, with one update of the scale a step.
@@ -65,17 +65,14 @@ class SandwichOptimWrapper(OptimWrapper):
 
     def __init__(self,
                  optimizer: torch.optim.Optimizer,
-                 passes: int = 3,
                  amp: Optional[str] = None,
                  **kwargs) -> None:
         check_integer('optim_wrapper.accumulative_counts',
                       kwargs.get('accumulative_counts', 1), 1)
         _check_clipping(kwargs.get('clip_grad'))
         super().__init__(optimizer, **kwargs)
-        self.passes = check_integer('optim_wrapper.passes', passes, 1)
-        self.plan: Sequence = ()
-        # MMEngine counts backward passes, so accumulation does too
-        self._accumulative_counts *= passes
+        self.plan: Sequence[Pass] = ()
+        self._is_last_pass = True
         self.step_skipped = False
         self._skipped_in_a_row = 0
         self._amp_type = amp_type(amp)
@@ -97,16 +94,16 @@ class SandwichOptimWrapper(OptimWrapper):
             DivergedError: for a loss that is not finite, on all processes;
                 weights and optimizer are as before.
         """
-        if len(self.plan) != self.passes:
-            raise RuntimeError(f'the plan has {len(self.plan)} passes, the '
-                               f'optimizer wrapper was built for passes='
-                               f'{self.passes}; is the sampler hook missing?')
+        if not self.plan:
+            raise RuntimeError('there is no plan of passes: expected '
+                               'pss.PSSSamplerHook among the hooks')
         supernet = model.module if is_model_wrapper(model) else model
         data = supernet.data_preprocessor(data, training=True)
         self.step_skipped = False
         log: Dict[str, Tensor] = {}
         teacher = None
         for i, (name, subnet) in enumerate(self.plan, start=1):
+            self._is_last_pass = i == len(self.plan)
             supernet.switch_to(subnet)
             with self.optim_context(model):
                 losses, logits = model(**data, mode='pass', teacher=teacher)
@@ -116,7 +113,7 @@ class SandwichOptimWrapper(OptimWrapper):
                 f'{key}_{name}': value.detach()
                 for key, value in parsed.items()
             })
-            if i == self.passes:  # before the backward pass that steps
+            if self._is_last_pass:  # before the backward pass that steps
                 log = _means(log)
                 self._check(log)
             self.update_params(loss)
@@ -145,20 +142,14 @@ class SandwichOptimWrapper(OptimWrapper):
         """The runner's iteration, from 1; MMEngine notes it in its hub."""
         return self.message_hub.get_info('iter', 0) + 1
 
-    def initialize_count_status(self, model: nn.Module, init_counts: int,
-                                max_counts: int) -> None:
-        """As in ``OptimWrapper``; given iterations, it counts passes."""
-        self._inner_count = init_counts * self.passes
-        self._max_counts = max_counts * self.passes
-        self._remainder_counts = self._max_counts % self._accumulative_counts
+    def should_update(self) -> bool:
+        """Whether to step: in the last pass of an iteration, and only there
+        are iterations counted, as ``OptimWrapper`` does."""
+        return self._is_last_pass and super().should_update()
 
-    def scale_loss(self, loss: Tensor) -> Tensor:
-        """The mean over accumulated iterations, the sum over passes."""
-        counts = self._accumulative_counts
-        if self._remainder_counts > 0 and self._inner_count >= \
-                self._max_counts - self._remainder_counts:
-            counts = self._remainder_counts
-        return loss / (counts // self.passes)
+    def should_sync(self) -> bool:
+        """Whether DDP reduces gradients: in the pass that steps."""
+        return self._is_last_pass and super().should_sync()
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
@@ -167,8 +158,9 @@ class SandwichOptimWrapper(OptimWrapper):
             yield
 
     def backward(self, loss: Tensor, **kwargs) -> None:
-        """As in ``OptimWrapper``, of the scaled loss."""
-        super().backward(self._scaler.scale(loss), **kwargs)
+        """Adds up the gradients of the scaled loss."""
+        self._scaler.scale(loss).backward(**kwargs)
+        self._inner_count += self._is_last_pass
 
     def step(self, **kwargs) -> None:
         """As in ``OptimWrapper``; in mixed precision it is skipped if

@@ -62,8 +62,8 @@ class PoolSpy(PSSSamplerHook):
 def test_what_is_logged(tiny_config):
     """Oracle: worked out by another hook, with sets of subnets; nothing of it
     in the text log or the message hub."""
-    tiny_config.default_hooks.pss_sampler.update(
-        type='pss.PoolSpy', pool_size=2)
+    tiny_config.default_hooks.pss_sampler.type = 'pss.PoolSpy'
+    tiny_config.default_hooks.pss_sampler.sampler.pool_size = 2
     tiny_config.default_hooks.pool_log.interval = 4
     runner = train(tiny_config, train_cfg=dict(max_epochs=2))
     spy = next(h for h in runner.hooks if isinstance(h, PSSSamplerHook))
@@ -80,7 +80,7 @@ def test_a_resumed_run_logs_the_same(tiny_config):
     """Oracle: the run that was not interrupted: every figure, bit by bit. The
     interval does not divide the epochs, so churn spans the interruption."""
     tiny_config.default_hooks.pool_log.interval = 4
-    tiny_config.default_hooks.pss_sampler.pool_size = 1
+    tiny_config.default_hooks.pss_sampler.sampler.pool_size = 1
     tiny_config.val_cfg.ranked_pools = 2
     train(tiny_config, train_cfg=dict(max_epochs=2))
     whole = logged(tiny_config.work_dir)

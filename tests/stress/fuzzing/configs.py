@@ -26,7 +26,13 @@ TYPES = ('Nothing', 'pss.Nothing', 'pss.', '', 'os.getcwd', 'a.b.c', None, 1,
          'pss.PeakMemory', 'pss.SubnetAccuracy', 'UniversalVisualizer',
          'LocalVisBackend', 'TensorboardVisBackend', 'WandbVisBackend',
          'ClsDataPreprocessor', 'torch.nn.Linear', 'Runner', 'mmengine.Config')
-KEYS = [('pool_size', 3), ('pool_sizes', 3), ('budgets', {}), ('resources', {}),
+KEYS = [('sampler', {
+    'pool_size': 3
+}), ('sampler', {
+    'pool_sizes': 3
+}), ('sampler', {
+    'type': 'pss.UniformSampler'
+}), ('budgets', {}), ('resources', {}),
         ('resources', {
             'a': {
                 'type': 'pss.Parameters'

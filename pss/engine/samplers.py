@@ -1,0 +1,42 @@
+"""The samplers that configs name."""
+
+from typing import Any, Dict, List
+
+from ..registry import SAMPLERS, check_entry
+from ..sampling import PrioritizedSampler, Sampler, UniformSampler
+from ..structures import Budget, CostTable, SearchSpace
+
+for _sampler in (PrioritizedSampler, UniformSampler):
+    SAMPLERS.register_module(module=_sampler)
+
+GIVEN = ('space', 'costs', 'budgets')  # what the hook passes to each of them
+
+
+def check_sampler(cfg: Any) -> Dict[str, Any]:
+    """Checks the config of a sampler; the paper's if it names no type.
+
+    Raises:
+        InputError: for an unknown type, or a key that it does not take.
+    """
+    if isinstance(cfg, dict):
+        cfg = dict(dict(type='pss.PrioritizedSampler'), **cfg)
+    return check_entry(SAMPLERS, cfg, 'sampler', GIVEN)
+
+
+def build_sampler(cfg: Dict[str, Any], space: SearchSpace,
+                  costs: Dict[str,
+                              CostTable], budgets: List[Budget]) -> Sampler:
+    """Builds a sampler.
+
+    Args:
+        cfg: as :func:`check_sampler` returned it.
+        space: the space of the subnets.
+        costs: what they cost, for each resource.
+        budgets: all levels of all resources.
+
+    Raises:
+        InputError: for a value that an argument cannot have, or a level that
+            no subnet reaches.
+    """
+    return SAMPLERS.build(
+        dict(cfg), default_args=dict(space=space, costs=costs, budgets=budgets))
