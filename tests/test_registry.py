@@ -24,8 +24,9 @@ from pss.evaluation.metrics import SubnetAccuracy
 from pss.models import SlimmableMobileNetV2, SupernetClassifier
 from pss.registry import (
     DATASETS, HOOKS, LOOPS, METRICS, MODEL_WRAPPERS, MODELS,
-    OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, RESOURCES)
+    OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, RESOURCES, SAMPLERS)
 from pss.resources import Parameters
+from pss.sampling import PrioritizedSampler
 
 
 @RESOURCES.register_module()
@@ -40,6 +41,21 @@ class WeightTraffic:
     def table(self, model):
         parameters = Parameters().table(model)
         return dataclasses.replace(parameters, scale=1e6 / self.bytes_each)
+
+
+@SAMPLERS.register_module()
+class MySampler(PrioritizedSampler):
+    """Trains the sampled subnet twice, so that an iteration has four passes."""
+
+    def __init__(self, *args, repeats=1, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.repeats = repeats
+
+    def plan(self, seed, iteration, progress):
+        passes, pool = super().plan(seed, iteration, progress)
+        again = [passes[1]._replace(name=f'again_{i}')
+                 for i in range(self.repeats)]
+        return (*passes[:2], *again, passes[2]), pool
 
 
 @MODELS.register_module()
@@ -57,7 +73,8 @@ class MyHook(Hook):
         print(f'\\n{self.text}: trained with '
               f'{type(runner.optim_wrapper).__name__}, '
               f'{type(runner.test_loop).__name__}, '
-              f'{type(runner.model.backbone).__name__}')
+              f'{type(runner.model.backbone).__name__}, '
+              f'{len(runner.optim_wrapper.plan)} passes')
 
 
 @DATASETS.register_module()
@@ -101,6 +118,7 @@ default_hooks = dict(
     bank=dict(strict=True, trust=['my_classes']),
     mine=dict(type='{scope}MyHook', text='said by mine'),
     pss_sampler=dict(
+        sampler=dict(type='{scope}MySampler', repeats=2),
         resources=dict(traffic=dict(type='{scope}WeightTraffic')),
         budgets=dict(traffic=dict(pools=2))))
 optim_wrapper = dict(
@@ -175,8 +193,8 @@ def test_classes_of_ones_own(folder, scope):
     cwd, config = folder
     done = tool('train.py', config(scope), cwd=cwd)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert 'said by mine: trained with MyWrapper, MyTestLoop, MyBackbone' in \
-        done.stdout
+    assert ('said by mine: trained with MyWrapper, MyTestLoop, MyBackbone, 5 '
+            'passes') in done.stdout
     code = ('from pss.apis import AdaptiveClassifier; import sys; '
             "net = AdaptiveClassifier('work_dirs/config/bank', "
             "trust=['my_classes']); "
@@ -195,6 +213,7 @@ def test_classes_of_ones_own(folder, scope):
 @pytest.mark.parametrize('change, words', [
     ("note='mine'", "model.backbone ({scope}MyBackbone): unknown key 'notes'"),
     ("text='said", "default_hooks.mine ({scope}MyHook): unknown key 'texts'"),
+    ('repeats=2', "sampler ({scope}MySampler): unknown key 'repeatss'"),
 ])
 def test_their_keys_are_checked(folder, scope, change, words):
     """Oracle: the key, before anything is built."""

@@ -34,10 +34,10 @@ def rank_correlation(one: Sequence[float],
                              'numbers')
     if len(one) < 2:
         return None
-    ranks = [_ranks(np.asarray(values, float)) for values in (one, two)]
-    if any(np.ptp(r) == 0 for r in ranks):
+    first, second = (_ranks(np.asarray(values, float)) for values in (one, two))
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
         return None
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

@@ -188,7 +188,8 @@ class _Proposal:
         cost = self._cost(codes)
         keep = np.exp(self._rates[r] * (cost - self._ends[r]))
         inside = (cost >= self._budget.low) & (cost < self._budget.high)
-        return codes[inside & (rng.random(num) < keep)]
+        kept: np.ndarray = codes[inside & (rng.random(num) < keep)]
+        return kept
 
     def draw(self, rng: np.random.Generator, num: int) -> np.ndarray:
         found: List[np.ndarray] = []

@@ -45,14 +45,16 @@ def _log_sum_exp(values: np.ndarray) -> np.ndarray:
     peak = values.max(-1)
     peak = np.where(np.isfinite(peak), peak, 0.)  # nothing is possible there
     with np.errstate(divide='ignore'):
-        return peak + np.log(np.exp(values - peak[..., None]).sum(-1))
+        found: np.ndarray = peak + np.log(
+            np.exp(values - peak[..., None]).sum(-1))
+        return found
 
 
 def _eliminate(
         space: SearchSpace,
         factors: Sequence[Factor],
         reduce: Callable[[np.ndarray], np.ndarray],
-        combine: Callable = np.add
+        combine: np.ufunc = np.add
 ) -> Tuple[np.ndarray, List[Tuple[int, Factor]]]:
     """Eliminates all widths of a combination of factors.
 
@@ -98,10 +100,11 @@ def _align(factor: Factor, scope: Tuple[int, ...]) -> np.ndarray:
     """A factor's values with one axis for each width of a larger scope."""
     order = sorted(
         range(len(factor.scope)), key=lambda i: scope.index(factor.scope[i]))
-    values = factor.values.transpose(0, *(1 + i for i in order))
+    values: np.ndarray = factor.values.transpose(0, *(1 + i for i in order))
     sizes = iter(values.shape[1:])
-    return values.reshape(
+    values = values.reshape(
         -1, *(next(sizes) if w in factor.scope else 1 for w in scope))
+    return values
 
 
 def cost_range(cost: CostTable) -> Tuple[np.ndarray, np.ndarray]:
@@ -205,8 +208,8 @@ class FactorGraph:
         Returns:
             Codes ``(N, 1 + K)``.
         """
-        codes = np.zeros((1 + len(self._space.widths), len(resolutions)),
-                         np.int64)
+        codes: np.ndarray = np.zeros(
+            (1 + len(self._space.widths), len(resolutions)), np.int64)
         codes[0] = resolutions
         for width, given, sizes, choices, steps in self.conditionals:
             if choices == 1:
@@ -216,4 +219,4 @@ class FactorGraph:
                 row = row * size + codes[1 + position]
             found = steps.searchsorted(row + rng.random(len(row)), 'right')
             codes[1 + width] = np.minimum(found - row * choices, choices - 1)
-        return codes.T
+        return np.transpose(codes)

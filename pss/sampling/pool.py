@@ -75,8 +75,9 @@ class SubnetPool:
     def probabilities(self, temperature: float) -> np.ndarray:
         """``softmax(score / temperature)``, oldest subnet first."""
         scores = np.fromiter(self._scores.values(), float) / temperature
-        weights = np.exp(scores - scores.max())
-        return weights / weights.sum()
+        weights: np.ndarray = np.exp(scores - scores.max())
+        weights /= weights.sum()
+        return weights
 
     def draw(self, rng: np.random.Generator, temperature: float) -> Subnet:
         """Draws a subnet; a better score means a higher priority."""
@@ -87,7 +88,7 @@ class SubnetPool:
         """The ``num`` best subnets and their scores, best first."""
         return sorted(self._scores.items(), key=lambda e: -e[1])[:num]
 
-    def spread(self, num: int) -> List[Tuple[Subnet, float]]:
+    def evenly_ranked(self, num: int) -> List[Tuple[Subnet, float]]:
         """``num`` subnets, evenly over the order by score, best and worst
         included; fewer if there are not so many."""
         ranked = self.best(len(self))

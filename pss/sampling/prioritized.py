@@ -119,7 +119,10 @@ class PrioritizedSampler:
     def candidates(self, num: int) -> Candidates:
         """What a budget's subnet is chosen from: the ``num`` best by score of
         its pool. Empty pools are left out."""
-        return {pool.budget: pool.best(num) for pool in self.pools if len(pool)}
+        return {
+            pool.budget: [*pool.best(num)]
+            for pool in self.pools if len(pool)
+        }
 
     def scalars(self, progress: float) -> Dict[str, float]:
         """What the log says of an iteration."""

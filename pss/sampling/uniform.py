@@ -85,7 +85,7 @@ class UniformSampler:
                 for multiplier in self.space.ladder
                 for resolution in self.space.resolutions))
         codes = self.space.encode(grid)
-        found = {}
+        found: Candidates = {}
         for budget in self.budgets:
             cost = self._costs[budget.resource](codes)
             inside = (cost >= budget.low) & (cost < budget.high)

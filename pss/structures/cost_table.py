@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Dict, Iterable, List, Optional, Tuple
+from typing import Dict, Iterable, List, Tuple
 
 import numpy as np
 
@@ -60,14 +60,18 @@ class CostTable:
             Array of shape ``(N, )``, of the tables' type.
         """
         columns = np.ascontiguousarray(np.asarray(codes).T)
-        total: Optional[np.ndarray] = None
-        for scope, table in zip(self.scopes, self.tables):
+
+        def entries(scope: Scope, table: np.ndarray) -> np.ndarray:
             flat = columns[0]
             for position, size in zip(scope, table.shape[1:]):
                 flat = flat * size + columns[1 + position]
-            entry = table.ravel().take(flat)
-            total = entry if total is None else \
-                COMBINE[self.combine](total, entry, out=total)
+            found: np.ndarray = table.ravel().take(flat)
+            return found
+
+        first, *others = zip(self.scopes, self.tables)
+        total = entries(*first)
+        for scope, table in others:
+            COMBINE[self.combine](total, entries(scope, table), out=total)
         return total
 
     def __call__(self, codes: np.ndarray) -> np.ndarray:

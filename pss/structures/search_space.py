@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import List, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class Width:
         jumps = {(k - 0.5) * divisor for k in steps}
         jumps |= {k * divisor / MIN_RATIO for k in steps}
         ends = [low, *sorted(j for j in jumps if low < j < high), high]
-        shares = {}
+        shares: Dict[int, float] = {}
         for left, right in zip(ends, ends[1:]):
             choice = make_divisible((left + right) / 2, divisor)
             shares[choice] = shares.get(choice, 0.) + right - left
@@ -70,7 +70,7 @@ class Width:
 
     def at(self, share: float) -> int:
         """The channels at a place in the multiplier's range, from 0 to 1."""
-        place = np.searchsorted(self.ends, share, side='right')
+        place = int(np.searchsorted(self.ends, share, side='right'))
         return self.choices[min(place, len(self.choices) - 1)]
 
 
@@ -202,7 +202,7 @@ class SearchSpace:
         return [Subnet(r, tuple(w)) for r, w in zip(resolutions, widths)]
 
     @cached_property
-    def _positions(self) -> Tuple[dict, ...]:
+    def _positions(self) -> Tuple[Dict[int, int], ...]:
         values = (self.resolutions, *(w.choices for w in self.widths))
         return tuple({v: i for i, v in enumerate(vs)} for vs in values)
 

@@ -116,9 +116,9 @@ def test_entropy():
 def test_spread():
     """Oracle: places 0, 3 and 6 of seven by score; all, if there are fewer."""
     pool = SubnetPool(BUDGET)
-    assert pool.spread(3) == []
+    assert pool.evenly_ranked(3) == []
     for i in (3, 0, 6, 2, 5, 1, 4):
         pool.update(subnet(i), -float(i))
-    assert [s.widths[0] for s, _ in pool.spread(3)] == [0, 3, 6]
-    assert [s.widths[0] for s, _ in pool.spread(2)] == [0, 6]
-    assert [s.widths[0] for s, _ in pool.spread(50)] == list(range(7))
+    assert [s.widths[0] for s, _ in pool.evenly_ranked(3)] == [0, 3, 6]
+    assert [s.widths[0] for s, _ in pool.evenly_ranked(2)] == [0, 6]
+    assert [s.widths[0] for s, _ in pool.evenly_ranked(50)] == list(range(7))

@@ -96,7 +96,7 @@ class PSSSamplerHook(Hook):
                 f'{levels[-1].level:g} {self.units[name]} in steps of '
                 f'{levels[0].step:g}')
 
-    def before_train(self, runner) -> None:
+    def before_train(self, runner: Runner) -> None:
         """Empties pools that ``load_from`` loaded with the weights."""
         self._seed = shared_seed(runner)
         if runner.iter == 0:
@@ -104,7 +104,7 @@ class PSSSamplerHook(Hook):
                 pool.load({})
 
     def before_train_iter(self,
-                          runner,
+                          runner: Runner,
                           batch_idx: int,
                           data_batch: Any = None) -> None:
         """Draws what the iteration trains."""
@@ -115,30 +115,33 @@ class PSSSamplerHook(Hook):
             runner.message_hub.update_scalar(f'train/{name}', value)
 
     def after_train_iter(self,
-                         runner,
+                         runner: Runner,
                          batch_idx: int,
                          data_batch: Any = None,
-                         outputs: Optional[dict] = None) -> None:
+                         outputs: Optional[Dict[str, Any]] = None) -> None:
         """Gives the sampled subnet's score to its pool.
 
         It is the mean over all processes, so that their pools stay the same.
         No score is recorded for an iteration whose gradients were not finite.
         """
+        assert outputs is not None, 'the optimizer wrapper returns them'
         if self._pool is not None and not runner.optim_wrapper.step_skipped:
             self._pool.update(runner.optim_wrapper.plan[1].subnet,
                               -outputs['task_sampled'].item())
 
-    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+    def before_save_checkpoint(self, runner: Runner,
+                               checkpoint: Dict[str, Any]) -> None:
         """Writes the pools."""
         checkpoint[STATE_KEY] = self.sampler.state_dict()
 
-    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+    def after_load_checkpoint(self, runner: Runner,
+                              checkpoint: Dict[str, Any]) -> None:
         """Reads the pools, if there are any."""
         if STATE_KEY in checkpoint:
             self.sampler.load_state_dict(checkpoint[STATE_KEY])
 
 
-def training_progress(runner) -> float:
+def training_progress(runner: Runner) -> float:
     """Share of the training that is done: epoch / epochs, from 0.
 
     ``IterBasedTrainLoop`` has no epochs and goes by iterations.

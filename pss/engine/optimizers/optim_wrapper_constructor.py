@@ -1,6 +1,6 @@
-"""Learning rate and weight decay of each parameter."""
+"""Learning rates and weight decays of single parameters."""
 
-from typing import Any, List
+from typing import Any, Dict, List
 
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
@@ -10,16 +10,18 @@ from ...registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class OptimWrapperConstructor(DefaultOptimWrapperConstructor):
-    """MMEngine's, for which a convolution of one input channel is dense.
+    """MMEngine's, but a convolution with one input channel counts as dense.
 
-    It has as many groups as input channels, by which MMEngine tells depthwise
-    convolutions: the first layer of a network for grey images would have
+    MMEngine takes a convolution with as many groups as input channels for a
+    depthwise one, so the first layer of a network for grey images would get
     ``dwconv_decay_mult``.
     """
 
-    def add_params(self, params: List[dict], module: nn.Module, *args: Any,
-                   **kwargs: Any) -> None:
-        """As in ``DefaultOptimWrapperConstructor``."""
+    paramwise_cfg: Dict[str, Any]
+
+    def add_params(self, params: List[Dict[str, Any]], module: nn.Module, *args:
+                   Any, **kwargs: Any) -> None:
+        """Adds a module's parameters, as ``DefaultOptimWrapperConstructor``."""
         options = self.paramwise_cfg
         if isinstance(module, nn.Conv2d) and module.in_channels == 1:
             self.paramwise_cfg = {

@@ -97,7 +97,7 @@ class SandwichOptimWrapper(OptimWrapper):
         if not self.plan:
             raise RuntimeError('there is no plan of passes: expected '
                                'pss.PSSSamplerHook among the hooks')
-        supernet = model.module if is_model_wrapper(model) else model
+        supernet: Any = model.module if is_model_wrapper(model) else model
         data = supernet.data_preprocessor(data, training=True)
         self.step_skipped = False
         log: Dict[str, Tensor] = {}
@@ -117,7 +117,8 @@ class SandwichOptimWrapper(OptimWrapper):
                 log = _means(log)
                 self._check(log)
             self.update_params(loss)
-        log['loss'] = sum(log[f'loss_{name}'] for name, _ in self.plan)
+        log['loss'] = reduce(torch.add,
+                             (log[f'loss_{name}'] for name, _ in self.plan))
         supernet.switch_to(supernet.search_space.largest)
         return log
 

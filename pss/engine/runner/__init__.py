@@ -1,6 +1,7 @@
-"""Loops of MMEngine's Runner."""
+"""Training, validation and test loops for MMEngine's Runner."""
 
-from .loops import SubnetTestLoop, SubnetValLoop
+from .test_loop import SubnetTestLoop
 from .train_loop import SupernetTrainLoop
+from .val_loop import SubnetValLoop
 
 __all__ = ['SubnetTestLoop', 'SubnetValLoop', 'SupernetTrainLoop']

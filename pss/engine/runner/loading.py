@@ -1,23 +1,29 @@
-"""Dataloaders whose mistakes are one clear error."""
+"""Checks of dataloaders: every mistake is one clear error."""
 
 from typing import Any
 
 from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
 
 from ...checks import check_integer
 
 
-def checked(runner, dataloader: Any, where: str, exact: bool = False) -> Any:
-    """A dataloader's config, with :class:`.CheckedDataset` around its dataset.
+def checked(runner: Runner,
+            dataloader: Any,
+            where: str,
+            exact: bool = False) -> Any:
+    """Returns a dataloader's config with :class:`.CheckedDataset` around its
+    dataset.
 
     Args:
-        runner: its model says how many classes there are.
-        dataloader: the config; a loader that is built already stays as it is.
+        runner: its model has the number of classes.
+        dataloader: the config; a loader that is already built is returned
+            unchanged.
         where: the field of the config, for messages.
         exact: as for ``CheckedDataset``.
 
     Raises:
-        InputError: for numbers of images or workers that cannot be.
+        InputError: for impossible numbers of images or workers.
     """
     if not isinstance(dataloader, dict):
         return dataloader
@@ -39,7 +45,7 @@ def checked(runner, dataloader: Any, where: str, exact: bool = False) -> Any:
 
 
 def _num_classes(model: Any) -> Any:
-    """Of a classifier; ``None`` of what is none."""
+    """Returns a classifier's number of classes, ``None`` for other models."""
     model = model.module if is_model_wrapper(model) else model
     num = getattr(getattr(model, 'head', None), 'num_classes', None)
     return num if isinstance(num, int) else None

@@ -1,4 +1,4 @@
-"""Progress and time left, for the log."""
+"""Logging progress and the time left."""
 
 import time
 from datetime import timedelta
@@ -13,12 +13,12 @@ def logged(items: Iterable[T],
            total: int,
            what: str,
            seconds: float = 5.) -> Iterator[T]:
-    """Passes items on, logging the time left every so many seconds.
+    """Yields items, and logs the time left every few seconds.
 
     Args:
         items: what to iterate over.
         total: how many there are.
-        what: is done with each, for the message.
+        what: what is done with them, for the message.
         seconds: least time between messages; the last item gets one too.
     """
     start = said = time.monotonic()

@@ -1,30 +1,30 @@
-"""Data loading in which every image of every epoch is the same in each run.
+"""Reproducible data loading: every run sees the same images in every epoch.
 
-Which images make a batch follows from the sampler's seed and the epoch; what
-augmentation makes of an image follows from the seed, the epoch and the image.
-Neither depends on what was loaded before, in which worker or process: a run can
-start in the middle of an epoch, and on another number of processes.
+The sampler's seed and the epoch decide which images make a batch; seed, epoch
+and image decide how an image is augmented. Neither depends on what was loaded
+before, or in which worker or process, so a run can resume in the middle of an
+epoch, and on another number of processes.
 """
 
 from itertools import islice
-from typing import Any, Iterator, List
+from typing import Any, Dict, Iterator, List
 
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset
 
 from ...errors import InputError
 from ..randomness import mixed, seed_images
 
-# what a loader is made of besides its dataset and its batches
+# arguments of a loader besides its dataset and its batches
 _OPTIONS = ('num_workers', 'collate_fn', 'pin_memory', 'timeout',
             'worker_init_fn', 'multiprocessing_context', 'generator',
             'prefetch_factor', 'persistent_workers', 'pin_memory_device')
 
 
 class EpochBatches(BatchSampler):
-    """Batches of keys from which :class:`SeededDataset` knows the epoch too.
+    """Batches of keys that tell :class:`SeededDataset` the epoch and the image.
 
-    A key is ``epoch * size + index``: workers that live for several epochs need
-    not be told which one it is.
+    A key is ``epoch * size + index``, so that workers that live for several
+    epochs need not be told which one it is.
 
     Args:
         batches: the batch sampler to take indices from.
@@ -32,19 +32,15 @@ class EpochBatches(BatchSampler):
 
     Attributes:
         epoch: the epoch, from 0.
-        start: how many of its batches the next iteration over it leaves out.
+        start: how many of its batches the next iteration skips.
     """
 
     def __init__(self, batches: BatchSampler, size: int) -> None:
         self._batches = batches
+        self.sampler = batches.sampler  # MMEngine sets its epoch
         self._size = size
         self.epoch = 0
         self.start = 0
-
-    @property
-    def sampler(self) -> Any:
-        """The sampler behind the batches; MMEngine sets its epoch."""
-        return self._batches.sampler
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -55,24 +51,25 @@ class EpochBatches(BatchSampler):
             yield [first + index for index in batch]
 
 
-class SeededDataset(Dataset):
-    """A dataset whose random augmentation follows from epoch and image.
+class SeededDataset(Dataset[Any]):
+    """A dataset whose random augmentation depends on epoch and image alone.
 
     Args:
-        dataset: the dataset; its ``metainfo`` stays reachable.
+        dataset: the dataset, with a length.
 
     Attributes:
-        seed: of the run; whoever iterates sets it.
+        seed: the run's; the training loop sets it.
     """
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Any) -> None:
         self.dataset = dataset
         self.seed = 0
 
     @property
-    def metainfo(self) -> dict:
-        """The dataset's."""
-        return getattr(self.dataset, 'metainfo', {})
+    def metainfo(self) -> Dict[str, Any]:
+        """The dataset's meta information."""
+        metainfo: Dict[str, Any] = getattr(self.dataset, 'metainfo', {})
+        return metainfo
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -83,33 +80,32 @@ class SeededDataset(Dataset):
         return self.dataset[index]
 
 
-def repeatable(loader: DataLoader) -> DataLoader:
-    """The same loader over a :class:`SeededDataset`.
+def repeatable(loader: DataLoader[Any]) -> DataLoader[Any]:
+    """Returns the same loader over a :class:`SeededDataset`.
 
     Args:
         loader: of a dataset with a length; its ``batch_sampler`` becomes an
             :class:`EpochBatches`.
 
     Raises:
-        InputError: for a dataset that only iterates, and for an epoch without
-            a batch.
+        InputError: if the dataset only iterates, or an epoch has no batch.
     """
-    if isinstance(loader.dataset, IterableDataset) or \
-            loader.batch_sampler is None:
+    batches: Any = loader.batch_sampler
+    dataset: Any = loader.dataset
+    if isinstance(dataset, IterableDataset) or batches is None:
         raise InputError(
-            f'train_dataloader: {type(loader.dataset).__name__} only iterates '
+            f'train_dataloader: {type(dataset).__name__} only iterates '
             '(or batch_size is None), so training cannot go on inside an '
             'epoch; expected datasets with a length, or '
             "train_cfg.type='EpochBasedTrainLoop'")
     if not len(loader):
-        size = getattr(loader.batch_sampler, 'batch_size', loader.batch_size)
+        size = getattr(batches, 'batch_size', loader.batch_size)
         raise InputError(
             f'train_dataloader.batch_size={size}: an epoch has no iteration, '
-            f'since drop_last leaves out what is less of the '
-            f'{len(loader.batch_sampler.sampler)} images of a process; '
-            'expected no more than these')
+            'since drop_last skips an incomplete batch; expected at most the '
+            f'{len(batches.sampler)} images of a process')
     options = {name: getattr(loader, name) for name in _OPTIONS}
     return DataLoader(
-        SeededDataset(loader.dataset),
-        batch_sampler=EpochBatches(loader.batch_sampler, len(loader.dataset)),
+        SeededDataset(dataset),
+        batch_sampler=EpochBatches(batches, len(dataset)),
         **options)

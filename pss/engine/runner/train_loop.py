@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mmengine.runner import EpochBasedTrainLoop
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ...checks import check_integer, shown
 from ...errors import InputError
@@ -14,17 +14,17 @@ from .repeatable import repeatable
 
 @LOOPS.register_module()
 class SupernetTrainLoop(EpochBasedTrainLoop):
-    """MMEngine's loop over epochs, which can also start inside one.
+    """MMEngine's loop over epochs, which can also resume inside one.
 
     ::
 
         validate, if that was due where the run was interrupted
         for epoch in epochs:
-            for batch in train_dataloader, but for those already trained on:
+            for batch in train_dataloader, except those already trained on:
                 runner.train_step(batch)
             validate, every val_interval epochs
 
-    Data is loaded as :mod:`.repeatable` says.
+    Data is loaded reproducibly, see :mod:`.repeatable`.
 
     Args:
         runner: the runner.
@@ -33,14 +33,17 @@ class SupernetTrainLoop(EpochBasedTrainLoop):
             ``val_begin``, ``val_interval``, ``dynamic_intervals``.
 
     Attributes:
-        done: iterations of the current epoch that were trained.
+        done: iterations of the current epoch that are done.
 
     Raises:
-        InputError: for a number that cannot be, data that is not there, and
-            an epoch without iterations.
+        InputError: for an impossible number, missing data, or an epoch without
+            iterations.
     """
 
-    def __init__(self, runner, dataloader: Any, **kwargs) -> None:
+    # a loader over a SeededDataset, see repeatable()
+    dataloader: Any
+
+    def __init__(self, runner: Runner, dataloader: Any, **kwargs: Any) -> None:
         for key in ('max_epochs', 'val_begin', 'val_interval'):
             if key in kwargs:
                 check_integer(f'train_cfg.{key}', kwargs[key], 1)
@@ -51,8 +54,8 @@ class SupernetTrainLoop(EpochBasedTrainLoop):
         self.done = 0
 
     def run(self) -> Any:
-        """Trains; what a checkpoint at the end of an epoch left to do comes
-        first."""
+        """Trains, after the validation that was due when the run was
+        interrupted at the end of an epoch."""
         self._seed_data()
         self.runner.call_hook('before_train')
         if self._epoch > 0 and self.done == 0:
@@ -66,7 +69,7 @@ class SupernetTrainLoop(EpochBasedTrainLoop):
     def _seed_data(self) -> None:
         """Seeds order and augmentation.
 
-        Here, since a checkpoint that was loaded brings its run's seed.
+        Not earlier: a checkpoint that is resumed from sets its run's seed.
         """
         seed = shared_seed(self.runner)
         self.dataloader.dataset.seed = seed
@@ -75,7 +78,7 @@ class SupernetTrainLoop(EpochBasedTrainLoop):
             sampler.seed = seed
 
     def run_epoch(self) -> None:
-        """Trains on the rest of an epoch."""
+        """Trains on what is left of an epoch."""
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         batches = self.dataloader.batch_sampler
@@ -88,7 +91,7 @@ class SupernetTrainLoop(EpochBasedTrainLoop):
         self.done = 0
 
     def _validate(self) -> None:
-        """Validates if it is time for it."""
+        """Validates if it is due."""
         self._decide_current_val_interval()
         if self.runner.val_loop is None or self._epoch < self.val_begin:
             return
@@ -98,7 +101,7 @@ class SupernetTrainLoop(EpochBasedTrainLoop):
 
 
 def _check_intervals(intervals: Any) -> None:
-    """Checks ``dynamic_intervals``: from which epoch on which interval."""
+    """Checks ``dynamic_intervals``: pairs of a first epoch and an interval."""
     if intervals is None:
         return
     where = 'train_cfg.dynamic_intervals'

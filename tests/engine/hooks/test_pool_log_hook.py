@@ -102,7 +102,7 @@ def test_agreement_at_each_validation(tiny_config, monkeypatch):
     """Oracle: scores and accuracies that are made to agree in one validation
     and to be reversed in the next: 1 and -1, in each pool and over all; in the
     third all accuracies are equal: none. The log is read and drawn."""
-    from pss.engine.runner.loops import SubnetLoop
+    from pss.engine.runner.subnet_loop import SubnetLoop
     evaluate = SubnetLoop.evaluate
     rounds = []
 
