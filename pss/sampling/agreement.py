@@ -1,4 +1,4 @@
-"""How well two orders agree."""
+"""Rank correlation: how well two orders agree."""
 
 from typing import Optional, Sequence
 
@@ -15,19 +15,19 @@ def rank_correlation(one: Sequence[float],
     Equal values get the mean of their ranks.
 
     Args:
-        one, two: as many values each.
+        one, two: the values, equally many of each.
 
     Returns:
-        ``None`` where it is not defined: for fewer than two values, or if all
-        of one side are equal.
+        The correlation, or ``None`` where it is not defined: for fewer than
+        two values, or if all values of one side are equal.
 
     Raises:
-        InputError: if there are not as many, or one is not a finite number:
-            it has no place in an order.
+        InputError: for different numbers of values, or one that is not finite
+            and so has no rank.
     """
     if len(one) != len(two):
-        raise InputError(f'{len(one)} and {len(two)} values: expected as many '
-                         'of both')
+        raise InputError(f'{len(one)} and {len(two)} values: expected equally '
+                         'many')
     for values in (one, two):
         if not np.isfinite(np.asarray(values, float)).all():
             raise InputError(f'values={shown(list(values))}: expected finite '
@@ -41,7 +41,7 @@ def rank_correlation(one: Sequence[float],
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 0, the mean of them for equal values."""
+    """Returns ranks from 0; equal values share the mean of theirs."""
     _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(sizes)
     return ((last - sizes + last - 1) / 2)[group]

@@ -10,38 +10,38 @@ from .factor_graph import FactorGraph, cost_range, tilted_prior, truncated_prior
 
 # A level counts as reached if one of this many tilted draws falls into it.
 MAX_PROPOSALS = 1 << 20
-# Tilts that are tried, times the range of costs: from almost none to where
-# only the very cheapest or dearest subnets are left.
+# Tilts to try, times the range of costs: from almost none to those where only the
+# very cheapest or dearest subnets are left.
 _STRENGTHS = np.concatenate([[0.], np.geomspace(0.25, 2000., 40)])
 _STRENGTHS = np.concatenate([-_STRENGTHS[:0:-1], _STRENGTHS])
 
-# Draws subnets of one level: codes ``(num, 1 + K)`` of a number of them.
+# Draws a number of subnets of one level: codes ``(num, 1 + K)``.
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 
 
 class ConditionalSampler:
-    """Draws from a space's prior, conditioned on the cost's level.
+    """Draws from a space's prior, conditioned on the level of a cost.
 
     **A cost that is a sum**: rejection sampling from a tilted prior. Inside a
     level the weight ``prior / proposal`` is ``exp(rate * cost)``, which is
-    largest at one end of it; so draws inside are kept with probability
-    ``exp(rate * (cost - end))``. For every resolution the rate is the one that
-    makes the level likeliest (the Chernoff bound), and resolutions are proposed
-    in proportion to that bound: then the kept draws have exactly the
-    conditional distribution, resolutions included, and a good part of all draws
-    is kept even for the rarest levels.
+    largest at one of its ends, so draws inside are kept with probability
+    ``exp(rate * (cost - end))``. Each resolution has the rate that makes the
+    level likeliest (the Chernoff bound), and resolutions are proposed in
+    proportion to that bound. The draws that are kept then follow the
+    conditional distribution exactly, resolutions included, and even in the
+    rarest levels a good share of them is kept.
 
     **A cost that is a maximum**: the level is the union of disjoint events, one
-    for each table: it is the first to reach the level, those before it stay
-    below, those after it do not exceed it. Each is drawn from directly.
+    for each table: this table is the first to reach the level, those before it
+    stay below, those after it do not exceed it. Each is drawn from directly.
 
     Args:
         cost: what subnets cost.
-        budgets: the levels that will be drawn for.
+        budgets: the levels to draw from.
 
     Raises:
-        InputError: for a level that no subnet reaches, naming the reachable
-            range.
+        InputError: for a level that no subnet reaches; it names the range
+            that subnets do reach.
     """
 
     def __init__(self, cost: CostTable, budgets: List[Budget]) -> None:
@@ -67,24 +67,24 @@ class ConditionalSampler:
              budget: Budget,
              rng: np.random.Generator,
              num: int = 1) -> np.ndarray:
-        """Codes of ``num`` subnets of a level, ``(num, 1 + K)``."""
+        """Draws ``num`` subnets of a level: codes ``(num, 1 + K)``."""
         return self._draws[budget](rng, num)
 
 
 class Unreachable(Exception):
-    """No subnet is in a level."""
+    """Raised where no subnet is in a level."""
 
 
 class _Tilts:
-    """Tilted priors of a cost that is a sum, one for each level."""
+    """Tilted priors for the levels of a cost that is a sum."""
 
     def __init__(self, cost: CostTable, ends: Tuple[np.ndarray,
                                                     np.ndarray]) -> None:
         self._cost = cost
         self._cheapest, self._dearest = ends
-        spread = max(float(self._dearest.max() - self._cheapest.min()), 1e-9)
+        extent = max(float(self._dearest.max() - self._cheapest.min()), 1e-9)
         resolutions = len(cost.space.resolutions)
-        self._rates = _STRENGTHS / spread
+        self._rates = _STRENGTHS / extent
         # (strengths, resolutions)
         self._log_normalisers = np.stack([
             tilted_prior(cost, np.full(resolutions, rate)).log_normaliser
@@ -92,9 +92,9 @@ class _Tilts:
         ])
 
     def draw_of(self, budget: Budget) -> Draw:
-        """Draws from a level."""
+        """Returns a function that draws from a level."""
         reached = (self._dearest >= budget.low) & (self._cheapest < budget.high)
-        # the dearest and the cheapest cost that a subnet of the level has
+        # the dearest and the cheapest cost of a subnet of the level
         high = np.minimum(budget.high, self._dearest)
         low = np.maximum(budget.low, self._cheapest)
         rates = self._rates[:, None]
@@ -113,13 +113,13 @@ class _Tilts:
 
 
 class _Peaks:
-    """Truncated priors of a cost that is a maximum."""
+    """Truncated priors for the levels of a cost that is a maximum."""
 
     def __init__(self, cost: CostTable) -> None:
         self._cost = cost
 
     def draw_of(self, budget: Budget) -> Draw:
-        """Draws from a level."""
+        """Returns a function that draws from a level."""
         below, inside = (-np.inf, budget.low), (budget.low, budget.high)
         up_to = (-np.inf, budget.high)
         num = len(self._cost.tables)
@@ -138,7 +138,7 @@ class _Peaks:
 
 
 class _Mixture:
-    """Disjoint events, and how likely each is at each resolution."""
+    """Disjoint events, with the probability of each at each resolution."""
 
     def __init__(self, events: List[FactorGraph], weights: np.ndarray) -> None:
         self._events = events
@@ -158,7 +158,7 @@ class _Mixture:
 
 
 class _Proposal:
-    """The tilted prior of one level, and what of it is kept."""
+    """The tilted prior of one level, with rejection."""
 
     def __init__(self, cost: CostTable, budget: Budget, rates: np.ndarray,
                  ends: np.ndarray, weights: np.ndarray) -> None:
@@ -171,7 +171,7 @@ class _Proposal:
         self._share = 1.  # of the proposals that are kept
 
     def is_reached(self) -> bool:
-        """Whether any proposal is kept; notes how many are."""
+        """Whether any proposal is kept; records what share is."""
         rng = np.random.default_rng(0)
         size, proposed, kept = 1024, 0, 0
         while not kept and proposed < MAX_PROPOSALS:

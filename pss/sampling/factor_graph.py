@@ -1,11 +1,11 @@
-"""Exact draws from a space's prior, tilted towards a cost or cut off by it.
+"""Exact draws from a space's prior, tilted by a cost or truncated by it.
 
-A cost is tables over few widths each (:class:`CostTable`). So the prior times
-``exp(-rate * cost)``, where the cost is their sum, is a factor graph; and so is
-the prior where no table exceeds a bound, where the cost is their maximum.
-Eliminating one width after the other gives its normaliser, and drawing the
-widths in the reverse order gives exact draws (forward filtering, backward
-sampling; Koller & Friedman, "Probabilistic Graphical Models", ch. 9).
+A cost consists of tables over few widths each (:class:`CostTable`). If it is
+their sum, the prior times ``exp(-rate * cost)`` is a factor graph; if it is
+their maximum, the prior restricted to tables below a bound is one. Eliminating
+one width after the other computes the normaliser, and drawing the widths in
+reverse order is exact (forward filtering, backward sampling; Koller & Friedman,
+"Probabilistic Graphical Models", ch. 9).
 """
 
 import functools
@@ -67,10 +67,10 @@ def _eliminate(
 
     Returns:
         What is left, for each resolution; and in the order of elimination,
-        each width and the combination of the factors that it stood in (the
+        each width and the combination of the factors with that width (the
         width itself on the last axis).
     """
-    # a width that stands in no factor still has to be eliminated
+    # a width without a factor still has to be eliminated
     nothing = 0. if combine is np.add else -np.inf
     factors = [
         *factors, *(Factor((i, ), np.full((1, len(width.choices)), nothing))
@@ -79,7 +79,7 @@ def _eliminate(
     left = set(range(len(space.widths)))
     steps = []
     while left:
-        # next is the width that stands together with the fewest others
+        # next is the width that shares factors with the fewest others
         neighbours = {
             w: set().union(*(f.scope for f in factors if w in f.scope)) - {w}
             for w in sorted(left)
@@ -97,7 +97,8 @@ def _eliminate(
 
 
 def _align(factor: Factor, scope: Tuple[int, ...]) -> np.ndarray:
-    """A factor's values with one axis for each width of a larger scope."""
+    """Returns a factor's values with one axis for each width of a larger
+    scope."""
     order = sorted(
         range(len(factor.scope)), key=lambda i: scope.index(factor.scope[i]))
     values: np.ndarray = factor.values.transpose(0, *(1 + i for i in order))
@@ -108,7 +109,7 @@ def _align(factor: Factor, scope: Tuple[int, ...]) -> np.ndarray:
 
 
 def cost_range(cost: CostTable) -> Tuple[np.ndarray, np.ndarray]:
-    """The smallest and the largest cost at each resolution, exactly.
+    """Computes the smallest and the largest cost at each resolution, exactly.
 
     Returns:
         Two arrays of shape ``(resolutions, )`` in the resource's unit.
@@ -126,8 +127,8 @@ def tilted_prior(cost: CostTable, rates: np.ndarray) -> 'FactorGraph':
 
     Args:
         cost: the cost that tilts it.
-        rates: for each resolution one of its own; above zero towards cheaper
-            subnets, in 1 / (the resource's unit).
+        rates: one for each resolution, in 1 / (the resource's unit); above
+            zero they tilt towards cheaper subnets.
     """
     return FactorGraph(cost.space, [
         Factor(scope, -rates.reshape(-1, *[1] * len(scope)) * table)
@@ -137,7 +138,7 @@ def tilted_prior(cost: CostTable, rates: np.ndarray) -> 'FactorGraph':
 
 def truncated_prior(cost: CostTable,
                     bounds: Sequence[Tuple[float, float]]) -> 'FactorGraph':
-    """The prior where every table lies within bounds of its own.
+    """The prior where every table lies within its own bounds.
 
     Args:
         cost: the tables.
@@ -183,7 +184,7 @@ class FactorGraph:
         conditionals = []
         for width, (given, joint) in reversed(self._steps):
             peak = joint.max(-1, keepdims=True)
-            # where nothing is possible nothing will be drawn
+            # where nothing is possible, nothing will be drawn
             weights = np.where(
                 np.isfinite(peak),
                 np.exp(joint - np.where(np.isfinite(peak), peak, 0.)), 1.)
@@ -202,7 +203,7 @@ class FactorGraph:
         """Draws one subnet for each of many resolutions.
 
         Args:
-            rng: where randomness comes from.
+            rng: source of randomness.
             resolutions: positions in the space's resolutions, ``(N, )``.
 
         Returns:

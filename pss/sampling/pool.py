@@ -24,15 +24,15 @@ class SubnetPool:
         self.budget = budget
         self.capacity = capacity
         self.momentum = momentum
-        self._scores: Dict[Subnet, float] = {}  # in the order that they came
-        self._newcomers = 0  # the last so many came since the last report
+        self._scores: Dict[Subnet, float] = {}  # oldest first
+        self._newcomers = 0  # how many of the last are new since settle()
 
     def __len__(self) -> int:
         return len(self._scores)
 
     @property
     def is_full(self) -> bool:
-        """Whether it holds as many subnets as it may."""
+        """Whether it holds ``capacity`` subnets."""
         return len(self) >= self.capacity
 
     @property
@@ -41,20 +41,21 @@ class SubnetPool:
         return dict(self._scores)
 
     def update(self, subnet: Subnet, score: float) -> Optional[Subnet]:
-        """Takes a score in; the worst subnet leaves if there are too many.
+        """Records a score, and drops the worst subnet if there are too many.
 
-        A new subnet enters with ``score``; a known one then has ``momentum *
-        old + (1 - momentum) * score``. Of equally bad ones the oldest leaves.
+        A new subnet enters with ``score``; the score of a known one becomes
+        ``momentum * old + (1 - momentum) * score``. Of equally bad subnets the
+        oldest is dropped.
 
         Args:
             subnet: the subnet that was trained.
             score: higher is better (minus its cross-entropy).
 
         Returns:
-            The subnet that left, if any; it can be ``subnet`` itself.
+            The subnet that was dropped, if any; it can be ``subnet`` itself.
 
         Raises:
-            ValueError: if ``score`` is not finite; the pool is as before.
+            ValueError: if ``score`` is not finite; the pool is unchanged.
         """
         if not math.isfinite(score):
             raise ValueError(f'score={score} of {subnet} is not finite')
@@ -89,17 +90,17 @@ class SubnetPool:
         return sorted(self._scores.items(), key=lambda e: -e[1])[:num]
 
     def evenly_ranked(self, num: int) -> List[Tuple[Subnet, float]]:
-        """``num`` subnets, evenly over the order by score, best and worst
-        included; fewer if there are not so many."""
+        """``num`` subnets at even distances in the ranking by score, best and
+        worst included; all of them if there are fewer."""
         ranked = self.best(len(self))
         places = np.linspace(0, len(ranked) - 1, min(num, len(ranked)))
         return [ranked[round(place)] for place in places]
 
     def entropy(self, temperature: float) -> float:
-        """Entropy of :meth:`probabilities` in nats; 0 if it is empty.
+        """Entropy of :meth:`probabilities` in nats; 0 for an empty pool.
 
-        It falls from ``log(len(pool))``, where all are equally likely, to 0,
-        where one is always drawn.
+        It falls from ``log(len(pool))``, where all subnets are equally likely,
+        to 0, where one is always drawn.
         """
         if not self._scores:
             return 0.
@@ -108,7 +109,7 @@ class SubnetPool:
 
     @property
     def newcomers(self) -> int:
-        """How many of its subnets came since the last :meth:`settle`."""
+        """How many of its subnets are new since the last :meth:`settle`."""
         return self._newcomers
 
     def settle(self) -> None:
@@ -116,6 +117,6 @@ class SubnetPool:
         self._newcomers = 0
 
     def load(self, scores: Dict[Subnet, float], newcomers: int = 0) -> None:
-        """Replaces what the pool holds, oldest first."""
+        """Replaces the subnets and their scores, oldest first."""
         self._scores = dict(scores)
         self._newcomers = newcomers

@@ -1,4 +1,4 @@
-"""What one iteration trains, and what it teaches the pools (Sec. III-C)."""
+"""Prioritized Subnet Sampling: plans iterations, keeps pools (Sec. III-C)."""
 
 import math
 from typing import Any, Dict, Iterable, List, Sequence, Tuple
@@ -17,8 +17,8 @@ from .schedules import decay_of, exponential_decay
 class PrioritizedSampler:
     """Prioritized Subnet Sampling: the pools, and the draws for them.
 
-    Random sampling is the same with ``p=dict(ratio=1.)``: then the pools
-    collect but never steer.
+    ``p=dict(ratio=1.)`` makes it random sampling: the pools collect scores but
+    never steer.
 
     Args:
         space: the space of the subnets.
@@ -81,13 +81,13 @@ class PrioritizedSampler:
     def plan(self, seed: int, iteration: int, progress: float) -> Plan:
         """Plans an iteration for one of the pools.
 
-        A pool is chosen uniformly: a resource in proportion to its number of
-        pools, then one of its pools. From the whole space, conditioned on the
-        pool's level, is drawn with probability ``p``, or while the pool is not
-        full; from the pool otherwise.
+        A pool is chosen uniformly among all of them, and so a resource in
+        proportion to its number of pools. The subnet is drawn from the whole
+        space, conditioned on the pool's level, with probability ``p`` or while
+        the pool is not full; otherwise it is drawn from the pool.
 
-        Seed and iteration decide every draw: all processes of a run draw the
-        same, and so does a resumed run.
+        Seed and iteration decide every draw, so that all processes of a run,
+        and a resumed run, draw the same.
 
         Args:
             seed: of the run.
@@ -112,30 +112,30 @@ class PrioritizedSampler:
               budget: Budget,
               rng: np.random.Generator,
               num: int = 1) -> List[Subnet]:
-        """``num`` subnets of the whole space, conditioned on a level."""
+        """Draws ``num`` subnets of a level from the whole space."""
         codes = self._samplers[budget.resource].draw(budget, rng, num)
         return self.space.decode(codes)
 
     def candidates(self, num: int) -> Candidates:
-        """What a budget's subnet is chosen from: the ``num`` best by score of
-        its pool. Empty pools are left out."""
+        """Returns the ``num`` best subnets of each pool by score, to choose
+        from; empty pools are left out."""
         return {
             pool.budget: [*pool.best(num)]
             for pool in self.pools if len(pool)
         }
 
     def scalars(self, progress: float) -> Dict[str, float]:
-        """What the log says of an iteration."""
+        """Values to log: ``p``, ``t`` and the fill of the pools."""
         return dict(p=self.p(progress), t=self.t(progress), pool_fill=self.fill)
 
     @property
     def fill(self) -> float:
-        """Share of the places in all pools that are taken."""
+        """Share of the capacity of all pools that is taken."""
         return (sum(map(len, self.pools)) / sum(pool.capacity
                                                 for pool in self.pools))
 
     def state_dict(self) -> List[Dict[str, Any]]:
-        """The pools as lists, dicts and numbers, for a checkpoint."""
+        """Returns the pools as lists, dicts and numbers, for a checkpoint."""
         return [
             dict(
                 resource=pool.budget.resource,
@@ -149,11 +149,11 @@ class PrioritizedSampler:
         ]
 
     def load_state_dict(self, state: List[Dict[str, Any]]) -> None:
-        """Takes the pools from a checkpoint.
+        """Restores the pools from a checkpoint.
 
         Raises:
-            InputError: if they are not for the same levels, or hold a subnet
-                that is not in the space; the pools are as before.
+            InputError: if they are for other levels, or hold a subnet that is
+                not in the space; the pools are unchanged then.
         """
         try:
             loaded = [self._load_pool(entry) for entry in state]
@@ -166,8 +166,8 @@ class PrioritizedSampler:
         found = [budget for budget, _, _ in loaded]
         if found != self.budgets:
             raise InputError(
-                f'the checkpoint has pools for {_list(found)}; the config '
-                f'asks for {_list(self.budgets)}')
+                f'the checkpoint has pools for {_list(found)}; expected '
+                f'{_list(self.budgets)}, as in the config')
         for pool, (_, scores, newcomers) in zip(self.pools, loaded):
             pool.load(scores, newcomers)
 
@@ -194,8 +194,8 @@ class PrioritizedSampler:
         newcomers = entry.get('newcomers', 0)
         if isinstance(newcomers, bool) or not isinstance(newcomers, int) or \
                 not 0 <= newcomers <= len(scores):
-            raise InputError(f'pool {budget}: newcomers={shown(newcomers)} '
-                             f'must be an integer from 0 to {len(scores)}')
+            raise InputError(f'pool {budget}: newcomers={shown(newcomers)}: '
+                             f'expected an integer from 0 to {len(scores)}')
         return budget, scores, newcomers
 
 

@@ -18,14 +18,14 @@ def exponential_decay(progress: float, start: float, ratio: float) -> float:
 
 
 def decay_of(name: str, cfg: Any) -> Tuple[float, float]:
-    """Start and ratio of an exponential decay, from a config.
+    """Reads start and ratio of an exponential decay from a config.
 
     Args:
-        name: the field's, for the message.
-        cfg: ``start``, ``ratio`` or both; the paper's where one is missing.
+        name: of the field, for the message.
+        cfg: ``start``, ``ratio`` or both; what is missing is the paper's.
 
     Raises:
-        InputError: for other keys, and values that are not numbers above 0.
+        InputError: for other keys, or values that are not numbers above 0.
     """
     if not isinstance(cfg, dict):
         raise InputError(f'{name}={shown(cfg)}: expected start, ratio or both')

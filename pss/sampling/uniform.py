@@ -19,18 +19,18 @@ from .sampler import Candidates, Pass, Plan
 class UniformSampler:
     """The largest subnet, the smallest and two of random multipliers.
 
-    US-Net: all at the one resolution of the space. MutualNet: each but the
-    largest at a resolution of its own, drawn uniformly. There are no pools, so
+    US-Net: all at the one resolution of the space. MutualNet: each except the
+    largest at its own resolution, drawn uniformly. There are no pools, so
     training remembers nothing.
 
     Args:
         space: the space of the subnets.
         costs: what they cost, for each resource that has budgets.
         budgets: the levels that a subnet is named for.
-        mutual: whether it is MutualNet.
+        mutual: MutualNet if true, US-Net otherwise.
 
     Raises:
-        InputError: if US-Net is to have several resolutions.
+        InputError: if the space has several resolutions and it is US-Net.
     """
 
     pools: Tuple[SubnetPool, ...] = ()
@@ -57,7 +57,7 @@ class UniformSampler:
         Args:
             seed: of the run.
             iteration: counted from 0 over the whole training.
-            progress: has no influence.
+            progress: ignored.
         """
         rng = np.random.default_rng([seed, iteration])
         low, high = self.space.multipliers
@@ -72,12 +72,12 @@ class UniformSampler:
     def candidates(self, num: int) -> Candidates:
         """Subnets that each budget's is chosen from, without scores.
 
-        US-Net: the widest multiplier that fits, so there is no choice.
-        MutualNet: every pair of a multiplier and a resolution. The dearest
-        comes first; budgets that nothing belongs to are left out.
+        US-Net: the widest multiplier in the budget, so there is no choice.
+        MutualNet: every pair of a multiplier and a resolution in it. The
+        dearest comes first; budgets without any are left out.
 
         Args:
-            num: has no influence.
+            num: ignored.
         """
         grid = list(
             dict.fromkeys(

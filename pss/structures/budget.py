@@ -11,8 +11,11 @@ MOST_LEVELS = 10_000  # of one resource
 
 
 def level_name(resource: str, level: float) -> str:
-    """The name of a level, such as ``flops 80``: one for every number, and
-    the shortest text that gives it back where six digits do not."""
+    """Returns the name of a level, such as ``flops 80``.
+
+    Different numbers have different names: where six digits do not identify
+    the number, the shortest text that does is used.
+    """
     text = f'{level:g}'
     if float(text) != level:
         text = repr(float(level)).removesuffix('.0')
@@ -40,7 +43,7 @@ class Budget:
 
     @property
     def high(self) -> float:
-        """Smallest cost above that no longer does."""
+        """Smallest cost above it that no longer does."""
         return self.level + self.step / 2
 
     def __str__(self) -> str:
@@ -48,7 +51,7 @@ class Budget:
 
 
 def budgets_of(resource: str, start: Any, stop: Any, step: Any) -> List[Budget]:
-    """The budgets from ``start`` to ``stop``, both included.
+    """Returns the budgets from ``start`` to ``stop``, both included.
 
     Raises:
         InputError: if a value is not a finite number, ``step`` is not above
@@ -61,7 +64,7 @@ def budgets_of(resource: str, start: Any, stop: Any, step: Any) -> List[Budget]:
     check_number(f'{where}.step', step, above=0)
     if stop < start:
         raise InputError(f'{where}: the range from start={start!r} to '
-                         f'stop={stop!r} is empty; stop must not be below '
+                         f'stop={stop!r} is empty; expected stop at or above '
                          'start')
     steps = (stop - start) / step
     if not steps < MOST_LEVELS:
@@ -81,19 +84,19 @@ def budgets_of(resource: str, start: Any, stop: Any, step: Any) -> List[Budget]:
 
 def spread_budgets(resource: str, cheapest: float, dearest: float,
                    pools: int) -> List[Budget]:
-    """So many budgets, evenly over the costs that a space reaches.
+    """Spreads a number of budgets evenly over the costs that a space reaches.
 
-    As in the published ranges there are none for the ends: these are the
-    smallest and the largest subnet's. The step has two significant digits, and
-    the levels are multiples of it.
+    As in the published ranges, the ends have none: they belong to the smallest
+    and the largest subnet. The step has two significant digits, and the levels
+    are multiples of it.
 
     Raises:
-        InputError: if the costs are too close together for so many.
+        InputError: if the costs are too close together for that many.
     """
     raw = (dearest - cheapest) / (pools + 1)
     if not raw > 1e-9 * dearest:
         raise InputError(f'budgets.{resource}.pools={pools}: the space reaches '
-                         f'{cheapest:g} to {dearest:g}, too little for so many')
+                         f'{cheapest:g} to {dearest:g}; expected fewer')
     unit = 10.**(math.floor(math.log10(raw)) - 1)
     # half a step at either end may be lost to rounding, but no more
     step = math.floor(raw / unit) * unit

@@ -1,4 +1,4 @@
-"""A cost that is looked up in tables, each over few widths."""
+"""Costs looked up in tables, each over few widths."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,7 +27,7 @@ class CostTable:
         scopes: for each table, ascending positions in ``space.widths``.
         tables: for each scope, an array of shape ``(resolutions, choices of
             the scope's first width, choices of its second, ...)``.
-        scale: how many of the tables' units make one of the resource's
+        scale: how many of the tables' units make one of the resource's unit
             (tables in multiply-adds, resource in MFLOPs: 1,000,000).
         combine: ``sum`` of the entries (work, time), or their ``max`` (peaks).
     """
@@ -43,7 +43,7 @@ class CostTable:
               terms: Iterable[Tuple[Scope, np.ndarray]],
               scale: float = 1,
               combine: str = 'sum') -> 'CostTable':
-        """A table of many terms; those of the same scope become one."""
+        """Builds a table of many terms, adding up those of the same scope."""
         merged: Dict[Scope, np.ndarray] = {}
         for scope, table in terms:
             merged[scope] = COMBINE[combine](merged[scope], table) \
@@ -51,10 +51,11 @@ class CostTable:
         return cls(space, tuple(merged), tuple(merged.values()), scale, combine)
 
     def total(self, codes: np.ndarray) -> np.ndarray:
-        """Costs of ``codes`` (see :class:`SearchSpace`) in the tables' unit.
+        """Returns the costs of ``codes`` in the tables' unit.
 
         Args:
-            codes: integer array of shape ``(N, 1 + K)``.
+            codes: integer array of shape ``(N, 1 + K)``, see
+                :class:`SearchSpace`.
 
         Returns:
             Array of shape ``(N, )``, of the tables' type.

@@ -6,6 +6,7 @@ from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
 
+from ..checks import shown
 from ..errors import InputError
 from .subnet import Subnet
 
@@ -17,10 +18,10 @@ MIN_RATIO = 0.9
 
 
 def make_divisible(value: float, divisor: int = DIVISOR) -> int:
-    """Channels for a wished-for number of them: MobileNet's rounding rule.
+    """Rounds a number of channels, by MobileNet's rule.
 
-    The nearest multiple of ``divisor`` (half up), and the next one if that is
-    below 90 % of ``value``.
+    To the nearest multiple of ``divisor`` (half up), or to the next one if that
+    is below 90 % of ``value``.
     """
     nearest = max(divisor, int(value + divisor / 2) // divisor * divisor)
     return nearest + divisor if nearest < MIN_RATIO * value else nearest
@@ -28,7 +29,7 @@ def make_divisible(value: float, divisor: int = DIVISOR) -> int:
 
 @dataclass(frozen=True)
 class Width:
-    """A width that can be chosen: its channels and how likely each is.
+    """A width that can be chosen: its channels and their probabilities.
 
     Attributes:
         choices: channels, ascending.
@@ -44,8 +45,8 @@ class Width:
            divisor: int = DIVISOR) -> 'Width':
         """The width of a layer with ``base`` channels, multiplier uniform.
 
-        The prior of a choice is the share of the multiplier's range that is
-        rounded to it: exact, from the points where the rounding jumps.
+        The prior of a choice is the share of the multiplier's range that
+        rounds to it, computed exactly from the points where rounding jumps.
         """
         low, high = (m * base for m in multipliers)
         steps = range(int(high // divisor) + 2)
@@ -65,11 +66,11 @@ class Width:
     @cached_property
     def ends(self) -> np.ndarray:
         """Where in the multiplier's range each choice ends: shares of it, the
-        last of them 1. A higher multiplier never gives fewer channels."""
+        last of them 1. A higher multiplier never means fewer channels."""
         return np.cumsum(self.prior)
 
     def at(self, share: float) -> int:
-        """The channels at a place in the multiplier's range, from 0 to 1."""
+        """Returns the channels at a place in the multiplier's range, 0 to 1."""
         place = int(np.searchsorted(self.ends, share, side='right'))
         return self.choices[min(place, len(self.choices) - 1)]
 
@@ -77,17 +78,17 @@ class Width:
 class SearchSpace:
     """All subnets of a supernet, and the prior that they are drawn from.
 
-    Inside, many subnets at once are *codes*: an integer array of shape
+    Many subnets at once are *codes*: an integer array of shape
     ``(N, 1 + K)`` whose columns are the position of the resolution in
     :attr:`resolutions` and of each of the ``K`` widths in its choices.
 
     Args:
         widths: the widths that can be chosen, in the network's order.
         resolutions: input sizes in pixels, uniform.
-        multipliers: the range that the widths' multipliers are uniform in.
+        multipliers: the range of the widths' multipliers, uniform.
 
     Raises:
-        InputError: if a resolution is not a positive integer or appears twice.
+        InputError: if a resolution is not an integer above 0 or appears twice.
     """
 
     def __init__(self,
@@ -96,11 +97,13 @@ class SearchSpace:
                  multipliers: Tuple[float, float] = MULTIPLIERS) -> None:
         for r in resolutions:
             if isinstance(r, bool) or not isinstance(r, int) or r < 1:
-                raise InputError(f'resolutions: {r!r} is not a positive '
-                                 'integer')
+                raise InputError(
+                    f'resolutions: {shown(r)}: expected an integer '
+                    'above 0')
         if not resolutions or len(set(resolutions)) != len(resolutions):
-            raise InputError(f'resolutions={list(resolutions)} must be one or '
-                             'more different integers')
+            raise InputError(
+                f'resolutions={shown(list(resolutions))}: expected '
+                'one or more different integers')
         self.widths = tuple(widths)
         self.resolutions = tuple(sorted(resolutions))
         self.multipliers = tuple(multipliers)
@@ -145,12 +148,12 @@ class SearchSpace:
 
     @cached_property
     def ladder(self) -> Tuple[float, ...]:
-        """Multipliers, ascending: one for each choice of widths that one
-        multiplier for all of them can give."""
+        """Multipliers, ascending: one for each choice of widths that a single
+        multiplier for all of them leads to."""
         low, high = self.multipliers
         ends = np.sort(
             np.concatenate([[0.], *(width.ends for width in self.widths)]))
-        # rounding errors are no rungs
+        # not those that only rounding errors separate
         rungs = np.diff(ends) > 1e-9
         middles = ((ends[1:] + ends[:-1]) / 2)[rungs]
         return tuple((low + middles * (high - low)).tolist())
@@ -163,7 +166,7 @@ class SearchSpace:
                                      for width in self.widths))
 
     def random(self, rng: np.random.Generator, num: int) -> np.ndarray:
-        """Codes of ``num`` subnets drawn from the prior."""
+        """Draws ``num`` subnets from the prior: codes."""
         return np.stack([rng.choice(len(p), num, p=p) for p in self.priors],
                         axis=1)
 
@@ -173,16 +176,16 @@ class SearchSpace:
         return np.stack([axis.ravel() for axis in axes], axis=1)
 
     def validate(self, subnet: Subnet) -> Subnet:
-        """Gives ``subnet`` back if it is in the space.
+        """Returns ``subnet`` if it is in the space.
 
         Raises:
-            InputError: it names the field and the legal values.
+            InputError: if not; it names the field and the expected values.
         """
         self._code(subnet)
         return subnet
 
     def encode(self, subnets: Sequence[Subnet]) -> np.ndarray:
-        """Codes of subnets.
+        """Returns the codes of subnets.
 
         Raises:
             InputError: for a subnet that is not in the space.
@@ -191,7 +194,7 @@ class SearchSpace:
         return np.array(codes, dtype=np.int64).reshape(-1, len(self.shape))
 
     def decode(self, codes: np.ndarray) -> List[Subnet]:
-        """Subnets of codes."""
+        """Returns the subnets of codes."""
         columns = np.asarray(codes).T
         resolutions = np.array(self.resolutions)[columns[0]].tolist()
         widths = np.stack([

@@ -7,19 +7,19 @@ from ..files import FilePath, read_json
 from .search_space import SearchSpace
 from .subnet import Subnet
 
-# Fields that the tools add. A file that a tool wrote can be read again.
+# Fields that tools add, so that a file that a tool wrote can be read again
 COST_FIELDS = ('mflops', 'fvcore_mflops', 'latency_us')
 
 
 def read_subnets(path: FilePath, space: SearchSpace,
                  costs: Iterable[str] = ()) -> List[Subnet]:
-    """Reads a list of ``{"resolution": int, "widths": [int]}``, or one of them.
+    """Reads a list of ``{"resolution": int, "widths": [int]}``, or just one.
 
     Args:
-        path: of the file.
-        space: of the subnets.
-        costs: names of resources. Fields of this name, and those that tools
-            add, are left out.
+        path: the file.
+        space: the space of the subnets.
+        costs: names of resources. Fields with these names, and those that
+            tools add, are ignored.
 
     Raises:
         InputError: if the file cannot be read, is not such a list, or names a

@@ -18,16 +18,16 @@ STATE_KEY = 'pss_pools'  # in the checkpoint
 
 @HOOKS.register_module()
 class PSSSamplerHook(Hook):
-    """Prioritized Subnet Sampling (PSS-Net, Sec. III-C) in the Runner.
+    """Lets a sampler decide what every iteration trains (Sec. III-C).
 
     ::
 
         for batch in train_dataloader:
-            hook.before_train_iter()     # draws largest, sampled, smallest
+            hook.before_train_iter()     # plans largest, sampled, smallest
             model.train_step(batch)      # the optimizer wrapper trains them
-            hook.after_train_iter()      # the sampled one's score to its pool
+            hook.after_train_iter()      # scores the sampled one in its pool
 
-    The pools and their scores are written into every checkpoint.
+    Every checkpoint holds the pools and their scores.
 
     Args:
         budgets: the levels that get a subnet, for each resource, in its unit:
@@ -39,16 +39,15 @@ class PSSSamplerHook(Hook):
             one's own is registered in ``pss.registry.SAMPLERS``, see
             :class:`.Sampler`.
         resources: configs of resources by name, see
-            :func:`pss.resources.build_resources`. ``flops`` (MFLOPs) is always
-            there. Those without budgets are only reported.
+            :func:`pss.resources.build_resources`. ``flops`` (MFLOPs) always
+            exists. Costs in resources without budgets are only reported.
 
     Attributes:
-        sampler: draws, and holds the pools; built before the run begins.
         costs (dict[str, CostTable]): what subnets cost, for each resource.
         units (dict[str, str]): the unit of each resource's costs.
 
     Raises:
-        InputError: for budgets, resources or a sampler that cannot be.
+        InputError: for impossible budgets, resources or samplers.
     """
 
     priority = 'NORMAL'
@@ -71,6 +70,7 @@ class PSSSamplerHook(Hook):
 
     @property
     def sampler(self) -> Sampler:
+        """Plans iterations, and holds the pools; built before the run."""
         assert self._sampler is not None, 'before_run builds it'
         return self._sampler
 
@@ -107,7 +107,7 @@ class PSSSamplerHook(Hook):
                           runner: Runner,
                           batch_idx: int,
                           data_batch: Any = None) -> None:
-        """Draws what the iteration trains."""
+        """Plans the iteration."""
         progress = training_progress(runner)
         plan, self._pool = self.sampler.plan(self._seed, runner.iter, progress)
         runner.optim_wrapper.plan = plan
@@ -119,10 +119,10 @@ class PSSSamplerHook(Hook):
                          batch_idx: int,
                          data_batch: Any = None,
                          outputs: Optional[Dict[str, Any]] = None) -> None:
-        """Gives the sampled subnet's score to its pool.
+        """Records the sampled subnet's score, minus its cross-entropy.
 
-        It is the mean over all processes, so that their pools stay the same.
-        No score is recorded for an iteration whose gradients were not finite.
+        The score is a mean over all processes, so that their pools stay the
+        same. Iterations whose gradients were not finite are not scored.
         """
         assert outputs is not None, 'the optimizer wrapper returns them'
         if self._pool is not None and not runner.optim_wrapper.step_skipped:
@@ -131,20 +131,19 @@ class PSSSamplerHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner,
                                checkpoint: Dict[str, Any]) -> None:
-        """Writes the pools."""
+        """Adds the pools to the checkpoint."""
         checkpoint[STATE_KEY] = self.sampler.state_dict()
 
     def after_load_checkpoint(self, runner: Runner,
                               checkpoint: Dict[str, Any]) -> None:
-        """Reads the pools, if there are any."""
+        """Restores the pools, if the checkpoint has any."""
         if STATE_KEY in checkpoint:
             self.sampler.load_state_dict(checkpoint[STATE_KEY])
 
 
 def training_progress(runner: Runner) -> float:
-    """Share of the training that is done: epoch / epochs, from 0.
-
-    ``IterBasedTrainLoop`` has no epochs and goes by iterations.
+    """Returns the share of training that is done: epoch / epochs, from 0; with
+    ``IterBasedTrainLoop``, which has no epochs, iteration / iterations.
     """
     if isinstance(runner.train_loop, IterBasedTrainLoop):
         return runner.iter / runner.max_iters

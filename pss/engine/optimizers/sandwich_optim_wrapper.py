@@ -20,14 +20,14 @@ from ...registry import OPTIM_WRAPPERS
 from ...sampling import Pass
 from ..precision import amp_type, mixed_precision
 
-# Steps that may be skipped one after the other. Dynamic scaling halves the
-# scale each time: 2 ** 16 at first, so that this is 2 ** -34.
+# Most steps that may be skipped in a row. Dynamic scaling halves the scale each
+# time, so that it has fallen from 2 ** 16 to 2 ** -34 by then.
 MAX_SKIPPED = 50
 
 
 @OPTIM_WRAPPERS.register_module()
 class SandwichOptimWrapper(OptimWrapper):
-    """Sums the gradients of an iteration's passes and steps once.
+    """Sums the gradients of all passes of an iteration, then steps once.
 
     The sandwich rule with in-place distillation (Yu & Huang, "Universally
     Slimmable Networks", ICCV 2019; PSS-Net, Sec. III-C)::
@@ -38,29 +38,29 @@ class SandwichOptimWrapper(OptimWrapper):
             loss.backward()               # gradients add up
         optimizer.step()
 
-    **What is not finite.** Before the last backward pass the losses are
-    averaged over the processes and looked at, all at once: a loss that is not
-    finite stops every process there, with the weights as they were. Gradients
-    of finite losses can overflow in mixed precision: then the step is skipped.
+    **Values that are not finite.** Before the last backward pass the losses are
+    averaged over the processes and checked, all at once: one that is not finite
+    stops every process there, before the weights change. Gradients of finite
+    losses can overflow in mixed precision; then the step is skipped.
 
     In distributed training gradients are reduced once, in the last pass. With
-    ``accumulative_counts`` above 1 the step comes after so many iterations,
-    with the mean of their gradients.
+    ``accumulative_counts`` above 1 a step follows that many iterations, with
+    the mean of their gradients.
 
     Args:
         optimizer: the optimizer.
-        amp: ``'float16'`` or ``'bfloat16'`` for mixed precision. Both skip a
-            step whose gradients are not finite; ``'float16'`` scales losses
-            dynamically, with one update of the scale a step.
+        amp: ``'float16'`` or ``'bfloat16'`` for mixed precision. Both skip
+            steps whose gradients are not finite; ``'float16'`` scales losses
+            dynamically and updates the scale once a step.
         **kwargs: as for MMEngine's ``OptimWrapper``: ``accumulative_counts``,
             ``clip_grad``.
 
     Attributes:
-        plan: the passes of the next iteration; the sampler hook writes it.
+        plan: the passes of the next iteration, which the sampler hook sets.
         step_skipped (bool): whether the last iteration's step was skipped.
 
     Raises:
-        InputError: for a number that cannot be.
+        InputError: for an impossible number.
     """
 
     def __init__(self,
@@ -87,12 +87,12 @@ class SandwichOptimWrapper(OptimWrapper):
 
         Returns:
             Scalars to log, on the CPU, means over all processes: ``loss`` (the
-            sum), and for each pass every loss with the pass's name behind it,
-            such as ``loss_largest``, ``loss_sampled``, ``task_sampled``.
+            sum over passes), and for each pass every loss followed by the
+            pass's name, such as ``loss_largest`` and ``task_sampled``.
 
         Raises:
-            DivergedError: for a loss that is not finite, on all processes;
-                weights and optimizer are as before.
+            DivergedError: if a loss is not finite, in all processes; weights
+                and optimizer are unchanged.
         """
         if not self.plan:
             raise RuntimeError('there is no plan of passes: expected '
@@ -123,7 +123,7 @@ class SandwichOptimWrapper(OptimWrapper):
         return log
 
     def _check(self, log: Dict[str, Tensor]) -> None:
-        """Stops at the first loss that is not finite."""
+        """Raises :class:`.DivergedError` if a loss is not finite."""
         for name, subnet in self.plan:
             for key in (f'loss_{name}', f'task_{name}'):
                 value = float(log.get(key, 0.))
@@ -133,42 +133,41 @@ class SandwichOptimWrapper(OptimWrapper):
                         if self._amp_type is torch.float16 else ''
                     raise DivergedError(
                         f'iteration {self._iteration}: {key}={value} of '
-                        f'{subnet} is not finite. No step was taken from it, '
-                        'and no pool holds it; go on from the last checkpoint '
-                        'with a lower learning rate, or with gradients '
+                        f'{subnet} is not finite. No step was taken and no '
+                        'score recorded; resume from the last checkpoint with '
+                        'a lower learning rate, or with gradients '
                         f'clipped{hint}')
 
     @property
     def _iteration(self) -> int:
-        """The runner's iteration, from 1; MMEngine notes it in its hub."""
+        """The runner's iteration, from 1, as MMEngine's message hub has it."""
         return self.message_hub.get_info('iter', 0) + 1
 
     def should_update(self) -> bool:
-        """Whether to step: in the last pass of an iteration, and only there
-        are iterations counted, as ``OptimWrapper`` does."""
+        """Whether to step now: after the last pass of an iteration, if
+        ``OptimWrapper``, which counts iterations, would."""
         return self._is_last_pass and super().should_update()
 
     def should_sync(self) -> bool:
-        """Whether DDP reduces gradients: in the pass that steps."""
+        """Whether DDP reduces gradients now: in the pass that steps."""
         return self._is_last_pass and super().should_sync()
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """As in ``OptimWrapper``, with mixed precision where it is on."""
+        """``OptimWrapper``'s context, in mixed precision where it is on."""
         with super().optim_context(model), mixed_precision(self._amp_type):
             yield
 
     def backward(self, loss: Tensor, **kwargs) -> None:
-        """Adds up the gradients of the scaled loss."""
+        """Adds the gradients of the scaled loss to those of other passes."""
         self._scaler.scale(loss).backward(**kwargs)
         self._inner_count += self._is_last_pass
 
     def step(self, **kwargs) -> None:
-        """As in ``OptimWrapper``; in mixed precision it is skipped if
-        gradients are not finite.
+        """Steps; in mixed precision only if all gradients are finite.
 
         Raises:
-            DivergedError: if too many are skipped one after the other.
+            DivergedError: if too many steps in a row are skipped.
         """
         if self.clip_grad_kwargs:
             self._scaler.unscale_(self.optimizer)
@@ -188,8 +187,8 @@ class SandwichOptimWrapper(OptimWrapper):
             self._report_skipped()
 
     def _gradients_are_finite(self) -> bool:
-        """Whether the norm of all gradients is a number; in distributed
-        training they are the same everywhere by now."""
+        """Whether the norm of all gradients is finite. In distributed training
+        all processes have the same gradients by now."""
         parameters = [
             p for group in self.optimizer.param_groups for p in group['params']
         ]
@@ -202,22 +201,22 @@ class SandwichOptimWrapper(OptimWrapper):
             raise DivergedError(
                 f'{what}, {MAX_SKIPPED} times in a row; the last were of '
                 f'{[subnet for _, subnet in self.plan]}. No step was taken '
-                'from them, and no pool learned from them; go on from the last '
-                'checkpoint with a lower learning rate')
+                'and no score recorded; resume from the last checkpoint with a '
+                'lower learning rate')
         scale = f'; the loss scale is {self._scaler.get_scale():g} now' \
             if self._scaler.is_enabled() else ''
         print_log(f'{what}, its step is skipped{scale}', 'current',
                   logging.WARNING)
 
     def state_dict(self) -> dict:
-        """The optimizer's, and the loss scale's where there is one."""
+        """The state of the optimizer, and of the loss scale if there is one."""
         state = super().state_dict()
         if self._scaler.is_enabled():
             state['loss_scaler'] = self._scaler.state_dict()
         return state
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """Takes what :meth:`state_dict` gave."""
+        """Restores what :meth:`state_dict` returned."""
         state_dict = dict(state_dict)
         scaler = state_dict.pop('loss_scaler', None)
         if scaler and self._scaler.is_enabled():
@@ -226,7 +225,7 @@ class SandwichOptimWrapper(OptimWrapper):
 
 
 def _check_clipping(clip_grad: Any) -> None:
-    """Checks the limit of gradients: below 0 it would reverse them."""
+    """Checks the limit on gradients, which below 0 would reverse them."""
     where = 'optim_wrapper.clip_grad'
     if clip_grad is None:
         return
@@ -235,7 +234,7 @@ def _check_clipping(clip_grad: Any) -> None:
         raise InputError(f'{where}={shown(clip_grad)}: expected max_norm, or '
                          "type='value' and clip_value")
     for key in ('max_norm', 'clip_value'):
-        if clip_grad.get(key, math.inf) != math.inf:  # which sets no limit
+        if clip_grad.get(key, math.inf) != math.inf:  # no limit
             check_number(f'{where}.{key}', clip_grad[key], above=0)
 
 
@@ -247,8 +246,8 @@ def _grad_scaler(enabled: bool):
 
 
 def _means(log: Dict[str, Tensor]) -> Dict[str, Tensor]:
-    """Scalars as means over all processes, on the CPU: one collective and one
-    copy for all of them."""
+    """Averages scalars over all processes and copies them to the CPU: one
+    collective and one copy for all of them."""
     kind = reduce(torch.promote_types, (v.dtype for v in log.values()),
                   torch.float32)
     values = torch.stack([value.to(kind) for value in log.values()])
