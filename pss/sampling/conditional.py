@@ -10,8 +10,8 @@ from .factor_graph import FactorGraph, cost_range, tilted_prior, truncated_prior
 
 # A level counts as reached if one of this many tilted draws falls into it.
 MAX_PROPOSALS = 1 << 20
-# Tilts to try, times the range of costs: from almost none to those where only the
-# very cheapest or dearest subnets are left.
+# Tilts to try, times the range of costs: from almost none to those where only
+# the very cheapest or dearest subnets are left.
 _STRENGTHS = np.concatenate([[0.], np.geomspace(0.25, 2000., 40)])
 _STRENGTHS = np.concatenate([-_STRENGTHS[:0:-1], _STRENGTHS])
 

@@ -20,7 +20,7 @@ def test_dict_round_trip():
         'resolution': 192,
         'widths': [8],
         'width': 1
-    }, ["'width'", 'resolution and widths']),
+    }, ["'width'", 'resolution, widths']),
     ({
         'resolution': 192.0,
         'widths': [8]
