@@ -197,9 +197,9 @@ def test_second_stages_norms_are_calibrated():
 @pytest.mark.parametrize('changes, message', [
     (dict(input_size=(100, 120)), r'input_size=\(100, 120\).*search_space.'
      'resolutions, 96'),
-    (dict(input_size=96), 'input_size=96 must be the height and the width'),
+    (dict(input_size=96), 'input_size=96: expected the height and the width'),
     (dict(distillation=-1), 'distillation=-1'),
-    (dict(detector='mmdet.Retina'), 'mmdet.Retina.*is no type'),
+    (dict(detector='mmdet.Retina'), 'mmdet.Retina.*is not registered'),
     (dict(backbone=dict(norm_eval=True)), 'backbone.norm_eval=True.*expected '
      'False'),
     (dict(backbone=dict(frozen_stages=1)), 'backbone.frozen_stages=1.*expected '

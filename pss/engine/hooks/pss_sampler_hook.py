@@ -127,8 +127,7 @@ class PSSSamplerHook(Hook):
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
         # of a detector its backbone, at the size of its images
-        self.costs = cost_tables(self.resources,
-                                 getattr(model, 'costed', model))
+        self.costs = cost_tables(self.resources, model.costed)
         budgets = {
             name: parse_budgets(name, levels, self.costs[name])
             for name, levels in self.budgets.items()

@@ -115,7 +115,7 @@ def test_with_cp():
     (dict(multipliers=(0.5, 1.5)), r'multipliers=\(0.5, 1.5\)'),
     (dict(multipliers=0.5), 'multipliers=0.5'),
     (dict(divisor=0), 'divisor=0'),
-    (dict(divisor=24), 'divisor=24 gives .*divisors of 32'),
+    (dict(divisor=24), 'divisor=24 gives .*divisor of 32'),
     (dict(resolutions=[]), 'resolutions'),
     (dict(resolutions=dict(start=128, stop=224)), 'resolutions.step=None'),
     (dict(resolution=224), "'resolution'"),
