@@ -84,8 +84,8 @@ class Supernet(Network, Protocol):
     """A network whose subnets share weights.
 
     Slimmable backbones, the classifiers and detectors around them, and
-    :class:`.BackboneAtSize` are supernets. Everything that costs, samples or
-    extracts subnets relies on these members and no others.
+    :class:`.BackboneAtSize` are supernets. Counting, measuring and sampling
+    subnets rely on these members and no others.
     """
 
     @property
@@ -165,9 +165,9 @@ def blank(model: Supernet, resolution: int) -> Tensor:
         (1, model.input_channels, *model.image_size(resolution)))
 
 
-# A module and what to call with it and its inputs: torch's forward pre-hooks.
+# A module, and a function of it and its inputs: torch's forward pre-hook.
 Before = Tuple[nn.Module, Callable[[Any, Any], Any]]
-# A module and what to call with it, its inputs and outputs: forward hooks.
+# A module, and a function of it, its inputs and its output: a forward hook.
 After = Tuple[nn.Module, Callable[[Any, Any, Any], Any]]
 
 

@@ -57,7 +57,7 @@ class Timing:
 
     @classmethod
     def median(cls, rounds: Sequence['Timing']) -> 'Timing':
-        """The median of several rounds; they too determine its spread."""
+        """Several rounds as one: their median, and how far apart they lie."""
         latencies = [r.latency for r in rounds]
         return cls(
             statistics.median(latencies),
@@ -189,7 +189,7 @@ class LatencyTable:
 
 @RESOURCES.register_module()
 class Latency:
-    """Latency by a table of measured blocks, in microseconds.
+    """Latency from a table of measured blocks, in microseconds.
 
     Args:
         table: path of the table; ``tools/build_latency_table.py`` writes one.

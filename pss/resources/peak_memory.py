@@ -92,7 +92,8 @@ def peak_bytes(model: Supernet, subnet: Subnet) -> int:
     return max(sum(trace.sizes[i] for i in alive) for alive in trace.moments)
 
 
-class _Trace(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
+class _Trace(TorchDispatchMode
+             ):  # type: ignore[no-untyped-call] # untyped in torch
     """Notes what operators allocate, and what is alive after each.
 
     Attributes:
@@ -101,7 +102,7 @@ class _Trace(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
     """
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call] # torch's
+        super().__init__()  # type: ignore[no-untyped-call] # untyped in torch
         self.sizes: List[int] = []
         self.moments: Set[FrozenSet[int]] = set()
         # by storage: its allocation, and how many tensors share it
@@ -126,7 +127,7 @@ class _Trace(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
         self._known |= {t.untyped_storage()._cdata for t in tensors}
 
     def _note(self, tensor: Tensor) -> bool:
-        """Counts a tensor, and returns whether its memory is new."""
+        """Counts a tensor; returns whether its memory is newly allocated."""
         storage = tensor.untyped_storage()._cdata
         if storage in self._known:
             return False

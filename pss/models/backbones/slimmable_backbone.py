@@ -134,7 +134,7 @@ def layer_types(blocks: Sequence[Block]) -> Set[str]:
 
 
 class SlimmableBackbone(BaseModule):
-    """What slimmable backbones inherit beside another project's class.
+    """What slimmable backbones inherit besides another project's class.
 
     Attributes:
         search_space (SearchSpace): the space of the backbone's subnets.

@@ -24,7 +24,7 @@ from .mmdet_detector import (
 )
 from .scaling import Size, scale_images, scale_samples, size_of
 
-_SMALL = 256  # pixels: channels do not depend on the size of blank images
+_SMALL = 256  # pixels of blank images: channels do not depend on their size
 # The parts that take features; a detector has some of them.
 _PARTS = ('neck', 'bbox_head', 'rpn_head')
 
