@@ -25,7 +25,6 @@ from pss.errors import InputError
 from pss.models import SupernetDetector, calibrate
 from pss.outputs import check_out
 from pss.structures import read_subnets
-from pss.supernet import image_size
 
 
 def main():
@@ -66,7 +65,7 @@ def main():
               'computes those of this one.')
     plain_config = extracted_config(model_config(config), model, subnet)
     plain = extract(model, plain_config, subnet, statistics)
-    size = image_size(model, model.search_space.largest.resolution)
+    size = model.image_size(model.search_space.largest.resolution)
     model.switch_to(subnet, statistics)
     one, other, what = plain, model, 'logits'
     if isinstance(model, SupernetDetector):

@@ -81,8 +81,7 @@ class PSSSamplerHook(Hook):
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
         # of a detector its backbone, at the size of its images
-        self.costs = cost_tables(self.resources,
-                                 getattr(model, 'costed', model))
+        self.costs = cost_tables(self.resources, model.costed)
         budgets = place_budgets(self.budgets, self.costs)
         self._sampler = build_sampler(
             self._config, model.search_space,
