@@ -14,14 +14,14 @@ from pss.cli import (
     add_arguments,
     check_integers,
     join_processes,
-    keep_testing,
     merge_arguments,
     run,
+    strip_training,
     verify_config,
 )
-from pss.config.checks import TESTING, need_fields
+from pss.config import TESTING, need_fields
 from pss.engine import SubnetTestLoop
-from pss.engine.checkpoints.reading import check_checkpoint
+from pss.engine.checkpoints import check_checkpoint
 from pss.errors import InputError
 from pss.evaluation import report_results
 from pss.files import write_json
@@ -55,7 +55,7 @@ def merge_args(cfg, args):
     """Merges the command line's arguments into the config."""
     merge_arguments(cfg, args)
     need_fields(cfg, TESTING, 'testing')
-    keep_testing(cfg, args.checkpoint)
+    strip_training(cfg, args.checkpoint)
     if args.amp:
         cfg.test_cfg.fp16 = True
     if args.show_dir is not None:

@@ -20,8 +20,8 @@ from pss.cli import (
     run,
     verify_config,
 )
-from pss.config.checks import TRAINING, need_fields
-from pss.engine.checkpoints.reading import check_checkpoint
+from pss.config import TRAINING, need_fields
+from pss.engine.checkpoints import check_checkpoint
 from pss.errors import InputError
 from pss.evaluation import report_results
 from pss.locks import locked

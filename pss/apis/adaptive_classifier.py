@@ -10,7 +10,7 @@ import torch
 from tabulate import tabulate
 from torch import Tensor
 
-from ..checks import check_integer, check_number
+from ..checks import check_integer, check_keys, check_number
 from ..deploy.bank import Bank, KeptSubnet, check_classes, read_bank
 from ..deploy.bank_networks import build_supernet, kept_networks
 from ..deploy.latency_follower import LatencyFollower
@@ -19,7 +19,6 @@ from ..deploy.selection import check_limits, fits, most_accurate
 from ..deploy.vocabulary import Trust
 from ..errors import InputError
 from ..models import KeptNetwork
-from ..registry import check_keys
 from ..structures import Subnet
 
 

@@ -22,12 +22,13 @@ from ..checks import (
     check_boolean,
     check_choice,
     check_integer,
+    check_keys,
     check_number,
     check_text,
     shown,
 )
 from ..errors import InputError
-from ..registry import check_keys, importing_nothing
+from ..registry import importing_nothing
 
 # Packages whose registered classes the reader trusts.
 Trust = Sequence[str]

@@ -72,7 +72,7 @@ def test_keys_of_our_bases_are_legal(root):
     ('model = dict(', 'a.py'),
     ('x = nothing', 'a.py'),
     ('_base_ = ["./a.py"]', 'is one of its own _base_ files'),
-    ('x = {{ _base_.y }}', 'does each {{...}} stand for something'),
+    ('x = {{ _base_.y }}', 'is every {{...}} defined'),
     ('', 'expected fields'),
     ('model = 3', 'model=3: expected a dict'),
     ('import sys; sys.exit(3)', 'SystemExit: exit status 3'),

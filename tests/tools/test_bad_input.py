@@ -193,7 +193,7 @@ def test_results_are_not_overwritten(refuse, tmp_path):
         assert 'would overwrite' in refuse(tool, *arguments)
     for tool, *arguments in (('test.py', DEMO, 'none', '--out', 'results.csv'),
                              (COMPARE, 'a.json', '--out', 'results.csv')):
-        assert 'must end in .json' in refuse(tool, *arguments)
+        assert 'expected a name ending in .json' in refuse(tool, *arguments)
     assert (tmp_path / 'a.json').read_text() == text
 
 

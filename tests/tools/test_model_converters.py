@@ -195,7 +195,7 @@ def test_extract_subnet(call, tmp_path):
     code, out = call('model_converters/extract_subnet.py', config,
                      tmp_path / 'a.pth', '--subnet', tmp_path / 's.json',
                      '--out', tmp_path / 'small.txt')
-    assert code == 2 and 'must end in .pth' in out
+    assert code == 2 and 'expected a name ending in .pth' in out
     before = {path: path.read_bytes() for path in tmp_path.glob('*.p*')}
     for name, source in (('a.pth', config), ('small.pth',
                                              tmp_path / 'small.py')):

@@ -13,14 +13,14 @@ from pss.apis import build_runner, load_config
 from pss.cli import (
     add_arguments,
     check_integers,
-    keep_testing,
     merge_arguments,
     run,
+    strip_training,
     verify_config,
 )
-from pss.config.checks import TESTING, need_fields
+from pss.config import TESTING, need_fields
 from pss.engine import SubnetTestLoop
-from pss.engine.checkpoints.reading import check_checkpoint
+from pss.engine.checkpoints import check_checkpoint
 from pss.errors import InputError
 from pss.evaluation import rank_summary
 from pss.files import write_json
@@ -123,7 +123,7 @@ def main():
     if cfg.get('launcher', 'none') != 'none':
         raise InputError(f'--launcher={cfg.launcher}: one process does this')
     need_fields(cfg, TESTING, 'ranking')
-    keep_testing(cfg, args.checkpoint)
+    strip_training(cfg, args.checkpoint)
     if args.amp:
         cfg.test_cfg.fp16 = True
     verify_config(cfg)

@@ -14,7 +14,7 @@ from pss.cli import (
     merge_options,
     run,
 )
-from pss.config.reading import config_resources
+from pss.config import config_resources
 from pss.engine.hooks.pss_sampler_hook import parse_budgets
 from pss.errors import InputError
 from pss.files import write_json

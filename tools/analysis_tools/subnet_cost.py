@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 
 from pss.apis import init_model, load_config
 from pss.cli import add_options, merge_options, run
-from pss.config.reading import config_resources
+from pss.config import config_resources
 from pss.errors import InputError
 from pss.files import write_json
 from pss.outputs import check_out

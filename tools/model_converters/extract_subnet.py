@@ -12,7 +12,7 @@ import torch
 
 from pss.apis import init_model, load_config
 from pss.cli import run
-from pss.config.reading import calibration_images
+from pss.config import calibration_images
 from pss.deploy import extract, extracted_config
 from pss.deploy.exporter import (
     checkpoint_bytes,

@@ -12,9 +12,9 @@ from typing import Any, Dict, List
 
 from pss.checks import is_number, shown
 from pss.cli import run
-from pss.engine.checkpoints.reading import read_checkpoint_data, save_checkpoint
-from pss.engine.checkpoints.weights import check_dense
-from pss.engine.hooks.pss_sampler_hook import STATE_KEY
+from pss.engine.checkpoints import read_checkpoint_data, save_checkpoint
+from pss.engine.checkpoints.cleaning import check_dense
+from pss.engine.checkpoints.entries import POOLS_KEY
 from pss.errors import InputError
 from pss.models import SlimmableMobileNetV1, SlimmableMobileNetV2
 from pss.outputs import check_out
@@ -198,7 +198,7 @@ def main():
     pools = convert_pools(
         source.get('arch_pools'), args.arch, backbone.search_space, where)
     save_checkpoint(
-        dict(meta=dict(), state_dict=state, **{STATE_KEY: pools}), args.out)
+        dict(meta=dict(), state_dict=state, **{POOLS_KEY: pools}), args.out)
     print(f'{args.out}: {len(state)} tensors, '
           f'{sum(len(p["subnets"]) for p in pools)} subnets in '
           f'{sum(bool(p["subnets"]) for p in pools)} of {len(pools)} pools')

@@ -7,9 +7,15 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop
 
-from ...checks import check_choice, check_integer, check_number, shown
+from ...checks import (
+    check_choice,
+    check_integer,
+    check_keys,
+    check_number,
+    shown,
+)
 from ...errors import InputError
-from ...registry import HOOKS, check_keys
+from ...registry import HOOKS
 from ...resources import build_resources, cost_tables
 from ...sampling import (
     ConditionalSampler,
@@ -26,9 +32,9 @@ from ...structures import (
     spread_budgets,
 )
 from ...structures.budget import MOST_LEVELS
+from ..checkpoints.entries import POOLS_KEY
 from ..randomness import shared_seed
 
-STATE_KEY = 'pss_pools'  # in the checkpoint
 METHODS = ('pss', 'usnet', 'mutualnet')
 Sampler = Union[PrioritizedSampler, UniformSampler]
 
@@ -200,12 +206,12 @@ class PSSSamplerHook(Hook):
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Writes the pools."""
-        checkpoint[STATE_KEY] = self.sampler.state_dict()
+        checkpoint[POOLS_KEY] = self.sampler.state_dict()
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Reads the pools, if there are any."""
-        if STATE_KEY in checkpoint:
-            self.sampler.load_state_dict(checkpoint[STATE_KEY])
+        if POOLS_KEY in checkpoint:
+            self.sampler.load_state_dict(checkpoint[POOLS_KEY])
 
 
 def check_budgets(cfg: Any, resources: List[str]) -> Dict[str, dict]:

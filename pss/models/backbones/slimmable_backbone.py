@@ -4,8 +4,8 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from torch import nn
 
+from ...checks import check_keys
 from ...errors import InputError
-from ...registry import check_keys
 from ...structures import SearchSpace, Subnet, Width
 from ...structures.search_space import DIVISOR, MULTIPLIERS
 from ...supernet import Block, blank

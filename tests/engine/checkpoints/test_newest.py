@@ -70,7 +70,7 @@ def test_a_damaged_one_is_passed_over(tmp_path, caplog, how):
     before = save(tmp_path / 'epoch_1.pth', 100)
     newest = save(tmp_path / 'epoch_2.pth', 200)
     damage(newest, how)
-    if how == 'one bit':  # otherwise the check sums would be no use
+    if how == 'one bit':  # otherwise the checksums would be no use
         loaded = torch.load(newest, weights_only=True)['state_dict']['weight']
         assert not torch.equal(loaded, torch.arange(10_000.))
     logger = MMLogger.get_current_instance()
@@ -89,7 +89,7 @@ def test_a_damaged_one_is_passed_over(tmp_path, caplog, how):
 @pytest.mark.parametrize(
     'changes, words',
     [(dict(meta=dict(epoch=1, iter=-1)), 'meta.iter is -1'),
-     (dict(meta=dict(epoch='1', iter=2)), 'meta.epoch is 1; it must be int'),
+     (dict(meta=dict(epoch='1', iter=2)), 'meta.epoch is 1; expected int'),
      (dict(optimizer=None), 'optimizer is None'),
      (dict(message_hub=[]), r'message_hub is \[\]'),
      (dict(state_dict=3), 'has no state_dict'), (dict(meta=4), 'meta is 4')])

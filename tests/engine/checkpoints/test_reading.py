@@ -9,7 +9,7 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
-from pss.engine.checkpoints.reading import check_checkpoint, read_checkpoint
+from pss.engine.checkpoints import check_checkpoint, read_checkpoint
 from pss.errors import InputError
 
 
@@ -113,7 +113,8 @@ def test_packed_archives(tmp_path):
     path = save(tmp_path / 'a.pth', state_dict={'a': torch.zeros(1000)})
     repack(path, lambda entries: entries, compression=zipfile.ZIP_DEFLATED)
     assert 'state_dict' in torch.load(path, weights_only=True)
-    with pytest.raises(InputError, match=r"a.pth: its entry '.*' is packed"):
+    with pytest.raises(
+            InputError, match=r"a.pth: its entry '.*' is compressed"):
         read_checkpoint(path)
 
 
@@ -132,7 +133,7 @@ def test_entries_that_share_bytes(tmp_path):
 
 
 def test_entries_of_one_name(tmp_path):
-    """Oracle: the second of two, whose check sum nobody would look at."""
+    """Oracle: the second of two, whose checksum nobody would look at."""
     path = save(tmp_path / 'a.pth', state_dict={'a': torch.zeros(10)})
     repack(path, lambda entries: [*entries, entries[0]])
     with pytest.raises(InputError, match='the same name'):
@@ -140,7 +141,7 @@ def test_entries_of_one_name(tmp_path):
 
 
 def test_an_archive_without_its_end(tmp_path):
-    """Oracle: torch would read it without check sums, if at all."""
+    """Oracle: torch would read it without checksums, if at all."""
     path = save(tmp_path / 'a.pth', state_dict={'a': torch.zeros(10)})
     path.write_bytes(path.read_bytes() + b'x' * 70_000)
     with pytest.raises(InputError, match='a.pth: truncated or damaged'):

@@ -7,7 +7,7 @@ from mmengine.runner import Runner
 
 from pss import files
 from pss.apis import find_checkpoint
-from pss.engine.checkpoints.reading import read_checkpoint
+from pss.engine.checkpoints import read_checkpoint
 from pss.errors import DivergedError, InputError
 
 from ...conftest import train

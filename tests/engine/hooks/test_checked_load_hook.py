@@ -10,7 +10,8 @@ import torch
 from mmengine.runner import Runner
 
 from pss.engine import CheckedLoadHook
-from pss.engine.checkpoints.weights import check_same, check_start, clean
+from pss.engine.checkpoints.cleaning import clean
+from pss.engine.checkpoints.weights import check_same, check_start
 from pss.errors import InputError
 from pss.registry import MODELS
 
@@ -102,7 +103,7 @@ def put(key, value):
     (lambda c: [1], 'has no state_dict'),
     (lambda c: c['state_dict'], 'has no state_dict'),
     (lambda c: c.update(state_dict={}), 'keys of the backbone are missing'),
-    (without_prefix, r'a backbone alone, with keys such as (\S+); expected '
+    (without_prefix, r'only a backbone, with keys such as (\S+); expected '
      r'backbone.\1'),
     (lambda c: c['state_dict'].pop(KEY) is None,
      f'1 keys of the backbone are missing: {KEY}$'),
@@ -115,7 +116,7 @@ def put(key, value):
          torch.zeros(32, 32, 3, 3).to_sparse()), 'layout torch.sparse'),
     (put(KEY, torch.zeros(32, 32, 3, 3, device='meta')), 'without values'),
     (put('head.fc.bias', torch.full((10, ), float('inf'))), 'head.fc.bias is'),
-    (put(3, torch.zeros(3)), 'has the key 3; expected names'),
+    (put(3, torch.zeros(3)), 'has the key 3; expected a name'),
     (put(f'module.{KEY}', torch.zeros(32, 32, 3, 3)), 'has both'),
 ])
 def test_weights_that_nothing_starts_from(small, tmp_path, change, words):
@@ -153,8 +154,8 @@ def test_files_are_checked_before_they_are_unpacked(small, tmp_path, how,
         path.unlink()
         os.mkfifo(path)
     words = {
-        'one bit': 'check sum of',
-        'packed': 'is packed',
+        'one bit': 'checksum of',
+        'packed': 'is compressed',
         'pipe': 'is a named pipe'
     }[how]
     with pytest.raises(InputError, match=f'checkpoint {path}: .*{words}'):
