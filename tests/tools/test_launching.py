@@ -55,7 +55,7 @@ def test_two_nodes_test_as_one(checkpoint, tiny_fashion_mnist, tmp_path,
 
 def test_slurm_scripts(tmp_path, environment):
     """Oracle: the words that mmpretrain's scripts give srun; what a stand-in
-    for srun got. Joining under Slurm: tests/apis/test_processes.py."""
+    for srun got. Joining under Slurm: tests/cli/test_processes.py."""
     (tmp_path / 'srun').write_text('#!/bin/sh\necho "$MASTER_PORT" "$@"\n')
     (tmp_path / 'srun').chmod(0o755)
     environment.update(

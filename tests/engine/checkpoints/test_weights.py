@@ -15,7 +15,7 @@ from ...conftest import classifier_config
 KEY = 'backbone.layer1.0.conv1.weight'
 
 
-def test_one_subnet_takes_its_part(small, bank, tmp_path, caplog):
+def test_one_subnet_takes_its_part(bank):
     """Oracle: the first channels of the wide tensors. Of a bank's, also for a
     test; of a supernet's checkpoint, whose statistics are another subnet's,
     only for a start; narrower ones never."""

@@ -35,7 +35,7 @@ def test_compare_results(call, tmp_path):
                         (('--reference', ''), "reference=''"),
                         ((tmp_path / '.' / 'a.json', ), 'given twice'),
                         (('--out', tmp_path / 'b.json'), 'overwrite'),
-                        (('--out', tmp_path / 'c.png'), 'end in .json')):
+                        (('--out', tmp_path / 'c.png'), 'ending in .json')):
         more = more if '--out' in more else (*more, '--out', out)
         code, text = call(*arguments, *more)
         line = text.strip().splitlines()[-1]
