@@ -2,6 +2,7 @@
 supernet in float64."""
 
 import os
+import socket
 import time
 from datetime import timedelta
 from typing import Any, Callable, List
@@ -9,8 +10,11 @@ from typing import Any, Callable, List
 import torch
 from torch import multiprocessing
 
+from pss.apis import load_config
 from pss.models import SupernetClassifier
 from pss.registry import MODELS
+
+from .conftest import ROOT, shrink
 
 # seconds that a collective may take, so that nothing waits for ever
 COLLECTIVE = 60
@@ -76,6 +80,64 @@ def run_ranks(world: int,
         torch.load(f'{folder}/{rank}.pt', weights_only=True)
         for rank in range(world)
     ]
+
+
+def free_port():
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def config_of(data_root,
+              work_dir,
+              processes,
+              global_batch=8,
+              epochs=1,
+              evaluating=False,
+              **changes):
+    """The demo's config with a network of five convolutions, and images that
+    are the same whichever process loads them: 14 iterations an epoch."""
+    config = load_config(ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py')
+    shrink(config, data_root, work_dir, global_batch // processes)
+    config.model.backbone = dict(
+        type='pss.SlimmableResNet',
+        depth=18,
+        num_stages=1,
+        out_indices=(0, ),
+        strides=(1, ),
+        dilations=(1, ),
+        stem_channels=16,
+        base_channels=16,
+        zero_init_residual=False,
+        search_space=dict(resolutions=[6, 8, 10], divisor=2))
+    config.model.head.in_channels = 16
+    config.model.channels_last = False
+    config.train_dataloader.dataset.every = 15  # of 120 images: 112 are left
+    config.train_dataloader.dataset.dataset.pipeline = [dict(type='PackInputs')]
+    hooks = config.default_hooks
+    hooks.pss_sampler.budgets = dict(flops=dict(pools=3))
+    hooks.pss_sampler.sampler.pool_size = 4
+    hooks.logger.interval = 1000
+    hooks.checkpoint.interval = 1000
+    config.train_cfg.max_epochs = epochs
+    config.train_cfg.val_interval = 1000
+    if not evaluating:
+        config.val_cfg = config.val_dataloader = config.val_evaluator = None
+        config.test_cfg = config.test_dataloader = config.test_evaluator = None
+    config.launcher = 'none' if processes == 1 else 'pytorch'
+    config.merge_from_dict(changes)
+    return config
+
+
+def on_ranks(function, processes, folder, data_root, work_dir=None, **changes):
+    """What a function of rank and config gives, by rank."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = config_of(data_root, work_dir or folder / 'work', processes,
+                       **changes)
+    if processes == 1:
+        return [function(0, config)]
+    return run_ranks(processes, folder, function, config)
 
 
 @MODELS.register_module()

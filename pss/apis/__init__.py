@@ -1,10 +1,8 @@
 """What a script or a notebook imports."""
 
-from ..config.building import build_runner
-from ..config.detectors import feature_channels
-from ..config.reading import load_config
+from ..config import build_runner, feature_channels, load_config
 from ..deploy.exporter import Exporter
-from ..engine.checkpoints.newest import find_checkpoint
+from ..engine.checkpoints import find_checkpoint
 from .adaptive_classifier import AdaptiveClassifier
 from .adaptive_detector import AdaptiveDetector
 from .model import init_model

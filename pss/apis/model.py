@@ -11,10 +11,9 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 from .. import registry
-from ..config.checks import need_fields
-from ..config.reading import building, load_config
+from ..config import building_part, load_config, need_fields
 from ..deploy.extraction import model_config
-from ..engine.checkpoints.reading import check_checkpoint
+from ..engine.checkpoints import check_checkpoint
 from ..files import FilePath
 from ..registry import check_config
 
@@ -51,7 +50,7 @@ def init_model(config: Union[FilePath, Config],
     if not isinstance(config, Config):
         config = load_config(config)
     need_fields(config, ['model'])
-    with building(config, 'model'):
+    with building_part(config, 'model'):
         check_config(config)
         scope = config.get('default_scope', 'mmpretrain')
         with DefaultScope.overwrite_default_scope(scope):

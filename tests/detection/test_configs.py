@@ -14,7 +14,7 @@ def test_config(path):
     its detector is built; where it is adaptive, its pools are too, and a
     fixed one has nothing slimmable."""
     from pss.apis import load_config
-    from pss.config.detectors import check_detector
+    from pss.config import check_detector
     from pss.models import SlimmableConv2d, SupernetDetector
     from pss.registry import HOOKS, check_config
     from pss.resources import Flops

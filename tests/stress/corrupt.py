@@ -39,8 +39,8 @@ import torch
 from mmengine.runner import Runner
 
 from pss.apis import load_config
-from pss.cli import keep_testing
-from pss.engine.checkpoints.reading import check_checkpoint, read_checkpoint
+from pss.cli import strip_training
+from pss.engine.checkpoints import check_checkpoint, read_checkpoint
 from pss.errors import DivergedError, InputError
 from pss.evaluation import plot_results, read_results, results_table, write_csv
 from pss.files import write_json
@@ -184,7 +184,7 @@ def train(work_dir, data, **changes):
 def test(work_dir, data, path):
     """Chooses and tests subnets of a checkpoint, as tools/test.py does."""
     config = small_config(work_dir, data, test_cfg=dict(candidates=1))
-    keep_testing(config, str(path))
+    strip_training(config, str(path))
     runner = Runner.from_cfg(config)
     check_checkpoint(path, runner.model, pools=True)
     runner.test()

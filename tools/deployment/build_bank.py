@@ -10,15 +10,15 @@ from pss.apis import build_runner, load_config
 from pss.cli import (
     add_arguments,
     join_processes,
-    keep_testing,
     merge_arguments,
     run,
+    strip_training,
     verify_config,
 )
-from pss.config.checks import TESTING, need_fields
+from pss.config import TESTING, need_fields
 from pss.deploy import read_bank
 from pss.engine import SubnetTestLoop
-from pss.engine.checkpoints.reading import check_checkpoint
+from pss.engine.checkpoints import check_checkpoint
 from pss.errors import InputError
 from pss.outputs import check_out_folder
 
@@ -40,7 +40,7 @@ def main():
     merge_arguments(cfg, args)
     need_fields(cfg, TESTING, 'choosing subnets')
     check_out_folder(args.out)
-    keep_testing(cfg, args.checkpoint)
+    strip_training(cfg, args.checkpoint)
     if args.amp:
         cfg.test_cfg.fp16 = True
     hooks = dict(cfg.get('default_hooks') or {})

@@ -12,7 +12,7 @@ from typing import Any, Callable, NamedTuple
 from pss.apis import load_config
 from pss.cli import run as run_main
 from pss.deploy import read_bank
-from pss.engine.checkpoints.reading import read_checkpoint_data
+from pss.engine.checkpoints import read_checkpoint_data
 
 from .sandbox import ROOT, state
 

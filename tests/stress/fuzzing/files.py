@@ -3,7 +3,7 @@ that read them."""
 
 import json
 
-from pss.engine.checkpoints.reading import read_checkpoint
+from pss.engine.checkpoints import read_checkpoint
 from tests.stress import corrupt
 
 from .cases import tool_case
