@@ -308,8 +308,13 @@ def bad_input(path: Path, rng, place, fixtures):
             spaces='  a  b',
             bytes='\udcff\udcfe')[kind]
         fake = inside / f'{name}{path.suffix}'
-        copy = shutil.copytree if path.is_dir() else shutil.copy
-        copy(path, fake)
+        # not a path of the system, which an earlier change may have put here
+        ours = any(
+            path.is_relative_to(folder) for folder in (fixtures.folder, inside))
+        if ours and path.is_dir():
+            shutil.copytree(path, fake)
+        elif ours and path.is_file():
+            shutil.copy(path, fake)
     return str(names.get(kind, fake)), f'{path.name} is bad: {kind}'
 
 
