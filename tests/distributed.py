@@ -1,5 +1,5 @@
-"""What tests of several processes share: running a function in each, and a
-supernet in float64."""
+"""Running a function in several processes, and a supernet in float64 for
+comparing what they compute."""
 
 import os
 import socket
@@ -16,7 +16,7 @@ from pss.registry import MODELS
 
 from .conftest import ROOT, shrink
 
-# seconds that a collective may take, so that nothing waits for ever
+# seconds after which a collective fails, so that nothing waits for ever
 COLLECTIVE = 60
 
 
@@ -35,7 +35,7 @@ def _run(rank: int, world: int, folder: str, function: Callable,
         rank=rank,
         world_size=world,
         timeout=timedelta(seconds=COLLECTIVE))
-    # gloo on one side may still be connecting when the other is done already
+    # otherwise one side of gloo may still be connecting when the other exits
     torch.distributed.barrier()
     result = function(rank, *arguments)
     torch.save(result, f'{folder}/{rank}.pt')
@@ -52,14 +52,17 @@ def run_ranks(world: int,
     They are forked, so they see what this process has in memory.
 
     Args:
-        world: how many.
-        folder: a folder for what they exchange; used once.
-        function: gives tensors, numbers and containers of these.
-        *arguments: its other arguments.
+        world: the number of processes.
+        folder: an unused folder for the files that they exchange.
+        function: returns tensors, numbers and containers of these.
+        *arguments: the function's other arguments.
         timeout: seconds for all of it.
 
     Returns:
-        What the function gave, by rank.
+        What the function returned, by rank.
+
+    Raises:
+        TimeoutError: if it takes longer.
     """
     end = time.monotonic() + timeout
     context = multiprocessing.start_processes(

@@ -14,7 +14,7 @@ from pss.cli import run
 from pss.errors import InputError
 from pss.evaluation import (
     caption_of,
-    compare,
+    compare_methods,
     comparison_table,
     is_name,
     names_of,
@@ -96,7 +96,7 @@ def main():
     for name, found in zip(names, results):
         runs.setdefault(name, []).append(found)
     reference = names[0] if args.reference is None else args.reference
-    comparison = compare(runs, reference, args.levels, args.resource)
+    comparison = compare_methods(runs, reference, args.levels, args.resource)
     files = report_comparison(comparison, runs, args.out)
     print(
         comparison_table(comparison, 'simple'),
