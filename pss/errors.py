@@ -14,6 +14,11 @@ def printable(text: str) -> str:
         for c in text)
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message; its type if that is empty."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def without_traceback(text: str) -> str:
     """What an error says, without the traceback that torch puts into it when
     a process that loads data has failed: that one's last line."""

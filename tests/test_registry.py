@@ -1,12 +1,14 @@
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
+import torch
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 
 from pss.errors import InputError
-from pss.registry import HOOKS, check_config
+from pss.registry import HOOKS, MODELS, check_config, importing_nothing
 
 from .conftest import ROOT
 
@@ -225,3 +227,19 @@ def test_a_name_of_others():
             check_config(dict(type=f'pss.{name}', other=2))
     finally:
         HOOKS.module_dict.pop(name)
+
+
+def test_other_threads_build_as_before():
+    """Oracle: MMEngine's import by name, in a thread beside one in which it is
+    switched off, and in that one afterwards, errors and nesting included."""
+    found = []
+    other = threading.Thread(
+        target=lambda: found.append(MODELS.get('torch.nn.Linear')))
+    with importing_nothing():
+        with pytest.raises(RuntimeError), importing_nothing():
+            raise RuntimeError
+        assert MODELS.get('torch.nn.Linear') is None
+        other.start()
+        other.join()
+    assert found == [torch.nn.Linear]
+    assert MODELS.get('torch.nn.Linear') is torch.nn.Linear

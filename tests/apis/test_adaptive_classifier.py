@@ -185,7 +185,7 @@ def test_bad_arguments(bank, net):
     for latency in (0, -1, float('nan'), float('inf'), '5', True):
         with pytest.raises(InputError, match='latency_ms='):
             net.follow(latency_ms=latency)
-    with pytest.raises(InputError, match='no subnet holds it; the nearest'):
+    with pytest.raises(InputError, match='no subnet meets it; the nearest'):
         net.follow(latency_ms=1e-6)
 
 
