@@ -1,8 +1,6 @@
 """From image files, arrays and tensors to the input of classifiers."""
 
 import io
-import math
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence, Tuple, Union
 
@@ -191,12 +189,7 @@ def _read(path: str, grey: bool, decoder: str) -> np.ndarray:
         decoder: mmcv's name of the library that decodes it.
     """
     content = read_regular(path, most=LARGEST_FILE)
-    with suppress(Exception):  # other decoders may know what Pillow does not
-        with Pillow.open(io.BytesIO(content)) as header:
-            size = header.size
-        if math.prod(size) > LARGEST_IMAGE:
-            raise InputError(f'{path}: {size[0]} x {size[1]} pixels: expected '
-                             f'at most {LARGEST_IMAGE} of them')
+    _check_pixels(path, content)
     try:
         pixels = imfrombytes(
             content, 'grayscale' if grey else 'color', backend=decoder)
@@ -207,6 +200,23 @@ def _read(path: str, grey: bool, decoder: str) -> np.ndarray:
     if is_cut_off(path):
         raise InputError(f'{path}: the file is cut off')
     return pixels
+
+
+def _check_pixels(path: str, content: bytes) -> None:
+    """Refuses a file whose header announces too many pixels, before they are
+    decoded."""
+    try:
+        with Pillow.open(io.BytesIO(content)) as header:
+            width, height = header.size
+        found = f'{width} x {height} pixels'
+        is_large = width * height > LARGEST_IMAGE
+    except Pillow.DecompressionBombError as error:
+        found, is_large = first_line(error), True
+    except Exception:  # other decoders may know what Pillow does not
+        return
+    if is_large:
+        raise InputError(
+            f'{path}: {found}: expected at most {LARGEST_IMAGE} of them')
 
 
 def _pixels(image: Any, where: str) -> np.ndarray:
