@@ -14,6 +14,11 @@ def printable(text: str) -> str:
         for c in text)
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message; its type if that is empty."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def without_traceback(text: str) -> str:
     """An error's message without a worker's traceback.
 

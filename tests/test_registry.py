@@ -1,13 +1,15 @@
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
+import torch
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 
 from pss.apis import load_config
 from pss.errors import InputError
-from pss.registry import HOOKS, check_config
+from pss.registry import HOOKS, MODELS, check_config, importing_nothing
 
 from .conftest import ROOT
 
@@ -279,3 +281,19 @@ def test_keys_of_our_bases_are_legal(root):
         'val_evaluator.prefix': 'x',
     })
     check_config(config)
+
+
+def test_other_threads_build_as_before():
+    """Oracle: MMEngine's import by name, in a thread beside one in which it is
+    switched off, and in that one afterwards, errors and nesting included."""
+    found = []
+    other = threading.Thread(
+        target=lambda: found.append(MODELS.get('torch.nn.Linear')))
+    with importing_nothing():
+        with pytest.raises(RuntimeError), importing_nothing():
+            raise RuntimeError
+        assert MODELS.get('torch.nn.Linear') is None
+        other.start()
+        other.join()
+    assert found == [torch.nn.Linear]
+    assert MODELS.get('torch.nn.Linear') is torch.nn.Linear

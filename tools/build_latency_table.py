@@ -22,8 +22,9 @@ from pss.cli import (
 )
 from pss.errors import InputError
 from pss.outputs import check_out
-from pss.profiling.latency_building import build_table, verify_table
+from pss.profiling.latency_building import build_table
 from pss.profiling.profiler import DTYPES, Profiler
+from pss.profiling.verification import verify_table
 
 
 def parse_args():

@@ -1,4 +1,4 @@
-"""From a config to a model."""
+"""Building the model of a config."""
 
 import logging
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ from ..registry import check_config
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps MMEngine from printing how each parameter was initialised."""
+    """Keeps MMEngine from logging how each parameter was initialised."""
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.WARNING)
@@ -35,17 +35,22 @@ def init_model(config: Union[FilePath, Config],
                device: Union[str, torch.device] = 'cpu') -> nn.Module:
     """Builds the model of a config, in evaluation mode.
 
+    ::
+
+        model = init_model('configs/pss_mbv2_imagenet.py', 'latest.pth')
+        model.switch_to(model.search_space.smallest)
+        logits = model(images, mode='tensor')    # (N, C, H, W) to (N, classes)
+
     Args:
-        config: path of a config, or one that was read.
-        checkpoint: weights to load; random ones without.
+        config: path of a config, or the result of :func:`load_config`.
+        checkpoint: path of the weights to load; random ones by default.
         device: where the model goes.
 
     Returns:
-        The supernet: ``model.search_space``, ``model.switch_to(subnet)``,
-        ``model(x, mode='tensor')`` for logits.
+        The supernet, or the plain model of another config.
 
     Raises:
-        InputError: for a bad config, or a checkpoint that does not fit.
+        InputError: for a bad config, and for a checkpoint that does not fit.
     """
     if not isinstance(config, Config):
         config = load_config(config)

@@ -15,13 +15,10 @@ from pss.apis import init_model, load_config
 from pss.cli import run
 from pss.config import calibration_images
 from pss.deploy import extract, extracted_config
-from pss.deploy.exporter import (
-    checkpoint_bytes,
-    largest_difference,
-    write_config,
-)
+from pss.deploy.config_writing import write_config
+from pss.deploy.export_files import checkpoint_bytes
 from pss.deploy.extraction import model_config
-from pss.deploy.raw_outputs import raw_outputs
+from pss.deploy.network_difference import largest_difference, raw_outputs
 from pss.errors import InputError
 from pss.models import SupernetDetector, calibrate
 from pss.outputs import check_out

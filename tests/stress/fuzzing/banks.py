@@ -11,8 +11,8 @@ import safetensors.torch
 import torch
 
 from pss.apis import AdaptiveClassifier, load_config
-from pss.deploy import bank as bank_module
-from tests.deploy.test_bank import rewrite
+from pss.deploy import bank_format
+from tests.deploy.conftest import rewrite
 from tests.stress.corrupt import cut, flipped
 
 from .cases import Case, check_outputs, tool_case
@@ -285,7 +285,7 @@ class Banks:
 
     def write_tensors(self, rng, folder, place):
         """Changes, renames or removes a tensor."""
-        name = pick(rng, bank_module.FILES)
+        name = pick(rng, bank_format.FILES)
         shutil.copytree(self.fixtures.bank, folder)
         found = safetensors.torch.load((folder / name).read_bytes())
         key = pick(rng, sorted(found))
@@ -328,7 +328,7 @@ class Banks:
     def write_bytes(self, rng, folder, place):
         """Changes bytes of a file, with a checksum that fits or not."""
         shutil.copytree(self.fixtures.bank, folder)
-        name = pick(rng, ('bank.json', *bank_module.FILES))
+        name = pick(rng, ('bank.json', *bank_format.FILES))
         data = (folder / name).read_bytes()
         begin = 0
         if rng.random() < 0.6 and name != 'bank.json':
@@ -354,7 +354,7 @@ class Banks:
     def write_files(self, rng, folder, place):
         """Removes a file, or replaces it by a folder, a link or a pipe."""
         shutil.copytree(self.fixtures.bank, folder)
-        name = pick(rng, ('bank.json', *bank_module.FILES))
+        name = pick(rng, ('bank.json', *bank_format.FILES))
         path = folder / name
         kind = pick(
             rng, ('missing', 'folder', 'link', 'loop', 'pipe', 'full', 'empty'))
@@ -389,7 +389,7 @@ class Banks:
         def edit(value):
             for name, data in files.items():
                 value['files'][name] = dict(
-                    bytes=len(data), sha256=bank_module._digest(data))
+                    bytes=len(data), sha256=bank_format.digest(data))
 
         folder.rename(copy)
         rewrite(copy, folder, edit)

@@ -1,31 +1,18 @@
-"""What the bank of a detector may say: networks of MMDetection, and steps.
+"""The parts of MMDetection's networks: layers, losses, necks, boxes, heads.
 
-As :mod:`.classifier_vocabulary` for classifiers, with whose backbones detectors
-begin. mmcv evaluates the name of a non-maximum suppression and looks up that of
-a RoI layer among its operators, so those are lists too.
+mmcv evaluates the name of a non-maximum suppression and looks up a RoI layer
+among its operators by name, so their names are listed as well.
 
-MMDetection is optional, and imported where a detector is checked.
+MMDetection is optional; it is imported only when a detector is checked.
 """
 
 from dataclasses import dataclass
-from importlib.util import find_spec
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, Mapping
 
-from ..checks import check_choice, check_text, shown
-from ..errors import InputError
-from .classifier_vocabulary import (
-    ACTIVATIONS,
-    BACKBONES,
-    CHANNELS,
-    CLASSES,
-    CONVOLUTIONS,
-    INTERPOLATIONS,
-    NORMS,
-    REDUCTION,
-    SHARE,
-    SIDE,
-)
-from .vocabulary import (
+from ...checks import check_choice, shown
+from ...errors import InputError
+from .backbones import ACTIVATIONS, BACKBONES, CONVOLUTIONS, NORMS
+from .grammar import (
     Check,
     Entry,
     Family,
@@ -39,27 +26,27 @@ from .vocabulary import (
     nothing,
     number,
     optional,
-    text,
 )
-
-WRAPPERS = ('pss.SupernetDetector', 'pss.ResizedDetector')
+from .values import CHANNELS, CLASSES, SHARE, SIDE, WEIGHTED
 
 
 class _PartsFamily(Family):
-    """As its base class; inside trusted classes all parts listed here may
-    stand, such as a loss in a head."""
+    """A family whose trusted classes may contain every part listed here, such
+    as a loss in a head."""
 
     def _check_data(self, where: str, value: Any, trust: Trust) -> None:
         if isinstance(value, dict) and isinstance(value.get('type'), str):
             check = _PARTS.get(value['type'].removeprefix('mmdet.'))
             if check is not None:
-                return check(where, value, trust)
-        return super()._check_data(where, value, trust)
+                check(where, value, trust)
+                return
+        super()._check_data(where, value, trust)
 
 
 @dataclass(frozen=True)
-class _Listed:
-    """A family in a registry of MMDetection's; a :data:`.Check`.
+class Listed:
+    """A family in one of MMDetection's registries, which is imported when the
+    family is used; a :data:`.Check`.
 
     Attributes:
         registry: its name in ``mmdet.registry``.
@@ -74,7 +61,7 @@ class _Listed:
                      self.entries)(where, value, trust)
 
 
-# beyond what any network here has, as in classifier_vocabulary
+# beyond what any network here has, as in .values
 _MOST_LEVELS = 16
 _DEPTH = integer(0, 16)
 _SIZE = number(above=0, most=65536)
@@ -84,30 +71,23 @@ _RATIOS = list_of(_SIZE, 1, 32)
 
 # --- layers, losses --------------------------------------------------------
 
-# classifiers' lists, in MMDetection's registry
-_BACKBONES, _CONVOLUTIONS, _NORMS = (
-    _Listed('MODELS', family.entries)
-    for family in (BACKBONES, CONVOLUTIONS, NORMS))
-_ACTIVATIONS = _Listed(
-    'MODELS', {
-        name: entry
-        for name, entry in ACTIVATIONS.entries.items()
-        if name not in ('Mish', 'Hardswish')
-    })  # mmpretrain's own
+# the same lists as for classifiers, in MMDetection's registry
+LISTED_BACKBONES, _CONVOLUTIONS, _NORMS, _ACTIVATIONS = (
+    Listed('MODELS', family.entries)
+    for family in (BACKBONES, CONVOLUTIONS, NORMS, ACTIVATIONS))
 _LAYERS: Dict[str, Check] = dict(
     conv_cfg=optional(_CONVOLUTIONS), norm_cfg=optional(_NORMS))
 _ACTIVATION: Dict[str, Check] = dict(act_cfg=optional(_ACTIVATIONS))
 
-_WEIGHTED: Dict[str, Check] = dict(reduction=REDUCTION, loss_weight=number())
 _SIGMOID: Dict[str, Check] = dict(
-    _WEIGHTED, use_sigmoid=choice(True), activated=boolean)
-_OVERLAP: Dict[str, Check] = dict(_WEIGHTED, eps=number(above=0))
-LOSSES = _Listed(
+    WEIGHTED, use_sigmoid=choice(True), activated=boolean)
+_OVERLAP: Dict[str, Check] = dict(WEIGHTED, eps=number(above=0))
+LOSSES = Listed(
     'MODELS', {
         'CrossEntropyLoss':
         Entry(
             dict(
-                _WEIGHTED,
+                WEIGHTED,
                 use_sigmoid=boolean,
                 use_mask=choice(False),
                 class_weight=optional(list_of(number())),
@@ -118,11 +98,11 @@ LOSSES = _Listed(
         'QualityFocalLoss':
         Entry(dict(_SIGMOID, beta=number())),
         'DistributionFocalLoss':
-        Entry(_WEIGHTED),
+        Entry(WEIGHTED),
         'L1Loss':
-        Entry(_WEIGHTED),
+        Entry(WEIGHTED),
         'SmoothL1Loss':
-        Entry(dict(_WEIGHTED, beta=number(above=0))),
+        Entry(dict(WEIGHTED, beta=number(above=0))),
         'IoULoss':
         Entry(
             dict(
@@ -140,7 +120,7 @@ LOSSES = _Listed(
 # --- necks -----------------------------------------------------------------
 
 _LEVELS = list_of(CHANNELS, 1, _MOST_LEVELS)
-NECKS = _Listed(
+NECKS = Listed(
     'MODELS', {
         'FPN':
         Entry(
@@ -178,7 +158,7 @@ NECKS = _Listed(
 
 # --- anchors and boxes -----------------------------------------------------
 
-ANCHORS = _Listed(
+ANCHORS = Listed(
     'TASK_UTILS',
     {
         'AnchorGenerator':
@@ -195,8 +175,7 @@ ANCHORS = _Listed(
                     list_of(list_of(number(), 2, 2), 1, _MOST_LEVELS)),
                 center_offset=SHARE,
                 use_box_type=choice(False)), ('strides', 'ratios')),
-        # not basesize_ratio_range, which mmdet takes as a tuple only: a bank
-        # has lists
+        # without basesize_ratio_range: mmdet wants a tuple, and JSON has lists
         'SSDAnchorGenerator':
         Entry(
             dict(
@@ -208,7 +187,7 @@ ANCHORS = _Listed(
                 scale_major=boolean,
                 use_box_type=choice(False)), ('strides', 'ratios')),
     })
-CODERS = _Listed(
+CODERS = Listed(
     'TASK_UTILS', {
         'DeltaXYWHBBoxCoder':
         Entry(
@@ -241,7 +220,7 @@ _SUPPRESSIONS: Mapping[str, Mapping[str, Check]] = {
 
 
 def suppression(where: str, value: Any, trust: Trust) -> None:
-    """A non-maximum suppression. mmcv evaluates its type."""
+    """A non-maximum suppression, whose type mmcv evaluates."""
     if not isinstance(value, dict):
         raise InputError(f'{where}={shown(value)}: expected an object')
     kind = check_choice(f'{where}.type', value.get('type'),
@@ -256,8 +235,8 @@ _BOXES: Dict[str, Check] = dict(
     nms_pre=integer(-1, 1_000_000),
     min_bbox_size=number(least=-1))
 _SCORED: Dict[str, Check] = dict(_BOXES, score_thr=number())
-_DENSE_TEST = mapping(_SCORED, ('nms', 'max_per_img'))
-_TWO_STAGE_TEST = mapping(
+DENSE_TEST = mapping(_SCORED, ('nms', 'max_per_img'))
+TWO_STAGE_TEST = mapping(
     dict(
         rpn=mapping(_BOXES, ('nms', 'max_per_img')),
         rcnn=mapping(
@@ -282,7 +261,7 @@ _ANCHORED: Dict[str, Check] = dict(
     reg_decoded_bbox=boolean)
 _TOWERS: Dict[str, Check] = dict(_LAYERS, stacked_convs=_DEPTH)
 _SIZES = ('num_classes', 'in_channels')
-DENSE_HEADS = _Listed(
+DENSE_HEADS = Listed(
     'MODELS', {
         'RetinaHead':
         Entry(dict(_ANCHORED, **_TOWERS), _SIZES),
@@ -327,7 +306,7 @@ DENSE_HEADS = _Listed(
                 norm_on_bbox=boolean,
                 centerness_on_reg=boolean), _SIZES),
     })
-PROPOSAL_HEADS = _Listed(
+PROPOSAL_HEADS = Listed(
     'MODELS', {
         'RPNHead':
         Entry(
@@ -346,7 +325,7 @@ _BBOX_HEAD: Dict[str, Check] = dict(
     reg_decoded_bbox=boolean)
 _FULL: Dict[str, Check] = dict(
     _BBOX_HEAD, **_LAYERS, conv_out_channels=CHANNELS, fc_out_channels=CHANNELS)
-BBOX_HEADS = _Listed(
+BBOX_HEADS = Listed(
     'MODELS', {
         'BBoxHead':
         Entry(_BBOX_HEAD),
@@ -363,7 +342,7 @@ BBOX_HEADS = _Listed(
         'Shared4Conv1FCBBoxHead':
         Entry(_FULL),
     })
-# one of mmcv's operators, looked up by its name
+# mmcv looks it up by name among its operators
 ROI_LAYER = mapping(
     dict(
         type=choice('RoIAlign'),
@@ -372,7 +351,7 @@ ROI_LAYER = mapping(
         pool_mode=choice('avg', 'max'),
         aligned=boolean,
         use_torchvision=choice(False)), ('type', 'output_size'))
-EXTRACTORS = _Listed(
+EXTRACTORS = Listed(
     'MODELS', {
         'SingleRoIExtractor':
         Entry(
@@ -385,7 +364,7 @@ EXTRACTORS = _Listed(
     })
 _ROI = ('bbox_roi_extractor', 'bbox_head')
 _STAGES = 8
-ROI_HEADS = _Listed(
+ROI_HEADS = Listed(
     'MODELS', {
         'StandardRoIHead':
         Entry(dict(bbox_roi_extractor=EXTRACTORS, bbox_head=BBOX_HEADS), _ROI),
@@ -400,9 +379,9 @@ ROI_HEADS = _Listed(
             (*_ROI, 'num_stages', 'stage_loss_weights')),
     })
 
-# --- detectors -------------------------------------------------------------
+# --- normalisation ---------------------------------------------------------
 
-PREPROCESSORS = _Listed(
+PREPROCESSORS = Listed(
     'MODELS', {
         'DetDataPreprocessor':
         Entry(
@@ -421,38 +400,10 @@ PREPROCESSORS = _Listed(
                 non_blocking=boolean,
                 batch_augments=nothing)),
     })
-# the class around a detector has these; the rest is the detector's
-OWN_KEYS: Dict[str, Check] = dict(
-    detector=text(200),
-    input_size=list_of(SIDE, 2, 2),
-    distillation=number(least=0),
-    channels_last=boolean)
-_SHARED: Dict[str, Check] = dict(
-    OWN_KEYS,
-    backbone=_BACKBONES,
-    neck=optional(NECKS),
-    data_preprocessor=PREPROCESSORS)
-_NEEDED = ('input_size', 'backbone', 'test_cfg', 'data_preprocessor')
-_ONE_STAGE = Entry(
-    dict(_SHARED, bbox_head=DENSE_HEADS, test_cfg=_DENSE_TEST),
-    (*_NEEDED, 'bbox_head'))
-_TWO_STAGES = Entry(
-    dict(
-        _SHARED,
-        rpn_head=PROPOSAL_HEADS,
-        roi_head=ROI_HEADS,
-        test_cfg=_TWO_STAGE_TEST), (*_NEEDED, 'rpn_head', 'roi_head'))
-_NAMES_ONE_STAGE = ('RetinaNet', 'SingleStageDetector', 'ATSS', 'FCOS', 'GFL')
-_NAMES_TWO_STAGES = ('FasterRCNN', 'CascadeRCNN', 'TwoStageDetector')
-DETECTORS = _Listed(
-    'MODELS', {
-        **dict.fromkeys(_NAMES_ONE_STAGE, _ONE_STAGE),
-        **dict.fromkeys(_NAMES_TWO_STAGES, _TWO_STAGES),
-    })
 
-# what may stand inside a trusted class
-_FAMILIES = (_BACKBONES, _CONVOLUTIONS, _NORMS, _ACTIVATIONS, LOSSES, NECKS,
-             ANCHORS, CODERS, DENSE_HEADS, PROPOSAL_HEADS, BBOX_HEADS,
+# what the arguments of a trusted class may contain
+_FAMILIES = (LISTED_BACKBONES, _CONVOLUTIONS, _NORMS, _ACTIVATIONS, LOSSES,
+             NECKS, ANCHORS, CODERS, DENSE_HEADS, PROPOSAL_HEADS, BBOX_HEADS,
              EXTRACTORS, ROI_HEADS, PREPROCESSORS)
 _PARTS: Dict[str, Check] = {
     **{
@@ -463,153 +414,3 @@ _PARTS: Dict[str, Check] = {
     **dict.fromkeys(_SUPPRESSIONS, suppression),
     'RoIAlign': ROI_LAYER,
 }
-
-
-def is_detector(model: Any) -> bool:
-    """Whether the config of a model is a detector's."""
-    return isinstance(model, dict) and model.get('type') in WRAPPERS
-
-
-def check_detector(model: Any, where: str, trust: Trust = ()) -> None:
-    """Checks the config of a supernet that detects.
-
-    Args:
-        model: the config.
-        where: it stands, for the message.
-        trust: packages whose registered classes are allowed besides.
-
-    Raises:
-        InputError: it names the field, its value and what was expected; and
-            if MMDetection is not installed.
-    """
-    _import_mmdet(where)
-    where = f'{where}: model'
-    if not isinstance(model, dict):
-        raise InputError(f'{where}={shown(model)}: expected an object')
-    # a bank holds a supernet, not one subnet's detector
-    check_choice(f'{where}.type', model.get('type'), WRAPPERS[:1])
-    kind = check_text(f'{where}.detector', model.get('detector'))
-    known = kind.removeprefix('mmdet.') in DETECTORS.entries
-    DETECTORS(where if known else f'{where}.detector', dict(model, type=kind),
-              trust)
-
-
-# --- steps -----------------------------------------------------------------
-
-
-def _name(where: str, value: Any, trust: Trust) -> None:
-    """An identifier."""
-    if not check_text(where, value).isidentifier():
-        raise InputError(f'{where}={shown(value)}: expected a name')
-
-
-_RESIZED: Dict[str, Check] = dict(
-    scale=either(list_of(SIDE, 2, 2), SIDE),
-    keep_ratio=boolean,
-    backend=choice('cv2', 'pillow'),
-    interpolation=choice(*INTERPOLATIONS))
-_PIXEL = either(list_of(number(), 1, 4), number())
-STEPS = _Listed(
-    'TRANSFORMS',
-    {
-        'LoadImageFromFile':
-        Entry(
-            dict(
-                color_type=choice('color', 'grayscale'),
-                imdecode_backend=choice('cv2', 'pillow'),
-                to_float32=choice(False),
-                ignore_empty=choice(False))),
-        # left out where there is nothing but images
-        'LoadAnnotations':
-        Entry(
-            dict(
-                with_bbox=boolean,
-                with_label=boolean,
-                with_mask=choice(False),
-                with_seg=choice(False))),
-        'Resize':
-        Entry(_RESIZED, ['scale']),
-        'FixScaleResize':
-        Entry(_RESIZED, ['scale']),
-        'Pad':
-        Entry(
-            dict(
-                size=optional(list_of(SIDE, 2, 2)),
-                size_divisor=optional(integer(1, 1024)),
-                pad_to_square=boolean,
-                pad_val=either(
-                    integer(),
-                    mapping(dict(img=_PIXEL, masks=number(), seg=number()))),
-                padding_mode=choice('constant', 'edge', 'reflect',
-                                    'symmetric'))),
-        'PackDetInputs':
-        Entry(dict(meta_keys=list_of(_name, 0, 64))),
-    })
-# what boxes are brought back to an image's own size by
-_META = ('ori_shape', 'img_shape', 'scale_factor')
-
-
-def check_detector_pipeline(pipeline: Any, where: str,
-                            trust: Trust = ()) -> None:
-    """Checks the steps from an image file to what a detector takes.
-
-    Args:
-        pipeline: configs of the steps.
-        where: they stand, for the message.
-        trust: packages whose registered transforms are allowed besides.
-
-    Raises:
-        InputError: for a step that is unknown, or at the wrong place; and if
-            MMDetection is not installed.
-    """
-    _import_mmdet(where)
-    where = f'{where}: pipeline'
-    list_of(STEPS, 2, 32)(where, pipeline, trust)
-    names = [step['type'].rpartition('.')[2] for step in pipeline]
-    for name, place, words in (('LoadImageFromFile', 0, 'beginning'),
-                               ('PackDetInputs', -1, 'end')):
-        if names.count(name) != 1 or names[place] != name:
-            raise InputError(f'{where}: {shown(names)}: expected one {name}, '
-                             f'at its {words}')
-    keys = pipeline[-1].get('meta_keys', _META)
-    if not set(_META) <= set(keys):
-        raise InputError(f'{where}[{len(pipeline) - 1}].meta_keys='
-                         f'{shown(keys)}: expected {", ".join(_META)} among '
-                         'them')
-
-
-# what steps of a test pipeline have besides, which predictions do not need
-_UNUSED: Mapping[str, Mapping[str, Any]] = {
-    'LoadImageFromFile': dict(backend_args=None, file_client_args=None),
-    'Resize': dict(clip_object_border=True, scale_factor=None),
-    'FixScaleResize': dict(clip_object_border=True, scale_factor=None),
-}
-
-
-def detector_steps(pipeline: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
-    """A config's test pipeline without what predictions do not need.
-
-    Args:
-        pipeline: its transforms; what is left out has its default, or loads
-            annotations.
-    """
-    steps = []
-    for step in pipeline:
-        step = dict(step)
-        name = str(step.get('type')).rpartition('.')[2]
-        if name == 'LoadAnnotations':
-            continue
-        for key, default in _UNUSED.get(name, {}).items():
-            if key in step and step[key] == default:
-                del step[key]
-        steps.append(step)
-    return steps
-
-
-def _import_mmdet(where: str) -> None:
-    """Fills MMDetection's registries."""
-    if find_spec('mmdet') is None:
-        raise InputError(f'{where}: a detector, which needs MMDetection; it '
-                         'is not installed, see docs/detection.md')
-    from mmdet.utils import register_all_modules
-    register_all_modules(init_default_scope=False)

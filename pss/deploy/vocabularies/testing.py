@@ -1,24 +1,24 @@
-"""What a bank may say about how its networks are tested.
+"""How a bank's exported networks are tested: dataloaders and evaluators.
 
-The dataloader and the evaluator go into the config of an exported network,
-and a Runner builds what stands there. Datasets on the list read images, and
-lists of them in text, JSON or XML; metrics compute. Left out is whatever
-unpickles files (CIFAR, Coco's proposals), reads ``.mat`` files, fetches or
-writes: MMEngine itself takes a ``metainfo`` that is a text for the path of a
-file, a path with ``://`` for an address, and the ending of an annotation file
-for the way to read it.
+They go into the config of an exported network, and a Runner builds whatever is
+there. The listed datasets read images, and lists of them from text, JSON or
+XML; the listed metrics compute. Not listed is what unpickles files (CIFAR,
+Coco's proposals), reads ``.mat`` files, fetches or writes. MMEngine itself
+takes a ``metainfo`` that is a text for the path of a file and a path with
+``://`` for an address, and picks a reader by the ending of an annotation file:
+hence the checks of these.
 """
 
-from importlib.util import find_spec
-from typing import Any, Callable, Dict, List, Mapping, Tuple
+from typing import Any, Callable, Dict, Tuple
 
 from mmengine.registry import FUNCTIONS
 from mmpretrain.registry import DATA_SAMPLERS, DATASETS, METRICS
 
-from ..checks import check_text, shown
-from ..errors import InputError
-from .classifier_vocabulary import CLASSES, check_pipeline, inference_steps
-from .vocabulary import (
+from ...checks import check_text, shown
+from ...errors import InputError
+from .classifiers import check_pipeline
+from .detectors import check_detector_pipeline, import_mmdet
+from .grammar import (
     Check,
     Entry,
     Family,
@@ -34,14 +34,19 @@ from .vocabulary import (
     optional,
     text,
 )
+from .steps import class_name
+from .values import CLASSES, SHARE
 
 # (pipeline, where, trust)
 PipelineCheck = Callable[[Any, str, Trust], None]
 
 
 def path(*endings: str) -> Check:
-    """A path on this machine, or nothing; with one of several endings, if any
-    are named."""
+    """A path on this machine, or an empty text.
+
+    Args:
+        endings: if given, the path ends in one of them.
+    """
 
     def check_path(where: str, value: Any, trust: Trust) -> None:
         check_text(where, value, 1000)
@@ -60,7 +65,7 @@ PATH = path()
 LISTS = path('.txt', '.json')
 SPLITS = ('train', 'val', 'trainval', 'test')
 
-# what MMEngine's BaseDataset takes; a pipeline is checked on its own
+# the keys of MMEngine's BaseDataset; pipelines are checked by themselves
 _COMMON: Dict[str, Check] = dict(
     data_root=PATH,
     metainfo=optional(mapping(dict(classes=NAMES))),
@@ -69,9 +74,9 @@ _COMMON: Dict[str, Check] = dict(
     serialize_data=boolean,
     lazy_init=boolean,
     max_refetch=integer(0, 1_000_000))
-_CLASSIFIED = dict(_COMMON, classes=optional(NAMES))
+_CLASSIFIED: Dict[str, Check] = dict(_COMMON, classes=optional(NAMES))
 _FOLDERS = either(mapping(dict(img_path=PATH), ['img_path']), PATH)
-_CUSTOM = dict(
+_CUSTOM: Dict[str, Check] = dict(
     _CLASSIFIED,
     data_prefix=_FOLDERS,
     ann_file=LISTS,
@@ -81,7 +86,7 @@ _CUSTOM = dict(
 
 
 def _laid_out(*splits: str, **keys: Check) -> Entry:
-    """A data set whose own class knows where its lists are."""
+    """A dataset whose class knows where the lists of its images are."""
     return Entry(
         dict(_CLASSIFIED, split=choice(*splits), **keys), ['data_root'])
 
@@ -93,7 +98,7 @@ _DIGITS = Entry(
         split=choice('train', 'test'),
         test_mode=boolean,
         download=choice(False)),
-    ['data_root', 'download'])  # it downloads unless told not to
+    ['data_root', 'download'])  # by default it downloads
 CLASSIFIED = Family(
     DATASETS, 'mmpretrain', {
         'FashionMNIST':
@@ -137,19 +142,20 @@ CLASSIFIED = Family(
                 PATH)),
     })
 
-_METRIC = dict(collect_device=choice('cpu', 'gpu'), prefix=optional(text(100)))
+_METRIC: Dict[str, Check] = dict(
+    collect_device=choice('cpu', 'gpu'), prefix=optional(text(100)))
 _TOPK = either(list_of(integer(1), 1, 100), integer(1))
 _THRESHOLDS = either(list_of(optional(number()), 1, 100), optional(number()))
 _AVERAGE = choice('macro', 'micro', None)
 _ITEMS = list_of(choice('precision', 'recall', 'f1-score', 'support'), 1, 4)
-_SEVERAL = dict(
+_SEVERAL: Dict[str, Check] = dict(
     _METRIC,
     thr=optional(number()),
     topk=optional(integer(1)),
     items=_ITEMS,
     average=_AVERAGE)
-_PRECISION = dict(_METRIC, average=choice('macro', None))
-_DIFFICULT = dict(difficult_as_positive=optional(boolean))
+_PRECISION: Dict[str, Check] = dict(_METRIC, average=choice('macro', None))
+_DIFFICULT: Dict[str, Check] = dict(difficult_as_positive=optional(boolean))
 CLASSIFIED_METRICS = Family(
     METRICS, 'mmpretrain', {
         'pss.SubnetAccuracy':
@@ -183,16 +189,16 @@ SAMPLERS = Family(
                 round_up=boolean,
                 seed=optional(integer(0, 2**63 - 1)))),
     })
-# MMEngine imports and calls what a config names here
+# MMEngine imports and calls whatever a config names here
 COLLATING = Family(FUNCTIONS, 'mmengine', {
     'default_collate': Entry(),
     'pseudo_collate': Entry()
 })
 
 # what mmpretrain's PackInputs keeps of an image by default, and what its
-# metrics for VOC need besides
-_KEPT = ('sample_idx', 'img_path', 'ori_shape', 'img_shape', 'scale_factor',
-         'flip', 'flip_direction')
+# metrics for VOC need as well
+KEPT = ('sample_idx', 'img_path', 'ori_shape', 'img_shape', 'scale_factor',
+        'flip', 'flip_direction')
 _KEPT_FOR_VOC = 'gt_label_difficult'
 
 
@@ -200,14 +206,14 @@ def check_testing(testing: Any, where: str, trust: Trust = ()) -> None:
     """Checks the configs that exported networks are tested with.
 
     Args:
-        testing: the ``dataloader`` and the ``evaluator``; empty where there
-            are none. That of a detector is known by its dataset.
-        where: they stand, for the message.
-        trust: packages whose registered classes are allowed besides.
+        testing: the ``dataloader`` and the ``evaluator``, or empty. The type of
+            the dataset tells a detector's from a classifier's.
+        where: the file or config they are in, for the message.
+        trust: packages whose registered classes are allowed as well.
 
     Raises:
-        InputError: it names the field, its value and what was expected; and
-            if they are a detector's and MMDetection is not installed.
+        InputError: it names the field, its value and what was expected; also
+            for a detector's if MMDetection is not installed.
     """
     where = f'{where}: testing'
     if isinstance(testing, dict) and not testing:
@@ -225,14 +231,14 @@ def check_testing(testing: Any, where: str, trust: Trust = ()) -> None:
 
 
 def _dataloader(datasets: Family, check_steps: PipelineCheck) -> Check:
-    """What MMEngine's Runner makes a dataloader of."""
+    """The config of a dataloader, as MMEngine's Runner builds it."""
     part = _with_pipeline(datasets, check_steps)
     split = Entry(
         dict(dataset=part, every=integer(2), held_out=boolean),
         ('dataset', 'every', 'held_out'))
 
     def dataset(where: str, value: Any, trust: Trust) -> None:
-        # around one data set, not around another split
+        # of a dataset, not of another split
         kind = value.get('type') if isinstance(value, dict) else None
         if kind == 'pss.HeldOutSplit':
             Family(datasets.registry, datasets.scope,
@@ -255,13 +261,13 @@ def _dataloader(datasets: Family, check_steps: PipelineCheck) -> Check:
 
 
 def _with_pipeline(datasets: Family, check_steps: PipelineCheck) -> Check:
-    """A data set on a list, and its transforms on theirs."""
+    """A dataset on a list, whose transforms are on theirs."""
 
     def check(where: str, value: Any, trust: Trust) -> None:
         rest = value
         if isinstance(value, dict):
             rest = {k: v for k, v in value.items() if k != 'pipeline'}
-        if rest != {}:  # an inferencer reads the pipeline alone
+        if rest != {}:  # inferencers need nothing but the pipeline
             datasets(where, rest, trust)
         check_steps(value.get('pipeline'), where, trust)
 
@@ -276,22 +282,17 @@ def _one_or_several(metrics: Family) -> Check:
 
 
 def _check_steps(pipeline: Any, where: str, trust: Trust) -> None:
-    """The steps of a classifier's images; the last one may keep something."""
+    """The steps of a classifier's images; the last one may have
+    ``meta_keys``."""
     if isinstance(pipeline, (list, tuple)) and pipeline and \
-            _name(pipeline[-1]) == 'PackInputs':
+            class_name(pipeline[-1]) == 'PackInputs':
         last = dict(pipeline[-1])
         if 'meta_keys' in last:
-            list_of(choice(*_KEPT, _KEPT_FOR_VOC), 0,
+            list_of(choice(*KEPT, _KEPT_FOR_VOC), 0,
                     32)(f'{where}: pipeline: meta_keys', last.pop('meta_keys'),
                         trust)
         pipeline = [*pipeline[:-1], last]
     check_pipeline(pipeline, where, trust)
-
-
-def _name(config: Any) -> str:
-    """The name of a config's class, without its scope."""
-    kind = config.get('type') if isinstance(config, dict) else None
-    return kind.rpartition('.')[2] if isinstance(kind, str) else ''
 
 
 # --- detectors ---------------------------------------------------------------
@@ -320,10 +321,7 @@ _COCO_METRIC = Entry(
         metric=either(
             list_of(choice(*_COCO_WORDS), 1, 4), choice(*_COCO_WORDS)),
         proposal_nums=list_of(integer(1, 100_000), 3, 3),
-        iou_thrs=optional(
-            either(
-                list_of(number(least=0, most=1), 1, 100),
-                number(least=0, most=1))),
+        iou_thrs=optional(either(list_of(SHARE, 1, 100), SHARE)),
         metric_items=optional(list_of(text(40), 1, 100)),
         backend_args=nothing,
         format_only=choice(False),
@@ -331,7 +329,7 @@ _COCO_METRIC = Entry(
 
 
 def _is_detection(dataset: Any) -> bool:
-    """Whether a data set, or the one that it splits, is mmdet's."""
+    """Whether a dataset, or the one that it is a split of, is mmdet's."""
     if isinstance(dataset, dict) and isinstance(dataset.get('dataset'), dict):
         dataset = dataset['dataset']
     return isinstance(dataset, dict) and \
@@ -339,107 +337,9 @@ def _is_detection(dataset: Any) -> bool:
 
 
 def _detection(where: str) -> Tuple[Family, Family, PipelineCheck]:
-    """The lists for detectors."""
-    if find_spec('mmdet') is None:
-        raise InputError(f'{where}: a detector\'s, which needs MMDetection; it '
-                         'is not installed, see docs/detection.md')
-    from mmdet.registry import DATASETS, METRICS
-
-    from .detector_vocabulary import check_detector_pipeline
-    return (Family(DATASETS, 'mmdet', {'CocoDataset': _COCO}),
-            Family(METRICS, 'mmdet',
+    """The lists for detectors: datasets, metrics, steps."""
+    import_mmdet(where)
+    from mmdet import registry
+    return (Family(registry.DATASETS, 'mmdet', {'CocoDataset': _COCO}),
+            Family(registry.METRICS, 'mmdet',
                    {'CocoMetric': _COCO_METRIC}), check_detector_pipeline)
-
-
-# --- from a config -----------------------------------------------------------
-
-# What keys of the dataloader, and of classes on the lists, hold by default.
-_LOADER_DEFAULTS: Mapping[str, Any] = dict.fromkeys(
-    ('batch_sampler', 'worker_init_fn', 'num_batch_per_epoch',
-     'prefetch_factor'))
-_DEFAULTS: Mapping[str, Any] = dict(
-    backend_args=None,
-    file_client_args=None,
-    metainfo=None,
-    classes=None,
-    indices=None,
-    filter_cfg=None,
-    multi_label=False,
-    proposal_file=None,
-    seg_map_suffix='.png',
-    return_classes=False,
-    caption_prompt=None,
-    collect_dir=None,
-    prefix=None,
-    ann_file=None,
-    metric_items=None,
-    iou_thrs=None,
-    outfile_prefix=None,
-    format_only=False,
-    sort_categories=False,
-    use_mp_eval=False)
-# classes that are not on the lists may have other defaults
-_LISTED = {
-    *CLASSIFIED.entries, *CLASSIFIED_METRICS.entries, 'CocoDataset',
-    'CocoMetric', 'LoadImageFromFile'
-}
-
-
-def testing_of(config_dataloader: Mapping[str, Any],
-               config_evaluator: Any) -> Dict[str, Any]:
-    """A config's test dataloader and evaluator, as a bank keeps them.
-
-    Args:
-        config_dataloader: ``test_dataloader``.
-        config_evaluator: ``test_evaluator``, or a list of them.
-
-    Returns:
-        Both, without what has its default, names the scope it is looked up
-        in, or only matters on the machine at hand (``pin_memory``). Whether
-        a bank may hold the rest, :func:`check_testing` says.
-    """
-    loader = _stripped(config_dataloader)
-    if isinstance(loader, dict):
-        loader.pop('pin_memory', None)
-        loader = _without(loader, _LOADER_DEFAULTS)
-    return dict(dataloader=loader, evaluator=_stripped(config_evaluator))
-
-
-def _stripped(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return [_stripped(item) for item in value]
-    if not isinstance(value, Mapping):
-        return value
-    stripped = {
-        key: _stripped(item)
-        for key, item in value.items() if key != '_scope_'
-    }
-    kind = stripped.get('type')
-    if isinstance(kind, str) and kind.removeprefix('mmpretrain.').removeprefix(
-            'mmdet.') in _LISTED:
-        stripped = _without(stripped, _DEFAULTS)
-    if isinstance(stripped.get('pipeline'), list):
-        stripped['pipeline'] = _stripped_steps(stripped['pipeline'])
-    return stripped
-
-
-def _without(config: Dict[str, Any], defaults: Mapping[str,
-                                                       Any]) -> Dict[str, Any]:
-    return {
-        key: value
-        for key, value in config.items()
-        if key not in defaults or value != defaults[key]
-    }
-
-
-def _stripped_steps(pipeline: List[Any]) -> List[Any]:
-    """The steps without what neither predictions nor metrics need."""
-    if not all(isinstance(step, dict) for step in pipeline):
-        return pipeline
-    steps = inference_steps(pipeline)
-    for step, former in zip(steps, pipeline):
-        keys = former.get('meta_keys')
-        if _name(step) == 'PackInputs' and isinstance(keys, list) and \
-                not set(map(str, keys)) <= set(_KEPT):
-            step['meta_keys'] = keys
-    return steps

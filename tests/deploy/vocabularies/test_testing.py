@@ -8,14 +8,11 @@ import pytest
 from mmengine.config import ConfigDict
 
 from pss.apis import load_config
-from pss.deploy import testing_vocabulary
-from pss.deploy.testing_vocabulary import check_testing
+from pss.deploy.vocabularies import check_testing, detectors
+from pss.deploy.vocabularies.stripping import kept_testing
 from pss.errors import InputError
 
-from ..conftest import ROOT
-
-# under a name that pytest does not take for a test's
-kept_testing = testing_vocabulary.testing_of
+from ...conftest import ROOT
 
 STEPS = [
     dict(type='LoadImageFromFile'),
@@ -259,6 +256,6 @@ def test_trusted_classes():
 
 def test_detectors_need_mmdet(monkeypatch):
     """Oracle: one line where MMDetection is not installed."""
-    monkeypatch.setattr(testing_vocabulary, 'find_spec', lambda name: None)
+    monkeypatch.setattr(detectors, 'find_spec', lambda name: None)
     with pytest.raises(InputError, match='needs MMDetection'):
         check_testing(changed(dict(type='mmdet.CocoDataset')), 'x')

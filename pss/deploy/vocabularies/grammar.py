@@ -1,15 +1,8 @@
-"""Closed vocabularies: what a config that comes from a file may say.
+"""What vocabularies are written in: checks of values, and families of classes.
 
-MMEngine's registries build whatever a config names, import what they do not
-know by its path, and many classes of OpenMMLab's packages open files, fetch
-addresses or call functions that their arguments name. So a config from a file
-is not handed to them as it is: classes, their keys and the values of these all
-stand on a list, and anything else is refused. The lists are
-:mod:`.classifier_vocabulary`, :mod:`.detector_vocabulary` and
-:mod:`.testing_vocabulary`.
-
-A class that is on no list is possible only where the reader trusts the package
-that defines it, by name.
+A :data:`Check` refuses a value that is not as expected. A :class:`Family` is
+the check of a config with a ``type``: the type has to be one of its entries,
+and every key of the config passes that entry's check for it.
 """
 
 import importlib
@@ -18,7 +11,7 @@ from typing import Any, Callable, Collection, Dict, Mapping, Optional, Sequence
 
 from mmengine.registry import Registry
 
-from ..checks import (
+from ...checks import (
     check_boolean,
     check_choice,
     check_integer,
@@ -27,24 +20,25 @@ from ..checks import (
     check_text,
     shown,
 )
-from ..errors import InputError
-from ..registry import importing_nothing
+from ...errors import InputError
+from ...registry import importing_nothing
 
 # Packages whose registered classes the reader trusts.
 Trust = Sequence[str]
-# Raises InputError unless a value is as expected: (where, value, trust).
-Check = Callable[[str, Any, Trust], None]
+# Raises InputError unless a value is as expected: (where, value, trust). The
+# result is ignored.
+Check = Callable[[str, Any, Trust], object]
 
 LONGEST_LIST = 100_000
 
 
 def integer(least: Optional[int] = None, most: Optional[int] = None) -> Check:
-    """An integer inside a range."""
+    """An integer within a range, both ends included."""
     return lambda where, value, trust: check_integer(where, value, least, most)
 
 
 def number(**limits: float) -> Check:
-    """A finite number, see :func:`.check_number` for the limits."""
+    """A finite number; the limits are those of :func:`.check_number`."""
     return lambda where, value, trust: check_number(where, value, **limits)
 
 
@@ -69,13 +63,13 @@ def text(longest: int) -> Check:
 
 
 def optional(check: Check) -> Check:
-    """None, or what another check takes."""
+    """None, or what another check accepts."""
     return lambda where, value, trust: \
         None if value is None else check(where, value, trust)
 
 
 def list_of(check: Check, least: int = 0, most: int = LONGEST_LIST) -> Check:
-    """A list of so many values, each as another check takes it."""
+    """A list of ``least`` to ``most`` values, each accepted by a check."""
 
     def check_list(where: str, value: Any, trust: Trust) -> None:
         if not isinstance(value, (list, tuple)) or \
@@ -89,9 +83,9 @@ def list_of(check: Check, least: int = 0, most: int = LONGEST_LIST) -> Check:
 
 
 def either(*checks: Check) -> Check:
-    """What any of several checks takes; the last one's message otherwise."""
+    """What any of several checks accepts; else the error is the last one's."""
 
-    def check_any(where: str, value: Any, trust: Trust) -> None:
+    def check_any(where: str, value: Any, trust: Trust) -> object:
         for check in checks[:-1]:
             try:
                 return check(where, value, trust)
@@ -103,11 +97,11 @@ def either(*checks: Check) -> Check:
 
 
 def mapping(keys: Mapping[str, Check], required: Collection[str] = ()) -> Check:
-    """An object with keys of its own, and no type.
+    """An object without a type.
 
     Args:
-        keys: a check for each key that it may have.
-        required: keys that it must have.
+        keys: a check for each key it may have.
+        required: the keys it must have.
     """
     return lambda where, value, trust: \
         _check_items(where, value, trust, keys, required)
@@ -118,8 +112,8 @@ class Entry:
     """A class on a list.
 
     Attributes:
-        keys: a check for each key of its config.
-        required: keys that must be there.
+        keys: a check for each key its config may have.
+        required: the keys its config must have.
     """
     keys: Mapping[str, Check] = field(default_factory=dict)
     required: Collection[str] = ()
@@ -127,15 +121,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Family:
-    """The classes that may stand in one place of a config; a :data:`Check`.
+    """The classes that are possible in one place of a config; a :data:`Check`.
 
     Attributes:
-        registry: what builds them, and where trusted classes are looked up.
-        scope: the registry's, of types without one.
-        entries: the list, by name without scope; ``pss.`` stays in front of
-            our own classes' names.
-        default: the class where a config has no ``type``.
-        parts: what the arguments of a trusted class may contain besides.
+        registry: builds them; trusted classes are looked up in it.
+        scope: the registry's, assumed for types without a scope.
+        entries: the list, by name without scope; only the names of this
+            package's classes keep their ``pss.``.
+        default: the class if a config has no ``type``.
+        parts: further families that the arguments of a trusted class may
+            contain.
     """
     registry: Registry
     scope: str
@@ -148,7 +143,7 @@ class Family:
             raise InputError(f'{where}={shown(value)}: expected an object')
         kind = value.get('type', self.default)
         name = self._name(kind)
-        if name in self.entries:
+        if name is not None and name in self.entries:
             entry = self.entries[name]
             items = {k: v for k, v in value.items() if k != 'type'}
             return _check_items(f'{where} ({name})', items, trust, entry.keys,
@@ -157,11 +152,11 @@ class Family:
             raise InputError(
                 f'{where}: type={shown(kind)}: expected one of '
                 f'{", ".join(self.entries)}; a class of your own has to be '
-                "registered, and its package trusted: trust=['package']")
+                "registered and its package trusted: trust=['package']")
         return self._check_trusted(where, value, trust)
 
     def _name(self, kind: Any) -> Optional[str]:
-        """A type as :attr:`entries` has it; ``None`` for what is no text."""
+        """A type in the form of :attr:`entries`; ``None`` if it is no text."""
         if not isinstance(kind, str):
             return None
         name = kind.removeprefix(f'{self.scope}.')
@@ -169,8 +164,8 @@ class Family:
 
     def _check_trusted(self, where: str, value: Dict[str, Any],
                        trust: Trust) -> None:
-        """The arguments of a trusted class: any data. Where there is a type
-        in them, it has to be on a list or trusted again."""
+        """Checks a trusted class's arguments: any data, but every type in them
+        has to be on a list or trusted in turn."""
         for key, item in value.items():
             if key == 'type':
                 continue
@@ -208,13 +203,13 @@ def _check_items(where: str, value: Any, trust: Trust, keys: Mapping[str,
 
 
 def check_trust(trust: Trust) -> Sequence[str]:
-    """The packages that a reader trusts, imported.
+    """Imports the packages that a reader trusts, and returns their names.
 
     Args:
         trust: names of packages or modules.
 
     Raises:
-        InputError: if it is no list of names, or one cannot be imported.
+        InputError: if it is not a list of names, or one cannot be imported.
     """
     if isinstance(trust, str) or not isinstance(trust, Sequence) or \
             not all(isinstance(name, str) and
@@ -225,14 +220,14 @@ def check_trust(trust: Trust) -> Sequence[str]:
     for name in trust:
         try:
             importlib.import_module(name)
-        except Exception as error:  # importing runs what the package says
+        except Exception as error:  # importing runs the package's own code
             raise InputError(f'trust: {name} cannot be imported '
                              f'({type(error).__name__}: {error})') from None
     return trust
 
 
 def _is_trusted(kind: Any, registry: Registry, trust: Trust) -> bool:
-    """Whether a type is registered and a trusted package defines it."""
+    """Whether a type is registered and defined by a trusted package."""
     if not trust or not isinstance(kind, str):
         return False
     scope, _, name = kind.rpartition('.')
