@@ -135,6 +135,7 @@ def seconds_of_sampling(sampler: PrioritizedSampler, num: int = 200) -> float:
     start = time.perf_counter()
     for i in range(num):
         passes, pool = sampler.plan(0, i, 0.5)
+        assert pool is not None
         pool.update(passes[1].subnet, -1. - i / num)
     return (time.perf_counter() - start) / num
 

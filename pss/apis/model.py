@@ -2,13 +2,12 @@
 
 import logging
 from contextlib import contextmanager
-from typing import Iterator, Optional, Union
+from typing import Any, Iterator, Optional, Union
 
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
-from torch import nn
 
 from .. import registry
 from ..config import building_part, load_config, need_fields
@@ -32,7 +31,7 @@ def _quiet() -> Iterator[None]:
 
 def init_model(config: Union[FilePath, Config],
                checkpoint: Optional[FilePath] = None,
-               device: Union[str, torch.device] = 'cpu') -> nn.Module:
+               device: Union[str, torch.device] = 'cpu') -> Any:
     """Builds the model of a config, in evaluation mode.
 
     ::
@@ -47,7 +46,8 @@ def init_model(config: Union[FilePath, Config],
         device: where the model goes.
 
     Returns:
-        The supernet, or the plain model of another config.
+        The supernet (see :class:`pss.supernet.Supernet`), or the plain model
+        of another config.
 
     Raises:
         InputError: for a bad config, and for a checkpoint that does not fit.

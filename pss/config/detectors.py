@@ -21,9 +21,8 @@ def feature_channels(backbone: Union[nn.Module, Dict[str, Any]]) -> List[int]:
         backbone: a slimmable backbone or its config; at full width, unless it
             is one subnet.
     """
-    if isinstance(backbone, nn.Module):
-        network = backbone
-    else:
+    network: Any = backbone
+    if not isinstance(backbone, nn.Module):
         cfg = dict(backbone)
         cfg.pop('init_cfg', None)
         with DefaultScope.overwrite_default_scope('mmpretrain'):

@@ -165,11 +165,13 @@ def bank_of(loop: SubnetTestLoop,
     assert loop.results is not None  # it has run
     # detectors take images of many sizes
     size = getattr(loop.model, 'input_size', None)
-    images = sample_images(loop.selection_dataloader.dataset,
-                           samples if size is None else 0)
-    classes = loop.dataloader.dataset.metainfo.get('classes')
+    held_out, tested = (
+        loader.dataset
+        for loader in (loop.selection_dataloader, loop.dataloader))
+    images = sample_images(held_out, samples if size is None else 0)
+    classes = getattr(tested, 'metainfo', {}).get('classes')
     if size is None:
-        size = loop.selection_dataloader.dataset[0]['inputs'].shape[-2:]
+        size = held_out[0]['inputs'].shape[-2:]
     return Bank(
         model=kept_config(config),
         classes=None if classes is None else tuple(classes),

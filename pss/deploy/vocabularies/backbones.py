@@ -54,12 +54,12 @@ ACTIVATIONS = Family(
     })
 CONVOLUTIONS = Family(
     MODELS,
-    'mmpretrain', {name: Entry()
+    'mmpretrain', {str(name): Entry()
                    for name in SLIMMABLE_CONVS if name},
     default='Conv2d')
 NORMS = Family(
     MODELS, 'mmpretrain', {
-        name:
+        str(name):
         Entry(
             dict(
                 requires_grad=boolean,
