@@ -104,8 +104,11 @@ def build_space(drives: Sequence[Drive],
 
 
 def _resolutions(cfg: Any, where: str) -> List[int]:
-    if not isinstance(cfg, dict):
+    if isinstance(cfg, (list, tuple, range)):
         return list(cfg)
+    if not isinstance(cfg, dict):
+        raise InputError(f'{where}.resolutions={shown(cfg)}: expected a list '
+                         'of integers, or a dict of start, stop and step')
     keys = ('start', 'stop', 'step')
     check_keys(cfg, keys, f'{where}.resolutions')
     for key in keys:

@@ -145,7 +145,7 @@ class SupernetDetector(BaseModel):
             raise InputError(
                 f'input_size={tuple(size)}: expected a shorter side that is '
                 f"the largest of the backbone's search_space.resolutions, "
-                f'{largest}: images of that subnet are not resized')
+                f'{largest}: at that resolution images are not resized')
         return height, width
 
     @property

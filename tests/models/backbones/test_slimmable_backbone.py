@@ -14,6 +14,7 @@ from mmpretrain.models.backbones.mobilenet_v2 import (  # isort: skip
     (dict(divisor=0), 'divisor=0'),
     (dict(divisor=24), 'divisor=24 gives .*divisor of 32'),
     (dict(resolutions=[]), 'resolutions'),
+    (dict(resolutions=224), 'search_space.resolutions=224: expected a list'),
     (dict(resolutions=dict(start=128, stop=224)), 'resolutions.step=None'),
     (dict(resolution=224), "'resolution'"),
     (dict(multipliers=(0, 1)), 'multipliers'),
