@@ -46,14 +46,14 @@ def test_checkpoint_round_trip(root, tmp_path):
      "did you mean 'pss.SupernetClassifier'"),
 ])
 def test_misspelt_keys_of_ours(root, path, value, words):
-    """Oracle: the place, the key and the nearest legal one."""
+    """Oracle: the place, the key and the nearest one that is expected."""
     config = load_config(root / 'configs' / 'pss_mbv2_fashion_mnist.py')
     config.merge_from_dict({path: value})
     with pytest.raises(InputError, match=words):
         check_config(config)
 
 
-def test_keys_of_our_bases_are_legal(root):
+def test_keys_of_base_classes_are_accepted(root):
     """Oracle: arguments of mmpretrain's and MMEngine's classes."""
     config = load_config(root / 'configs' / 'pss_mbv2_fashion_mnist.py')
     config.merge_from_dict({

@@ -1,4 +1,4 @@
-"""What the bank of a detector may say about testing."""
+"""The lists for testing exported detectors."""
 
 import copy
 import json
