@@ -115,7 +115,7 @@ def test_other_folders_are_not_replaced(tmp_path):
         write_bank(random_bank(0)[1], tmp_path / 'other')
     assert (tmp_path / 'other' / 'bank.json').read_text() == '{"accounts": []}'
     (tmp_path / 'mine.txt').write_text('kept')
-    with pytest.raises(InputError, match='holds something that is no bank'):
+    with pytest.raises(InputError, match='holds something other than a bank'):
         write_bank(random_bank()[1], tmp_path)
     assert (tmp_path / 'mine.txt').read_text() == 'kept'
     with pytest.raises(InputError, match='no such folder'):
