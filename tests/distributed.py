@@ -14,7 +14,8 @@ from pss.apis import load_config
 from pss.models import SupernetClassifier
 from pss.registry import MODELS
 
-from .conftest import ROOT, shrink
+from .paths import ROOT
+from .training import shrink
 
 # seconds after which a collective fails, so that nothing waits for ever
 COLLECTIVE = 60

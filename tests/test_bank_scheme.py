@@ -7,7 +7,7 @@ from mmengine.runner import CheckpointLoader
 from pss.bank_scheme import SCHEME
 from pss.deploy.bank_checkpoint import bank_checkpoint
 
-from .conftest import ROOT
+from .paths import ROOT
 
 
 def test_mmengine_loads_banks(bank):

@@ -11,7 +11,7 @@ from pss.apis import load_config
 from pss.errors import InputError
 from pss.registry import HOOKS, MODELS, check_config, importing_nothing
 
-from .conftest import ROOT
+from .paths import ROOT
 
 # One class of a user's own for each registry, in a module outside of this
 # package, as README's example of a resource has it.
@@ -262,14 +262,14 @@ def test_a_name_of_others():
      "did you mean 'pss.SupernetClassifier'"),
 ])
 def test_misspelt_keys_of_ours(root, path, value, words):
-    """Oracle: the place, the key and the nearest legal one."""
+    """Oracle: the place, the key and the nearest one that is expected."""
     config = load_config(root / 'configs' / 'pss_mbv2_fashion_mnist.py')
     config.merge_from_dict({path: value})
     with pytest.raises(InputError, match=words):
         check_config(config)
 
 
-def test_keys_of_our_bases_are_legal(root):
+def test_keys_of_base_classes_are_accepted(root):
     """Oracle: arguments of mmpretrain's and MMEngine's classes."""
     config = load_config(root / 'configs' / 'pss_mbv2_fashion_mnist.py')
     config.merge_from_dict({

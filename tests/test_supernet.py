@@ -6,7 +6,7 @@ from pss.models import BackboneAtSize
 from pss.registry import MODELS
 from pss.supernet import Network, Supernet, blank, evaluating, hooked, restoring
 
-from .conftest import NETWORKS
+from .building import NETWORKS
 
 
 def has_hooks(model):

@@ -65,7 +65,7 @@ def read_bank(folder: FilePath, trust: Trust = ()) -> Bank:
     if version > VERSION:
         raise InputError(f'{index}: version={version} is newer than '
                          f'{VERSION}, the newest that this pss-net reads; '
-                         'a newer pss-net reads it')
+                         'expected a newer pss-net')
     if version < 1:
         raise value.wrong('version', f'1 to {VERSION}')
     _check_digest(index, value.get('sha256', str))
@@ -79,7 +79,7 @@ def _check_digest(index: Path, found: str) -> None:
         if len(found) == len(BLANK) else b''
     if found != digest(blank):
         raise InputError(f'{index}: altered since it was written: its '
-                         'checksum (sha256) does not fit; copy the bank anew, '
+                         'checksum (sha256) does not fit; copy the bank again, '
                          'or build it with tools/deployment/build_bank.py')
 
 
@@ -281,6 +281,6 @@ def _check_values(tensors: Mapping[str, Tensor], path: Path) -> None:
         # networks compute in float32, in which a larger number is infinite
         if value.dtype not in TYPES or not value.float().isfinite().all():
             found = f'{value.dtype}' if value.dtype not in TYPES \
-                else 'what is not finite'
+                else 'others that are not finite'
             raise InputError(f'{path}: {shown(key)}: expected finite numbers, '
                              f'found {found}')

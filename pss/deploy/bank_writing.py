@@ -48,7 +48,7 @@ def check_target(folder: FilePath) -> None:
                              *FILES) or path.is_symlink() or not path.is_file())
     if others:
         raise InputError(
-            f'{folder}: holds something that is no bank ({others[0]!r}'
+            f'{folder}: holds something other than a bank ({others[0]!r}'
             f'{", ..." if others[1:] else ""}), which would be lost; '
             f'{expected}')
     if any(folder.iterdir()):

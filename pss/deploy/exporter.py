@@ -79,8 +79,8 @@ class Exporter:
         loaded = list(bank.samples) if images is None \
             else _load(preprocessing, images)
         if not loaded:
-            raise InputError('the bank holds no images to compare on; --images '
-                             'names some')
+            raise InputError('the bank has no images to compare on; expected '
+                             'some with --images')
         generator = torch.Generator().manual_seed(0)
         self.images = dict(
             random=torch.randn(4, *bank.input_shape, generator=generator),

@@ -15,7 +15,7 @@ from pss.deploy.exporter import Exporter
 from pss.errors import InputError
 from pss.structures import Subnet
 
-from ..conftest import NETWORKS, SMALL_RESNET, random_bank
+from ..building import NETWORKS, SMALL_RESNET, random_bank
 
 # the issue's number takes half a minute more: PSS_STRESS=100000
 PREDICTIONS = int(os.environ.get('PSS_STRESS', 10_000))
@@ -74,8 +74,8 @@ def test_select_and_switch(bank):
     dict(SMALL_RESNET, norm_cfg=dict(type='GN', num_groups=8))
 ])
 def test_logits_are_the_supernets(tmp_path, backbone):
-    """Oracle: the supernet at each subnet, with its statistics, if it has
-    batch norms."""
+    """Oracle: the supernet at each subnet, with the subnet's statistics if it
+    has batch norms."""
     model, contents = random_bank(1, **backbone)
     write_bank(contents, tmp_path / 'bank')
     net = AdaptiveClassifier(tmp_path / 'bank')
@@ -90,7 +90,7 @@ def test_logits_are_the_supernets(tmp_path, backbone):
 
 def test_predictions_equal_mmpretrains(bank, net, tmp_path):
     """Oracle: mmpretrain's inferencer on the exported network, for paths,
-    arrays and batches; a tensor is its array, channels first."""
+    arrays and batches; a tensor gives the same as its array."""
     images = [photo(seed=i) for i in range(3)] + [photo(33, 60)]
     paths = []
     for i, image in enumerate(images):
@@ -159,13 +159,13 @@ def test_grey_images(net):
     (torch.randn(2, 3, 30, 30), r'images\[0\]: values from'),
 ])
 def test_bad_images(net, image, words):
-    """Oracle: which image, what it is, and what is legal."""
+    """Oracle: the image, what it is, and what was expected."""
     with pytest.raises(InputError, match=words):
         net.predict(image)
 
 
 def test_images_that_no_transform_makes_fit(tmp_path):
-    """Oracle: the sizes, where the preprocessing has no resize."""
+    """Oracle: both sizes in the message; this preprocessing has no resize."""
     bank = dataclasses.replace(
         random_bank()[1], pipeline=[dict(type='PackInputs')])
     write_bank(bank, tmp_path / 'bank')
@@ -182,7 +182,7 @@ def test_repr(net):
 
 
 def test_bad_arguments(bank, net):
-    """Oracle: the argument, its value, and what is legal."""
+    """Oracle: the argument, its value, and what was expected."""
     with pytest.raises(InputError, match="device='nowhere'"):
         AdaptiveClassifier(bank, device='nowhere')
     for size in (0, True, 1.5):
@@ -201,8 +201,8 @@ def test_bad_arguments(bank, net):
      (dict(margin=1), 'margin=1'),
      (dict(patients=3), "follow: unknown key 'patients'.*'patience'")])
 def test_bad_options_of_following_change_nothing(bank, options, words):
-    """Oracle: the option in the message; the active subnet and what was
-    followed before."""
+    """Oracle: the option in the message; the active subnet and the earlier
+    following stay."""
     net = AdaptiveClassifier(bank)
     net.follow(latency_ms=1e6)
     net._active = net._running['smallest']
@@ -214,8 +214,8 @@ def test_bad_options_of_following_change_nothing(bank, options, words):
 
 
 def test_every_prediction_is_one_subnets_own(bank):
-    """Oracle: bit for bit the logits of each subnet alone, with threads that
-    predict and threads that switch at once, as fast as they can."""
+    """Oracle: the logits of each subnet alone, bit for bit, while threads
+    predict and other threads switch as fast as they can."""
     net = AdaptiveClassifier(bank)
     images = torch.randn(1, 3, 24, 24)
     own = {}
@@ -262,8 +262,8 @@ def test_every_prediction_is_one_subnets_own(bank):
 
 
 def test_following(bank, monkeypatch):
-    """Oracle: latencies that a slow clock makes: to a faster subnet under
-    load, back after it; a switch by hand ends it."""
+    """Oracle: the latencies of a simulated clock: a faster subnet under load,
+    the first one again after it; a switch by hand ends the following."""
     import time
 
     from pss.apis import adaptive_classifier

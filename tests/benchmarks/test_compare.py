@@ -12,7 +12,7 @@ from pss.registry import HOOKS, MODELS, check_config
 from pss.resources import flops_table
 from pss.structures import budgets_of
 
-from ..conftest import ROOT
+from ..paths import ROOT
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def test_losses(script, supernet):
     """Oracle: cross-entropies of the subnets in training mode, by hand."""
     from torch.nn import functional
 
-    from ..conftest import batch
+    from ..training import batch
     space = supernet.search_space
     subnets = [space.smallest, space.largest]
     batches = [batch(seed=i) for i in range(3)]

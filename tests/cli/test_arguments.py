@@ -6,7 +6,7 @@ from pss.apis import load_config
 from pss.cli import add_options, merge_options
 from pss.errors import InputError
 
-from ..conftest import ROOT
+from ..paths import ROOT
 
 
 def parse(*words):

@@ -14,7 +14,7 @@ from pss.apis import build_runner
 from pss.engine import Terminated
 from pss.errors import DivergedError, InputError
 
-from ..conftest import ROOT
+from ..paths import ROOT
 from .conftest import fail
 
 

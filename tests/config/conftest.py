@@ -6,7 +6,8 @@ import pytest
 
 from pss.apis import load_config
 
-from ..conftest import ROOT, shrink
+from ..paths import ROOT
+from ..training import shrink
 
 DEMO = ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py'
 

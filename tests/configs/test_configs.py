@@ -7,7 +7,7 @@ from pss.registry import HOOKS, check_config
 from pss.resources import Flops, Latency
 from pss.structures import budgets_of
 
-from ..conftest import ROOT
+from ..paths import ROOT
 
 CONFIGS = sorted((ROOT / 'configs').glob('*.py'))
 

@@ -8,7 +8,7 @@ import pytest
 from pss.deploy.bank_format import digest
 from pss.deploy.exporter import Exporter
 
-from ..conftest import random_bank
+from ..building import random_bank
 
 
 def record_of(path):

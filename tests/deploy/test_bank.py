@@ -9,18 +9,17 @@ from pss.deploy.bank import check_classes
 from pss.errors import InputError
 from pss.structures import level_name
 
-from ..conftest import random_bank
+from ..building import random_bank
 
 
 def test_state_dict():
-    """Oracle: the supernet's own keys, and its logits after switching to each
-    subnet with the statistics of the bank."""
+    """Oracle: the supernet's own keys for every subnet, and its logits at the
+    largest with the statistics of the bank."""
     model, bank = random_bank(1)
     largest = model.search_space.largest
     images = torch.randn(2, *bank.input_shape)
     for kept in bank.kept:
-        state = bank.state_dict(kept.subnet)
-        assert set(state) == set(model.state_dict())
+        assert set(bank.state_dict(kept.subnet)) == set(model.state_dict())
     model.switch_to(largest, bank.statistics[largest])
     with torch.no_grad():
         wanted = model(images)
@@ -47,8 +46,8 @@ def test_check_classes(classes, model, words):
 
 
 def test_levels_that_six_digits_do_not_tell_apart(tmp_path):
-    """Oracle: each subnet of the bank by its own name: what `switch` reports
-    is what runs."""
+    """Oracle: each subnet of the bank by its own name; the one that `switch`
+    returns is the one that runs."""
     _, contents = random_bank(num=2)
     kept = list(contents.kept)
     for i, level in ((1, 100.00001), (2, 100.00002)):

@@ -8,7 +8,7 @@ from pss.apis import AdaptiveClassifier
 from pss.deploy import BankHook, read_bank
 from pss.errors import InputError
 
-from ..conftest import train
+from ..training import train
 
 
 @pytest.fixture
@@ -67,23 +67,24 @@ def test_without_a_test_loop_training_says_so(tiny_config, caplog):
 
 
 @TRANSFORMS.register_module()
-class OfMyOwn:
-    """A transform that this process registers, and no other."""
+class Unlisted:
+    """A transform that is on no list."""
 
     def __call__(self, results):
         return results
 
 
 @pytest.mark.parametrize('strict', [False, True])
-def test_what_a_bank_cannot_have(tiny_config, strict):
-    """Oracle: the type, in the log before and after the training; strictly,
+def test_configs_that_no_bank_can_hold(tiny_config, strict):
+    """Oracle: the type, in the log before and after the training; if strict, in
     an error before it."""
     tiny_config.default_hooks.bank = dict(type='pss.BankHook', strict=strict)
-    tiny_config.test_dataloader.dataset.pipeline.insert(0, dict(type='OfMyOwn'))
+    tiny_config.test_dataloader.dataset.pipeline.insert(0,
+                                                        dict(type='Unlisted'))
     tiny_config.test_cfg.candidates = 1
     changes = {'train_cfg.max_epochs': 1}
     if strict:
-        with pytest.raises(InputError, match='OfMyOwn'):
+        with pytest.raises(InputError, match='Unlisted'):
             train(tiny_config, **changes)
         return
     runner = train(tiny_config, **changes)
@@ -95,6 +96,6 @@ def test_what_a_bank_cannot_have(tiny_config, strict):
 
 @pytest.mark.parametrize('samples', [-1, 1.5, True, 'x'])
 def test_bad_samples(samples):
-    """Oracle: the field, its value, what is legal."""
+    """Oracle: the field, its value, what was expected."""
     with pytest.raises(InputError, match='samples=.*at least 0'):
         BankHook(samples=samples)

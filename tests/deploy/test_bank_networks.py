@@ -8,7 +8,7 @@ from pss.deploy import build_supernet, kept_networks
 from pss.errors import InputError
 from pss.models import SupernetClassifier, SupernetDetector
 
-from ..conftest import random_bank
+from ..building import random_bank
 
 
 def test_supernet_and_kept_networks():

@@ -14,15 +14,16 @@ from pss.deploy.bank_format import FILES, digest
 from pss.errors import InputError
 from pss.registry import MODELS, importing_nothing
 
-from ..conftest import ROOT, random_bank
+from ..building import random_bank
+from ..paths import ROOT
 from .conftest import rewrite
 
 
 @pytest.mark.parametrize('name', ['bank.json', *FILES])
 @pytest.mark.parametrize('damage', ['missing', 'truncated', 'altered', 'empty'])
 def test_damaged_files(bank, tmp_path, name, damage):
-    """Oracle: one line with the file's name in it; a byte in the middle of
-    each file, and one near its end, is altered."""
+    """Oracle: one line with the file's name. Altered is one byte, in the
+    middle of the file or near its end."""
     copy = tmp_path / 'bank'
     shutil.copytree(bank, copy)
     path = copy / name
@@ -112,7 +113,7 @@ def test_damaged_files(bank, tmp_path, name, damage):
     (lambda v: v['model'].pop('type'), 'model: type=None: expected'),
 ])
 def test_wrong_fields(bank, tmp_path, change, words):
-    """Oracle: field, value and what is legal, in one line."""
+    """Oracle: the field, its value and what was expected, in one line."""
     folder = rewrite(bank, tmp_path / 'bank', change)
     with pytest.raises(InputError, match=words) as error:
         AdaptiveClassifier(folder)
@@ -187,8 +188,8 @@ LOADING = dict(
             data_preprocessor=dict(type='os.mkdir', path=t)),
     ])
 def test_nothing_is_executed(bank, tmp_path, change):
-    """Oracle: what the config would make is not there, and what is refused is
-    a class, a key or a value. An image is predicted with what gets through."""
+    """Oracle: what the config would create is not there; the error refuses a
+    class, a key or a value. A bank that gets through predicts an image."""
     target = tmp_path / 'made'
     folder = rewrite(bank, tmp_path / 'bank', lambda v: change(v, str(target)))
     with pytest.raises(InputError, match='expected|needs MMDet'):
@@ -196,10 +197,10 @@ def test_nothing_is_executed(bank, tmp_path, change):
     assert not target.exists()
 
 
-def test_classes_of_ones_own(bank, tmp_path, monkeypatch):
-    """Oracle: a head of a package outside of this one, registered when it is
-    imported: refused without the reader's consent, and what it inherits is
-    computed with it. Consent to another package does not do."""
+def test_classes_of_other_packages(bank, tmp_path, monkeypatch):
+    """Oracle: a head that another package registers when it is imported. It is
+    refused unless the reader trusts that very package; then it computes what
+    the class that it inherits from does."""
     (tmp_path / 'mypackage.py').write_text(
         'from mmpretrain.models import LinearClsHead\n'
         'from pss.registry import MODELS\n\n\n'
@@ -245,8 +246,8 @@ def test_classes_of_ones_own(bank, tmp_path, monkeypatch):
 
 
 def test_trust_is_of_the_named_package_alone(bank, tmp_path, monkeypatch):
-    """Oracle: a marker that another package leaves when it is imported, which
-    MMEngine does for the scope of a type, by a key of a trusted class."""
+    """Oracle: a marker that an untrusted package leaves when it is imported.
+    MMEngine imports the scope of a type, here from a key of a trusted class."""
     (tmp_path / 'trusted_one.py').write_text(
         'from mmpretrain.models import LinearClsHead\n'
         'from pss.registry import MODELS\n\n\n'
@@ -268,7 +269,8 @@ def test_trust_is_of_the_named_package_alone(bank, tmp_path, monkeypatch):
 
 
 def test_overflowing_weights(tmp_path):
-    """Oracle: finite weights whose scores are not: an error, no scores."""
+    """Oracle: an error instead of scores where these are not finite, although
+    all weights are."""
     _, contents = random_bank(0)
     for key, value in contents.weights.items():
         if key.startswith('head.fc'):
@@ -281,7 +283,7 @@ def test_overflowing_weights(tmp_path):
 
 @pytest.mark.parametrize('number', ['00', '\u00b2', '\u0660', '-1'])
 def test_numbers_of_statistics(tmp_path, number):
-    """Oracle: digits as Python writes them, and nothing else."""
+    """Oracle: only the digits that Python itself writes are accepted."""
     from safetensors.torch import load, save
     _, contents = random_bank(0)
     write_bank(contents, tmp_path / 'bank')
@@ -301,8 +303,9 @@ def test_numbers_of_statistics(tmp_path, number):
 
 
 @pytest.mark.parametrize('name', ['bank.json', *FILES])
-def test_what_is_no_regular_file(bank, tmp_path, name):
-    """Oracle: reading a pipe waits for ever, a device never ends."""
+def test_files_that_are_not_regular(bank, tmp_path, name):
+    """Oracle: an error at once; reading would wait for ever (a pipe) or never
+    end (a device)."""
     for i, make in enumerate(
         (os.mkfifo, lambda path: os.symlink('/dev/zero', path), os.mkdir)):
         folder = tmp_path / str(i)

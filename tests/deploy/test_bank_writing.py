@@ -8,7 +8,7 @@ import torch
 from pss.deploy import bank_writing, read_bank, write_bank
 from pss.errors import InputError
 
-from ..conftest import random_bank
+from ..building import random_bank
 
 
 def test_round_trip(tmp_path):
@@ -35,8 +35,8 @@ def test_round_trip(tmp_path):
 
 
 def test_size():
-    """Oracle: 1.25 times the weights for MobileNetV2 with 22 pools; the share
-    of the statistics is that of the real network, whatever the resolution."""
+    """Oracle: 1.25 times the weights, for MobileNetV2 with 22 pools. The
+    resolution is smaller than the paper's; the statistics are as large."""
     from pathlib import Path
     from tempfile import TemporaryDirectory
     model, bank = random_bank(
@@ -57,7 +57,7 @@ def test_size():
 @pytest.mark.parametrize('value, words', [(float('nan'), 'not finite'),
                                           (float('inf'), 'not finite')])
 def test_weights_that_are_not_finite(tmp_path, value, words):
-    """Oracle: the tensor's name; no bank of it is written either."""
+    """Oracle: the tensor's name in the message; nothing is written."""
     _, contents = random_bank(0)
     key = next(iter(contents.weights))
     contents.weights[key] = contents.weights[key].clone().fill_(value)
@@ -66,8 +66,8 @@ def test_weights_that_are_not_finite(tmp_path, value, words):
     assert not (tmp_path / 'bank').exists()
 
 
-def test_statistics_that_are_none(tmp_path):
-    """Oracle: a variance below 0 gives NaN scores."""
+def test_negative_variances(tmp_path):
+    """Oracle: an error; scores would be NaN."""
     _, contents = random_bank(0)
     for statistics in contents.statistics.values():
         mean, var = next(iter(statistics.values()))
@@ -77,8 +77,8 @@ def test_statistics_that_are_none(tmp_path):
 
 
 def test_replacing_a_bank(tmp_path, monkeypatch):
-    """Oracle: the new bank; after a crash while writing, the old one; where
-    the file system cannot exchange folders, the new one all the same."""
+    """Oracle: the new bank; after a crash while it is written, the old one; and
+    the new one also where folders cannot be exchanged in one step."""
     _, bank = random_bank()
     other = dataclasses.replace(bank, metric='other')
     folder = tmp_path / 'bank'
@@ -101,8 +101,8 @@ def test_replacing_a_bank(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ['bank']
 
 
-def test_what_is_no_bank_is_not_replaced(tmp_path):
-    """Oracle: a file of the user's own."""
+def test_other_folders_are_not_replaced(tmp_path):
+    """Oracle: the user's files, unchanged."""
     folder = tmp_path / 'bank'
     write_bank(random_bank(0)[1], folder)
     (folder / 'mine.txt').write_text('kept')
@@ -115,7 +115,7 @@ def test_what_is_no_bank_is_not_replaced(tmp_path):
         write_bank(random_bank(0)[1], tmp_path / 'other')
     assert (tmp_path / 'other' / 'bank.json').read_text() == '{"accounts": []}'
     (tmp_path / 'mine.txt').write_text('kept')
-    with pytest.raises(InputError, match='holds something that is no bank'):
+    with pytest.raises(InputError, match='holds something other than a bank'):
         write_bank(random_bank()[1], tmp_path)
     assert (tmp_path / 'mine.txt').read_text() == 'kept'
     with pytest.raises(InputError, match='no such folder'):

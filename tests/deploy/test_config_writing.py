@@ -38,7 +38,7 @@ def test_configs_say_what_was_meant(tmp_path, model):
 
 
 class Touching:
-    """Leaves a marker where its text is run."""
+    """Its repr is code that leaves a marker."""
 
     def __init__(self, marker):
         self.marker = marker
@@ -79,8 +79,8 @@ class Touching:
     }, 'key'),
 ])
 def test_configs_hold_data(tmp_path, monkeypatch, value, words):
-    """Oracle: one line that names the field; a marker that is not there,
-    which a template that MMEngine expands would leave."""
+    """Oracle: one line that names the field, and no marker, which expanding
+    the template would leave."""
     marker = tmp_path / 'marker'
     monkeypatch.setenv('PSS_TEST', f"' + open('{marker}', 'w').name + '")
     if value is Touching:
@@ -93,7 +93,8 @@ def test_configs_hold_data(tmp_path, monkeypatch, value, words):
 
 
 def test_templates_run_code(tmp_path, monkeypatch):
-    """Oracle: MMEngine itself; else the test above shows nothing."""
+    """Oracle: the marker that MMEngine leaves: the control of the test
+    above."""
     marker = tmp_path / 'marker'
     monkeypatch.setenv('PSS_TEST', f"' + open('{marker}', 'w').name + '")
     (tmp_path / 'a.py').write_text("x = '{{$PSS_TEST:x}}'")
@@ -117,7 +118,7 @@ def test_templates_run_code(tmp_path, monkeypatch):
 ])
 def test_texts_are_checked_before_they_are_run(tmp_path, monkeypatch, text,
                                                words):
-    """Oracle: a formatter that writes programs; they leave no marker."""
+    """Oracle: an error and no marker where the formatter writes a program."""
     text = text.replace('TOUCH', repr(Touching(tmp_path / 'marker')))
     monkeypatch.setattr(Config, 'pretty_text', text)
     with pytest.raises(InputError, match=words):

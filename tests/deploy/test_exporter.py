@@ -13,7 +13,7 @@ from pss.deploy import write_bank
 from pss.deploy.exporter import Exporter, check_export, file_stems
 from pss.errors import InputError
 
-from ..conftest import NETWORKS, random_bank
+from ..building import NETWORKS, random_bank
 from .conftest import record_of
 
 
@@ -77,7 +77,7 @@ def test_torchscript_and_torch(tmp_path):
 
 
 def test_a_difference_is_an_error(tmp_path, monkeypatch):
-    """Oracle: a tolerance that nothing meets; then no file is there."""
+    """Oracle: an error and no file, with a tolerance that nothing meets."""
     _, bank = random_bank(0)
     monkeypatch.setitem(export_module.TOLERANCES, 'onnx', -1.)
     with pytest.raises(InputError, match='not written: its logits differ'):
@@ -86,7 +86,7 @@ def test_a_difference_is_an_error(tmp_path, monkeypatch):
 
 
 def test_real_images_are_needed(tmp_path):
-    """Oracle: the argument that names some; a file does it."""
+    """Oracle: the option in the message; with a file it works."""
     import cv2
     _, bank = random_bank(0)
     bank = dataclasses.replace(bank, samples=torch.zeros(0, 0, 0, 0))
@@ -122,8 +122,8 @@ def test_missing_packages(tmp_path, monkeypatch):
 
 
 def test_banks_whose_testing_calls_something(tmp_path):
-    """Oracle: a marker, which a Runner that tests the exported network would
-    leave; nothing is written either."""
+    """Oracle: no file is written, nor the marker that testing the exported
+    network would leave."""
     _, bank = random_bank(0)
     bank = dataclasses.replace(
         bank,
@@ -146,8 +146,8 @@ def test_banks_whose_testing_calls_something(tmp_path):
 
 @pytest.mark.parametrize('kind', ['torch', 'onnx', 'torchscript'])
 def test_a_full_disk(tmp_path, exporter, kind):
-    """Oracle: a limit on the size of files. PyTorch's own writer would end
-    the process with status 134; what was there before stays whole."""
+    """Oracle: the files as they were, with a limit on the size of files.
+    PyTorch's own writer would end the process with status 134."""
     if kind == 'onnx':
         pytest.importorskip('onnxruntime')
     smallest, largest = exporter.bank.kept
@@ -169,7 +169,7 @@ def test_a_full_disk(tmp_path, exporter, kind):
 @pytest.mark.parametrize('name',
                          ['largest.pth', 'largest.py', 'largest.pth.json'])
 def test_all_files_of_a_subnet_or_none(tmp_path, exporter, name):
-    """Oracle: the folder as it was, where one of three cannot be written."""
+    """Oracle: the folder as it was, if one of three files cannot be written."""
     (tmp_path / name).mkdir()
     with pytest.raises(InputError, match=f'{name}: cannot be written'):
         exporter.export(exporter.bank.kept[-1], 'torch', tmp_path)
@@ -178,7 +178,8 @@ def test_all_files_of_a_subnet_or_none(tmp_path, exporter, name):
 
 def test_no_difference_is_within_a_share_of_infinity(tmp_path, exporter,
                                                      monkeypatch):
-    """Oracle: a supernet whose logits overflow, and a network whose do not."""
+    """Oracle: an error where the supernet's logits overflow, and with them the
+    tolerance."""
     former = exporter.model.head.fc.bias.data.clone()
     exporter.model.head.fc.bias.data.fill_(float('inf'))
     monkeypatch.setattr(export_module, 'largest_difference',
@@ -192,7 +193,7 @@ def test_no_difference_is_within_a_share_of_infinity(tmp_path, exporter,
 
 
 def test_file_names_are_different():
-    """Oracle: no two alike, on disks without capital letters either."""
+    """Oracle: no two names are alike, even if case is ignored."""
     assert file_stems(['flops 9.5', 'largest']) == ['flops_9_5', 'largest']
     assert file_stems([
         'flops 1e+06', 'flops 1e-06', 'flops_1e_06_2', 'Flops 1e 06'
@@ -200,7 +201,7 @@ def test_file_names_are_different():
 
 
 def test_names_that_make_the_same_file_name(tmp_path):
-    """Oracle: each subnet's own file, also where one is exported alone."""
+    """Oracle: each subnet has its own file, also if it is exported alone."""
     _, bank = random_bank(2)
     kept = [
         dataclasses.replace(k, name=name)
@@ -248,8 +249,8 @@ def test_files_of_others_are_not_replaced(tmp_path, exporter, name):
     exporter.export(kept, 'torch', tmp_path / 'link')
 
 
-def test_each_image_that_is_none_is_named(tmp_path):
-    """Oracle: the file, whatever is wrong with it."""
+def test_bad_images_are_named(tmp_path):
+    """Oracle: the file's name, whatever is wrong with it."""
     import cv2
     _, bank = random_bank(0)
     cv2.imwrite(str(tmp_path / 'a.png'), np.zeros((40, 30, 3), np.uint8))

@@ -11,7 +11,7 @@ from pss.models import SupernetClassifier, calibrate
 from pss.registry import MODELS
 from pss.structures import Subnet
 
-from ..conftest import classifier_config
+from ..building import classifier_config
 
 
 def build(kind, channels, **backbone):

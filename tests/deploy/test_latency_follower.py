@@ -9,7 +9,8 @@ ACCURACIES = [80., 82., 84., 86., 88., 90.]
 
 
 def simulate(load, target=25., noise=0.02, seed=0, **options):
-    """Requests under a load that changes; latencies, and positions."""
+    """Simulates requests under a changing load; their latencies, the positions
+    and the follower."""
     rng = np.random.default_rng(seed)
     follower = LatencyFollower(target, TYPICAL, ACCURACIES, **options)
     latencies, positions = [], []
@@ -23,8 +24,8 @@ def simulate(load, target=25., noise=0.02, seed=0, **options):
 
 
 def test_holds_the_target_while_the_load_changes():
-    """Oracle: the subnets that fit by arithmetic: 20 ms unloaded, 14 ms at a
-    load of 1.7; three slow requests, and the patience, until a move."""
+    """Oracle: the subnets that fit, by arithmetic: 20 ms unloaded, 14 ms at a
+    load of 1.7. A move takes a few slow requests, or the patience."""
     load = [1.] * 200 + [1.7] * 200 + [1.] * 200
     latencies, positions, follower = simulate(load)
     assert np.mean(latencies <= 25) > 0.97
@@ -37,8 +38,8 @@ def test_holds_the_target_while_the_load_changes():
 
 
 def test_does_not_flap_where_a_subnet_hardly_fits():
-    """Oracle: few moves in 5,000 requests, at loads where the next subnet is
-    just beyond the target, with much noise."""
+    """Oracle: few moves in 5,000 requests, with much noise, at loads where the
+    next subnet is just beyond the target."""
     for slowdown in (1.3, 1.39, 1.5, 1.56):
         latencies, _, follower = simulate([slowdown] * 5000, noise=0.08)
         assert follower.moves <= 25, slowdown
@@ -64,7 +65,8 @@ def test_where_it_begins(target, position):
 
 
 def test_patience_grows_after_moves_that_were_too_early():
-    """Oracle: a load that comes back every 60 requests; moves become rarer."""
+    """Oracle: fewer moves in the second half, under a load that comes back
+    every 75 requests."""
     load = ([1.7] * 15 + [1.] * 60) * 40
     _, positions, follower = simulate(load)
     moves = np.flatnonzero(np.diff(positions))
@@ -89,7 +91,7 @@ def test_patience_grows_after_moves_that_were_too_early():
     (dict(typical_ms=[], accuracies=[]), r'accuracies=\(\).*at least one'),
 ])
 def test_bad_arguments(options, words):
-    """Oracle: field and value stand in the message."""
+    """Oracle: the field and its value are in the message."""
     given = dict(target_ms=5., typical_ms=[1., 2.], accuracies=[80., 90.])
     with pytest.raises(InputError, match=words):
         LatencyFollower(**{**given, **options})

@@ -11,7 +11,7 @@ from pss.deploy.preprocessing import Preprocessing
 from pss.errors import InputError
 from pss.models import SupernetClassifier
 
-from ..conftest import random_bank
+from ..building import random_bank
 
 
 @pytest.fixture(scope='module')

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from .conftest import CONFIGS, build
+from .building import CONFIGS, build
 
 PATHS = sorted(CONFIGS.glob('*.py'))
 

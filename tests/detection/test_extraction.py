@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from .conftest import CONFIGS, adaptive_config, build, samples
+from .building import CONFIGS, adaptive_config, build, samples
 
 
 def small_config(name):

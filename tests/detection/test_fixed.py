@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from .conftest import BACKBONE, build, fixed_config, samples
+from .building import BACKBONE, build, fixed_config, samples
 
 
 def backbone_config(subnet, checkpoint=None, **changes):

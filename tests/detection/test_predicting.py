@@ -1,4 +1,4 @@
-"""Detecting with a bank: which images, and which errors."""
+"""Detecting with a bank: images, and errors."""
 
 import os
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from .conftest import CONFIGS, adaptive_config, detector_bank
+from .building import CONFIGS, adaptive_config, detector_bank
 
 
 @pytest.fixture(scope='module')
@@ -29,9 +29,9 @@ def picture(height=80, width=60):
 
 
 def test_paths_and_arrays(net, tmp_path):
-    """Oracle: a file, its pixels, and these as floats where nothing rounds
-    them, give the same boxes, in pixels of the image; grey arrays those of
-    three equal channels."""
+    """Oracle: a file and its pixels give the same boxes, in pixels of the
+    image, as do floats if nothing rounds them; grey arrays give those of three
+    equal channels."""
     for pixels in (picture(), picture(96, 96)):
         file = tmp_path / 'a.png'
         cv2.imwrite(str(file), pixels)
@@ -75,7 +75,7 @@ def test_paths_and_arrays(net, tmp_path):
     ('.', r'\.: no such file'),
     (__file__, 'test_predicting.py: cannot be read as an image'),
 ])
-def test_no_image(net, image, message):
+def test_bad_images(net, image, message):
     """Oracle: one error that names the image and what is wrong with it."""
     from pss.errors import InputError
     with pytest.raises(InputError, match=message) as caught:
@@ -118,8 +118,8 @@ def test_steps_that_cannot_be_built(steps):
 
 
 def test_bank_of_two_stages(tmp_path):
-    """Oracle: the supernet that it was written of gives the same boxes.
-    mmdet's two-stage detectors insist on a train_cfg, which banks lack."""
+    """Oracle: the boxes of the supernet that the bank was made of. mmdet's
+    two-stage detectors insist on a train_cfg, which banks lack."""
     from pss.apis import AdaptiveDetector, load_config
     from pss.deploy import write_bank
     config = load_config(CONFIGS / 'faster-rcnn_mbv2_fpn_coco_adaptive.py')

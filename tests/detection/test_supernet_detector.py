@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from .conftest import adaptive_config, build, samples
+from .building import adaptive_config, build, samples
 
 
 def test_state_has_mmdets_keys(adaptive):
@@ -172,7 +172,7 @@ def test_second_stages_norms_are_calibrated():
     from pss.apis import load_config
     from pss.models import calibrate
 
-    from .conftest import CONFIGS
+    from .building import CONFIGS
     config = load_config(CONFIGS /
                          'faster-rcnn_mbv2_fpn_coco_adaptive.py').model
     config.backbone.init_cfg = None
@@ -243,7 +243,7 @@ def test_ssdlite_takes_narrow_features():
     level has the smallest subnet's 72 channels, and the loss is finite."""
     from pss.apis import load_config
 
-    from .conftest import CONFIGS
+    from .building import CONFIGS
     config = load_config(CONFIGS / 'ssdlite_mbv2_coco_adaptive.py').model
     config.backbone.init_cfg = None
     model = build(config)

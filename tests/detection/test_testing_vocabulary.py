@@ -1,4 +1,4 @@
-"""What the bank of a detector may say about testing."""
+"""The lists for testing exported detectors."""
 
 import copy
 import json
@@ -10,7 +10,7 @@ from pss.deploy.vocabularies import check_testing
 from pss.deploy.vocabularies.stripping import kept_testing
 from pss.errors import InputError
 
-from ..conftest import ROOT
+from ..paths import ROOT
 
 NAMES = [
     'retinanet_mbv2_fashion_mnist', 'faster-rcnn_r50_fpn_coco',

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from ..conftest import ROOT
-from .conftest import adaptive_config, fixed_config, shrink
+from ..paths import ROOT
+from .building import adaptive_config, fixed_config, shrink
 
 
 def run(*command):

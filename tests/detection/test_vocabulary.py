@@ -1,4 +1,4 @@
-"""What banks of detectors may say."""
+"""The lists for banks of detectors."""
 
 import copy
 import json
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import CONFIGS, adaptive_config
+from .building import CONFIGS, adaptive_config
 
 PATHS = sorted(CONFIGS.glob('*_adaptive.py'))
 STEPS = [
@@ -37,7 +37,7 @@ def changed(config, path, value):
 
 @pytest.fixture
 def marker(tmp_path, monkeypatch):
-    """The name of a module that leaves a file where it is imported."""
+    """The file that a hostile module leaves when it is imported."""
     file = tmp_path / 'imported'
     (tmp_path / 'hostile_part.py').write_text(
         f'open({str(file)!r}, "w").close()\n'
@@ -51,8 +51,8 @@ def marker(tmp_path, monkeypatch):
 @pytest.mark.parametrize('path', PATHS, ids=lambda path: path.stem)
 def test_shipped_config(path):
     """Oracle: the model and the steps that its bank would keep are on the
-    lists, also as JSON gives them back, and the detector is built of them
-    with nothing imported by name."""
+    lists after a round trip through JSON, and the detector is built from them
+    without any import by name."""
     from mmengine.registry import DefaultScope
 
     from pss.apis import load_config
@@ -83,7 +83,7 @@ def test_shipped_config(path):
     'retinanet/retinanet_r50_fpn_1x_coco'
 ])
 def test_mmdets_own_config(base):
-    """Oracle: mmdet's config with a backbone of ours is on the lists."""
+    """Oracle: mmdet's config with a slimmable backbone is on the lists."""
     import mmdet
     from mmengine.config import Config
 
@@ -209,7 +209,7 @@ def test_hostile_model(marker, path, value, message):
     ('rpn_head.num_classes', 80, 'num_classes=80'),
 ])
 def test_hostile_second_stage(marker, path, value, message):
-    """Oracle: as above."""
+    """Oracle: the message names the field, and nothing was imported."""
     from pss.deploy.vocabularies.detectors import check_detector
     from pss.errors import InputError
     model = kept(CONFIGS / 'faster-rcnn_mbv2_fpn_coco_adaptive.py')
@@ -219,7 +219,7 @@ def test_hostile_second_stage(marker, path, value, message):
 
 
 def test_marker(marker):
-    """Oracle: the control: what the tests above refuse would have run."""
+    """Oracle: the control: what the tests above refuse would be imported."""
     from mmengine.registry import DefaultScope
 
     from pss.registry import MODELS
@@ -363,9 +363,9 @@ def test_steps_that_are_possible():
 
 
 def test_trusted_package(tmp_path, monkeypatch):
-    """Oracle: a registered head or detector of a package of one's own is
-    refused, unless that package is trusted; then parts from the lists may
-    stand in it, and others may not."""
+    """Oracle: a head or detector that another package registers is refused
+    unless that package is trusted; even then, it may contain only parts on the
+    lists."""
     (tmp_path / 'garden_of_heads.py').write_text('''
 from mmdet.models import RetinaHead, RetinaNet
 from mmdet.registry import MODELS

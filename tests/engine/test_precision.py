@@ -9,7 +9,7 @@ from pss.engine import PSSSamplerHook
 from pss.engine.precision import amp_type, default_amp
 from pss.errors import InputError
 
-from ..conftest import NETWORKS, classifier_config
+from ..building import NETWORKS, classifier_config
 
 
 def note_types(model, seen):

@@ -16,7 +16,7 @@ from pss.evaluation import (
 )
 from pss.evaluation.comparison import round_levels
 
-from ..conftest import ROOT
+from ..paths import ROOT
 
 PUBLISHED = ROOT / 'benchmarks' / 'results' / 'published'
 

@@ -9,7 +9,7 @@ from pss.models import calibrate
 from pss.registry import MODELS
 from pss.structures import Subnet
 
-from ..conftest import SMALL_RESNET, classifier_config
+from ..building import SMALL_RESNET, classifier_config
 from ..distributed import run_ranks
 
 

@@ -10,8 +10,8 @@ from pss.errors import DivergedError, InputError
 from pss.models import SupernetDistributedDataParallel, calibrate
 from pss.sampling import Pass
 
-from ..conftest import batch
 from ..distributed import DoubleSupernet, run_ranks
+from ..training import batch
 
 WORLD = 2
 

@@ -7,7 +7,7 @@ from pss.deploy import extract, extracted_config
 from pss.models import SharedWeights, calibrate, kept_network
 from pss.registry import MODELS
 
-from ..conftest import classifier_config
+from ..building import classifier_config
 
 NETWORKS = [
     ('pss.SlimmableMobileNetV1', 1024, {}),

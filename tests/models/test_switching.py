@@ -4,7 +4,7 @@ import torch
 from pss.errors import InputError
 from pss.structures import Subnet
 
-from ..conftest import batch
+from ..training import batch
 
 
 def test_only_the_largest_updates_running_statistics(supernet):

@@ -8,11 +8,11 @@ import torch
 from pss.models import SupernetClassifier
 from pss.profiling.profiler import Profiler
 
-from ..conftest import classifier_config
+from ..building import classifier_config
 
 
 class Counting(Profiler):
-    """Counts its measurements, and stops after some."""
+    """A profiler that counts its measurements and stops after some."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, min_run_time=1e-4, **kwargs)

@@ -12,7 +12,7 @@ from .conftest import Counting
     (2, '{', 'line 3'),
 ])
 def test_damaged_journals(model, tmp_path, line, text, words):
-    """Oracle: file and line stand in the message; it is kept."""
+    """Oracle: the line in the message; the file stays as it was."""
     path = tmp_path / 'cpu.json'
     profiler = Counting(model)
     profiler.stop_after = 6

@@ -12,9 +12,8 @@ from .conftest import Counting
 
 
 def test_stopped_and_continued(model, tmp_path):
-    """Oracle: every block is measured as often as there are rounds, over all
-    runs together; the file has all reachable blocks, and nothing else is
-    left."""
+    """Oracle: over all runs together, every block is measured as often as there
+    are rounds; the table has all reachable blocks, and no other file stays."""
     path = tmp_path / 'tables' / 'cpu.json'
     blocks = reachable_blocks(model)
     total = Counter()
@@ -48,8 +47,8 @@ def test_stopped_and_continued(model, tmp_path):
 
 
 def test_a_part_is_measured(model, tmp_path):
-    """Oracle: the number asked for; the file says what is interpolated, and a
-    second run with more measures only what is new."""
+    """Oracle: as many blocks as asked for; the file marks the interpolated
+    ones, and a second run without a limit measures only those."""
     path = tmp_path / 'cpu.json'
     profiler = Counting(model)
     table = build_table(profiler, path, max_blocks=30, rounds=1)
@@ -78,7 +77,8 @@ def test_a_part_is_measured(model, tmp_path):
     (dict(backend='onnxruntime'), "backend='torch', now it is 'onnxruntime'"),
 ])
 def test_other_conditions(model, tmp_path, other, words):
-    """Oracle: both values in the message; table and journal as they were."""
+    """Oracle: both values in the message; table and journal stay as they
+    were."""
     path = tmp_path / 'cpu.json'
     profiler = Counting(model)
     profiler.stop_after = 4
@@ -97,7 +97,7 @@ def test_other_conditions(model, tmp_path, other, words):
 
 
 def test_a_file_that_is_no_table_is_not_overwritten(model, tmp_path):
-    """Oracle: its bytes."""
+    """Oracle: the file's bytes, unchanged."""
     path = tmp_path / 'results.json'
     path.write_text('{"largest": 1}')
     with pytest.raises(InputError, match='not a latency table'):
@@ -110,7 +110,7 @@ def test_a_file_that_is_no_table_is_not_overwritten(model, tmp_path):
 
 def test_one_builder_at_a_time(model, tmp_path):
     """Oracle: the table and the process in the message; nothing is measured or
-    written, by the table's second name neither."""
+    written, not even by another name of the table."""
     path = tmp_path / 'cpu.json'
     (tmp_path / 'link.json').symlink_to('cpu.json')
     inside = []

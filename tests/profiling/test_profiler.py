@@ -13,8 +13,8 @@ from pss.resources import Timing, reachable_blocks
 @pytest.mark.parametrize('backend', ['torch', 'onnxruntime'])
 def test_blocks_and_subnets_compute_the_supernet(supernet, backend,
                                                  monkeypatch):
-    """Oracle: the supernet at the subnet, part by part: what is measured is
-    what is used, in the wished-for batch."""
+    """Oracle: the supernet at the subnet, part by part, in the batch that was
+    asked for: what is measured is what is used."""
     supernet.eval()
     profiler = Profiler(supernet, backend=backend, batch_size=2)
     seen = []
@@ -54,7 +54,7 @@ def _first(out, backend):
 
 
 def test_measure(supernet):
-    """Oracle: a sleep of 5 ms; a clock around it."""
+    """Oracle: a run that sleeps for 5 ms."""
     profiler = Profiler(supernet, min_run_time=0.05)
     calls = []
 
@@ -82,14 +82,14 @@ def test_median_of_rounds():
         marks=pytest.mark.skipif(
             torch.cuda.is_available(), reason='there is a GPU')),
 ])
-def test_what_is_not_there(supernet, arguments, words):
-    """Oracle: the field stands in the message."""
+def test_what_is_not_available(supernet, arguments, words):
+    """Oracle: the field is in the message."""
     with pytest.raises(InputError, match=words):
         Profiler(supernet, **arguments)
 
 
 def test_conditions(supernet):
-    """Oracle: what was asked for."""
+    """Oracle: the arguments of the profiler."""
     profiler = Profiler(supernet, threads=2, batch_size=3, dtype='bfloat16')
     found = profiler.conditions
     assert (found['threads'], found['batch_size'], found['dtype'],

@@ -10,7 +10,8 @@ from pss.registry import MODELS
 from pss.resources import reachable_blocks
 from pss.resources.blocks import BlockKey, block_families
 
-from ..conftest import FIXTURES, classifier_config
+from ..building import classifier_config
+from ..paths import FIXTURES
 
 RESNET = 'pss.SlimmableResNet'
 NETWORKS = [

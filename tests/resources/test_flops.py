@@ -8,7 +8,8 @@ from pss.registry import MODELS
 from pss.resources import count_macs, flops_table
 from pss.structures import Subnet
 
-from ..conftest import ROOT, classifier_config
+from ..building import classifier_config
+from ..paths import ROOT
 
 
 def test_equals_the_published_costs(imagenet_flops, reference_costs):

@@ -5,7 +5,7 @@ from pss.deploy import extract, extracted_config
 from pss.registry import MODELS
 from pss.resources import Parameters
 
-from ..conftest import classifier_config
+from ..building import classifier_config
 
 
 @pytest.mark.parametrize('channels, backbone', [

@@ -9,7 +9,7 @@ from pss.resources.peak_memory import peak_bytes
 from pss.sampling import ConditionalSampler
 from pss.structures import Budget
 
-from ..conftest import classifier_config
+from ..building import classifier_config
 
 
 def network(channels, **backbone):

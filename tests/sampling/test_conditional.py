@@ -159,7 +159,7 @@ def mbv1_flops():
     from pss.apis import init_model
     from pss.resources import flops_table
 
-    from ..conftest import ROOT
+    from ..paths import ROOT
     return flops_table(init_model(ROOT / 'configs' / 'pss_mbv1_imagenet.py'))
 
 
@@ -209,7 +209,7 @@ def test_a_reduced_mobilenet_v1_against_exact_counting():
     from pss.models import SupernetClassifier
     from pss.resources import flops_table
 
-    from ..conftest import classifier_config
+    from ..building import classifier_config
     config = classifier_config(
         type='pss.SlimmableMobileNetV1',
         search_space=dict(

@@ -6,7 +6,7 @@ from pss.resources import flops_table
 from pss.sampling import UniformSampler
 from pss.structures import Subnet, budgets_of, make_divisible
 
-from ..conftest import ROOT
+from ..paths import ROOT
 
 BASES = [32, 16, 24, 32, 64, 96, 160, 320]
 BUDGETS = budgets_of('flops', 80, 290, 10)

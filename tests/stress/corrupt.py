@@ -45,8 +45,10 @@ from pss.errors import DivergedError, InputError
 from pss.evaluation import plot_results, read_results, results_table, write_csv
 from pss.files import write_json
 from pss.structures import read_subnets
-from tests.conftest import SMALL_RESNET, shrink
-from tests.stress.training import CONFIG, write_images
+from tests.building import SMALL_RESNET
+from tests.images import write_images
+from tests.stress.training import CONFIG
+from tests.training import shrink
 
 OURS = (InputError, DivergedError)
 SECONDS = 60

@@ -23,13 +23,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.stress.training import (
-    CONFIG,
-    ROOT,
-    compare_trainings,
-    options,
-    write_images,
-)
+from tests.images import write_images
+from tests.paths import ROOT
+from tests.stress.training import CONFIG, compare_trainings, options
 
 
 def free_port():

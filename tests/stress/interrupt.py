@@ -20,14 +20,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.stress.training import (
-    compare_trainings,
-    end,
-    options,
-    start,
-    wait,
-    write_images,
-)
+from tests.images import write_images
+from tests.stress.training import compare_trainings, end, options, start, wait
 
 BEGINS = 'Checkpoints will be saved'
 MODES = {

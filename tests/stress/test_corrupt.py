@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from ..conftest import ROOT
+from ..paths import ROOT
 
 
 def test_damaged_files_are_refused():

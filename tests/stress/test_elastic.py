@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from ..conftest import ROOT
+from ..paths import ROOT
 
 
 def test_a_process_that_dies_is_started_again():

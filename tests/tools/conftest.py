@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ..conftest import ROOT
+from ..paths import ROOT
 
 DEMO = ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py'
 IMAGENET = ROOT / 'configs' / 'pss_mbv2_imagenet.py'

@@ -8,7 +8,7 @@ from pss.apis import init_model
 from pss.resources import Latency
 from pss.structures import Subnet
 
-from ..conftest import ROOT
+from ..paths import ROOT
 from .conftest import DEMO, options
 
 

@@ -11,7 +11,7 @@ import pytest
 from pss.apis import AdaptiveClassifier
 from pss.deploy import read_bank
 
-from ..conftest import ROOT
+from ..paths import ROOT
 from .conftest import DEMO, options
 
 BUILD = 'deployment/build_bank.py'

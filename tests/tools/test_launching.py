@@ -9,8 +9,8 @@ import sys
 import pytest
 import torch
 
-from ..conftest import ROOT
 from ..distributed import free_port
+from ..paths import ROOT
 from .conftest import DEMO, options
 
 

@@ -9,7 +9,8 @@ from mmengine.config import Config
 
 from pss.locks import locked
 
-from ..conftest import ROOT, save_run
+from ..paths import ROOT
+from ..training import save_run
 from .conftest import DEMO, options
 
 

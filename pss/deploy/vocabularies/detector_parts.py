@@ -229,23 +229,6 @@ def suppression(where: str, value: Any, trust: Trust) -> None:
             ['iou_threshold'])(where, value, trust)
 
 
-_BOXES: Dict[str, Check] = dict(
-    nms=optional(suppression),
-    max_per_img=integer(1, 100_000),
-    nms_pre=integer(-1, 1_000_000),
-    min_bbox_size=number(least=-1))
-_SCORED: Dict[str, Check] = dict(_BOXES, score_thr=number())
-DENSE_TEST = mapping(_SCORED, ('nms', 'max_per_img'))
-TWO_STAGE_TEST = mapping(
-    dict(
-        rpn=mapping(_BOXES, ('nms', 'max_per_img')),
-        rcnn=mapping(
-            dict(
-                nms=_SCORED['nms'],
-                score_thr=_SCORED['score_thr'],
-                max_per_img=_SCORED['max_per_img']),
-            ('score_thr', 'nms', 'max_per_img'))), ('rpn', 'rcnn'))
-
 # --- heads -----------------------------------------------------------------
 
 _CLASSIFIED: Dict[str, Check] = dict(

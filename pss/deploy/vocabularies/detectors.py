@@ -12,14 +12,13 @@ from ...checks import check_choice, check_text, shown
 from ...errors import InputError
 from .detector_parts import (
     DENSE_HEADS,
-    DENSE_TEST,
     LISTED_BACKBONES,
     NECKS,
     PREPROCESSORS,
     PROPOSAL_HEADS,
     ROI_HEADS,
-    TWO_STAGE_TEST,
     Listed,
+    suppression,
 )
 from .grammar import (
     Check,
@@ -40,6 +39,24 @@ from .values import SIDE
 
 WRAPPERS = ('pss.SupernetDetector', 'pss.ResizedDetector')
 
+# what is done with the boxes
+_BOXES: Dict[str, Check] = dict(
+    nms=optional(suppression),
+    max_per_img=integer(1, 100_000),
+    nms_pre=integer(-1, 1_000_000),
+    min_bbox_size=number(least=-1))
+_SCORED: Dict[str, Check] = dict(_BOXES, score_thr=number())
+_DENSE_TEST = mapping(_SCORED, ('nms', 'max_per_img'))
+_TWO_STAGE_TEST = mapping(
+    dict(
+        rpn=mapping(_BOXES, ('nms', 'max_per_img')),
+        rcnn=mapping(
+            dict(
+                nms=_SCORED['nms'],
+                score_thr=_SCORED['score_thr'],
+                max_per_img=_SCORED['max_per_img']),
+            ('score_thr', 'nms', 'max_per_img'))), ('rpn', 'rcnn'))
+
 # keys of the class around a detector; the others are the detector's
 OWN_KEYS: Dict[str, Check] = dict(
     detector=text(200),
@@ -53,14 +70,14 @@ _SHARED: Dict[str, Check] = dict(
     data_preprocessor=PREPROCESSORS)
 _NEEDED = ('input_size', 'backbone', 'test_cfg', 'data_preprocessor')
 _ONE_STAGE = Entry(
-    dict(_SHARED, bbox_head=DENSE_HEADS, test_cfg=DENSE_TEST),
+    dict(_SHARED, bbox_head=DENSE_HEADS, test_cfg=_DENSE_TEST),
     (*_NEEDED, 'bbox_head'))
 _TWO_STAGES = Entry(
     dict(
         _SHARED,
         rpn_head=PROPOSAL_HEADS,
         roi_head=ROI_HEADS,
-        test_cfg=TWO_STAGE_TEST), (*_NEEDED, 'rpn_head', 'roi_head'))
+        test_cfg=_TWO_STAGE_TEST), (*_NEEDED, 'rpn_head', 'roi_head'))
 _NAMES_ONE_STAGE = ('RetinaNet', 'SingleStageDetector', 'ATSS', 'FCOS', 'GFL')
 _NAMES_TWO_STAGES = ('FasterRCNN', 'CascadeRCNN', 'TwoStageDetector')
 DETECTORS = Listed(

@@ -1,4 +1,4 @@
-"""The lists for detectors where MMDetection is not installed."""
+"""The lists for detectors, without MMDetection."""
 
 import pytest
 
@@ -7,8 +7,8 @@ from pss.errors import InputError
 
 
 def test_mmdet_is_optional(monkeypatch):
-    """Oracle: the module is imported without it; a detector's config is then
-    one error that says what is missing and where to read on."""
+    """Oracle: the module can be imported without it; a detector's config then
+    is one error that says what is missing and where to read on."""
     monkeypatch.setattr(detectors, 'find_spec', lambda name: None)
     for check in (detectors.check_detector, detectors.check_detector_pipeline):
         with pytest.raises(
@@ -26,5 +26,5 @@ def test_mmdet_is_optional(monkeypatch):
                           (dict(), False), (None, False),
                           ('pss.SupernetDetector', False)])
 def test_is_detector(model, wanted):
-    """Oracle: the classes around mmdet's detectors, and nothing else."""
+    """Oracle: the classes around mmdet's detectors, and no other value."""
     assert detectors.is_detector(model) is wanted

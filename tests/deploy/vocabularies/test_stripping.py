@@ -1,12 +1,22 @@
-"""What of a config a bank keeps."""
+"""The parts of a config that a bank keeps."""
+
+import copy
 
 import pytest
+from mmengine.config import ConfigDict
 
-from pss.deploy.vocabularies.stripping import classifier_steps, detector_steps
+from pss.deploy.vocabularies import check_testing
+from pss.deploy.vocabularies.stripping import (
+    classifier_steps,
+    detector_steps,
+    kept_testing,
+)
+
+from .test_testing import DATASET, STEPS, TESTING
 
 
 def test_detector_steps():
-    """Oracle: written by hand: defaults and annotations are gone, what
+    """Oracle: by hand: defaults and annotations are gone, what
     changes an image stays, and the config is as it was."""
     pipeline = [
         dict(type='LoadImageFromFile', backend_args=None),
@@ -31,8 +41,8 @@ def test_detector_steps():
 
 
 def test_classifier_steps():
-    """Oracle: written by hand: defaults and what is carried along are gone,
-    what changes an image stays, and the config is as it was."""
+    """Oracle: by hand: defaults and the names of what is carried along are
+    gone, what changes an image stays, and the config is as it was."""
     pipeline = [
         dict(type='LoadImageFromFile', backend_args=None),
         dict(
@@ -57,6 +67,38 @@ def test_classifier_steps():
 
 @pytest.mark.parametrize('strip', [classifier_steps, detector_steps])
 def test_other_classes_keep_their_keys(strip):
-    """Oracle: the config, whose class may have other defaults."""
+    """Oracle: the steps; their classes may have other defaults."""
     steps = [dict(type='MyResize', scale_factor=None), dict(scale=3)]
     assert strip(steps) == steps
+
+
+def test_kept_testing():
+    """Oracle: the same testing without the defaults; other values stay."""
+    written = ConfigDict(
+        dataloader=dict(
+            TESTING['dataloader'],
+            pin_memory=True,
+            batch_sampler=None,
+            _scope_='mmpretrain',
+            dataset=dict(
+                DATASET,
+                metainfo=None,
+                filter_cfg=None,
+                pipeline=(dict(STEPS[0], backend_args=None), STEPS[1],
+                          dict(STEPS[2],
+                               meta_keys=('img_path', 'ori_shape'))))),
+        evaluator=dict(
+            TESTING['evaluator'], prefix=None, thrs=None, _scope_='mmpretrain'))
+    former = copy.deepcopy(written)
+    found = kept_testing(written.dataloader, written.evaluator)
+    assert written == former
+    wanted = copy.deepcopy(TESTING)
+    wanted['evaluator']['thrs'] = None  # no threshold; by default it is 0
+    assert found == wanted
+    check_testing(found, 'x')
+    keys = ['img_path', 'gt_label_difficult']
+    written.dataloader.dataset.pipeline[2].meta_keys = keys
+    found = kept_testing(written.dataloader, written.evaluator)
+    assert found['dataloader']['dataset']['pipeline'][2]['meta_keys'] == keys
+    others = dict(type='mine.Metric', prefix=None)
+    assert kept_testing({}, [others])['evaluator'] == [others]

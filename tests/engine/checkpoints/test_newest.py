@@ -7,7 +7,7 @@ from mmengine.logging import MMLogger
 from pss.apis import find_checkpoint
 from pss.errors import InputError
 
-from ...conftest import save_run
+from ...training import save_run
 
 
 def test_the_newest(tmp_path):

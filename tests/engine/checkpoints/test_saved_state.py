@@ -8,8 +8,8 @@ from pss.apis import load_config
 from pss.engine.checkpoints.saved_state import check_saved_state
 from pss.errors import InputError
 
-from ...conftest import shrink, train
 from ...stress.training import CONFIG
+from ...training import shrink, train
 
 
 @pytest.fixture(scope='module')

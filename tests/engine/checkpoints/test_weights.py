@@ -10,7 +10,7 @@ from pss.engine.checkpoints.weights import check_same, check_start
 from pss.errors import InputError
 from pss.registry import MODELS
 
-from ...conftest import classifier_config
+from ...building import classifier_config
 
 KEY = 'backbone.layer1.0.conv1.weight'
 

@@ -8,7 +8,7 @@ from pss.apis import find_checkpoint
 from pss.engine.checkpoints import read_checkpoint
 from pss.errors import DivergedError, InputError
 
-from ...conftest import train
+from ...training import train
 from .conftest import At, train_with
 
 

@@ -13,7 +13,7 @@ from pss.engine import CheckedLoadHook
 from pss.errors import InputError
 from pss.registry import MODELS
 
-from ...conftest import SMALL_RESNET, classifier_config
+from ...building import SMALL_RESNET, classifier_config
 from ...stress.corrupt import small_config
 
 

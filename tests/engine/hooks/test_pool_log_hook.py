@@ -11,7 +11,7 @@ from pss.errors import InputError
 from pss.evaluation import plot_pools, read_pool_log
 from pss.registry import HOOKS
 
-from ...conftest import train
+from ...training import train
 
 POOLS = ('pool_fill/', 'pool_best/', 'pool_churn/', 'pool_entropy/',
          'agreement/')

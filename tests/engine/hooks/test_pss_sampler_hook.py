@@ -12,7 +12,8 @@ from pss.errors import DivergedError, InputError
 from pss.registry import RESOURCES
 from pss.structures import CostTable
 
-from ...conftest import ROOT, shrink, train
+from ...paths import ROOT
+from ...training import shrink, train
 
 
 def test_training_fills_pools_and_logs(tiny_config):

@@ -8,8 +8,8 @@ import pytest
 from pss.apis import find_checkpoint
 from pss.engine import Terminated, TerminationHook
 
-from ...conftest import train
 from ...stress.training import differences
+from ...training import train
 from ..conftest import load
 from .conftest import At, train_with
 

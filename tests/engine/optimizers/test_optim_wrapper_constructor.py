@@ -6,7 +6,7 @@ from mmengine.optim import build_optim_wrapper
 from pss.apis import init_model, load_config
 from pss.registry import check_config
 
-from ...conftest import ROOT
+from ...paths import ROOT
 
 
 def options_of(model, config):

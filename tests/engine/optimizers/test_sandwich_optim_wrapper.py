@@ -9,7 +9,7 @@ from pss.errors import DivergedError, InputError
 from pss.sampling import Pass
 from pss.structures import Subnet
 
-from ...conftest import batch
+from ...training import batch
 
 
 def plan_of(model, i=0):

@@ -12,7 +12,8 @@ from pss.errors import InputError
 from pss.models import calibrate
 from pss.structures import Subnet
 
-from ...conftest import ROOT, shrink, train
+from ...paths import ROOT
+from ...training import shrink, train
 
 
 def test_loop(config):

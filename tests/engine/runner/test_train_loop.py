@@ -9,8 +9,8 @@ from pss.apis import load_config
 from pss.engine import SubnetValLoop
 from pss.errors import InputError
 
-from ...conftest import shrink, train
 from ...stress.training import CONFIG, differences
+from ...training import shrink, train
 from ..conftest import load
 
 EVERY_4 = {

@@ -3,7 +3,7 @@ from torch.nn import functional as F
 
 from pss.models import ResizedClassifier
 
-from ...conftest import classifier_config
+from ...building import classifier_config
 
 
 def test_resizes_inside_the_model():

@@ -5,7 +5,7 @@ from torch.nn import functional as F
 from pss.errors import InputError
 from pss.structures import Subnet
 
-from ...conftest import batch
+from ...training import batch
 
 
 def test_logits_of_the_largest_equal_mmpretrain(supernet):
@@ -47,7 +47,7 @@ def test_channels_last_gives_the_same(supernet):
     """Oracle: the same network with channels first."""
     from pss.models import SupernetClassifier
 
-    from ...conftest import classifier_config
+    from ...building import classifier_config
     config = classifier_config(search_space=dict(resolutions=[16, 24, 32]))
     config.pop('type')
     other = SupernetClassifier(channels_last=True, **config).eval()
@@ -79,7 +79,7 @@ def test_training_pass(supernet):
 def classifier(head, neck=None, **model):
     from pss.models import SupernetClassifier
 
-    from ...conftest import classifier_config
+    from ...building import classifier_config
     config = classifier_config(
         type='pss.SlimmableMobileNetV1', search_space=dict(resolutions=[32]))
     config.pop('type')
@@ -189,7 +189,7 @@ def test_starting_from_mmpretrain_weights(tmp_path):
 
     from pss.models import SupernetClassifier
 
-    from ...conftest import classifier_config
+    from ...building import classifier_config
     config = classifier_config(type='mmpretrain.ResNet', depth=18)
     config['head']['in_channels'] = 512
     config.pop('type')

@@ -15,9 +15,9 @@ from pss.deploy import write_bank
 from pss.files import write_json
 from pss.profiling.profiler import Profiler
 from pss.resources import LatencyTable, Timing, flops_table, reachable_blocks
-from tests.conftest import random_bank
+from tests.building import random_bank
+from tests.images import write_images
 from tests.stress import corrupt
-from tests.stress.training import write_images
 
 from .cases import TOOLS, call
 from .values import json_of, literal

@@ -1,6 +1,6 @@
 import json
 
-from ...conftest import ROOT
+from ...paths import ROOT
 
 
 def test_compare_results(call, tmp_path):

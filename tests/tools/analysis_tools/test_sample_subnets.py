@@ -6,7 +6,7 @@ import pytest
 from pss.resources import Latency, LatencyTable, Timing, reachable_blocks
 from pss.structures import Subnet
 
-from ...conftest import ROOT
+from ...paths import ROOT
 from ..conftest import DEMO, IMAGENET
 
 

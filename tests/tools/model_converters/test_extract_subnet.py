@@ -5,7 +5,7 @@ import torch
 
 from pss.apis import init_model
 
-from ...conftest import ROOT
+from ...paths import ROOT
 
 
 def test_extract_subnet(call, tmp_path):

@@ -9,7 +9,7 @@ import torch
 from pss.apis import init_model
 from pss.structures import Subnet
 
-from ...conftest import FIXTURES, ROOT
+from ...paths import FIXTURES, ROOT
 from ..conftest import options
 
 CONFIGS = {

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from ...conftest import FIXTURES
+from ...paths import FIXTURES
 from ..conftest import IMAGENET
 
 LUT = 'model_converters/import_published_lut.py'

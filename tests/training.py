@@ -1,0 +1,64 @@
+"""Batches, and short trainings in this process."""
+
+import uuid
+
+import torch
+
+
+def batch(num=4, size=32, classes=10, seed=0):
+    """A batch such as a dataloader returns."""
+    from mmpretrain.structures import DataSample
+    rng = torch.Generator().manual_seed(seed)
+    images = torch.randn(num, 3, size, size, generator=rng)
+    labels = torch.randint(classes, (num, ), generator=rng)
+    samples = [DataSample().set_gt_label(int(label)) for label in labels]
+    return dict(inputs=images, data_samples=samples)
+
+
+def shrink(config, data_root, work_dir, batch_size=18):
+    """Points a config at other data, for a short training in one process."""
+    config.work_dir = str(work_dir)
+    config.launcher = 'none'
+    loaders = [
+        config.train_dataloader, config.val_dataloader, config.test_dataloader,
+        config.val_cfg.calibration_dataloader,
+        config.test_cfg.calibration_dataloader,
+        config.test_cfg.selection_dataloader
+    ]
+    for loader in loaders:
+        loader.num_workers = 0
+        loader.batch_size = batch_size
+        dataset = loader.dataset
+        while 'data_root' not in dataset:
+            dataset = dataset.dataset
+        dataset.data_root = str(data_root)
+    config.optim_wrapper.optimizer.lr = 0.01
+    config.param_scheduler = config.param_scheduler[-1]  # without a warm-up
+    # tests that need a bank or ranked pools set them
+    config.default_hooks.pop('bank')
+    config.val_cfg.ranked_pools = 0
+    config.val_cfg.calibration_batches = 1
+    config.test_cfg.calibration_batches = 2
+    return config
+
+
+def train(config, **changes):
+    """Trains with MMEngine's Runner and returns it."""
+    from mmengine.runner import Runner
+    config.merge_from_dict(changes)
+    # MMEngine keeps logs and messages by this name
+    config.experiment_name = uuid.uuid4().hex
+    runner = Runner.from_cfg(config)
+    runner.train()
+    return runner
+
+
+def save_run(path, iteration, **changes):
+    """Writes a checkpoint with what finding and resuming a run look for."""
+    content = dict(
+        meta=dict(epoch=1, iter=iteration),
+        optimizer={},
+        message_hub={},
+        state_dict={'weight': torch.arange(10_000.)})
+    torch.save({**content, **changes}, path)
+    return path
