@@ -1,10 +1,10 @@
 """What an ImageNet training exchanges and takes on several GPUs: an estimate.
 
 Counted: the gradients' bytes, the batch norms, what the passes of an iteration
-cost beside the largest subnet's alone (in FLOPs). Measured with ``--measure``:
-the same ratio in time, and images that a core loads, on this CPU. Assumed, and
-to be replaced by your own figures: what one GPU trains of the largest subnet
-alone, and the network between the GPUs.
+cost relative to the largest subnet's alone (in FLOPs). Measured with
+``--measure``: the same ratio in time, and how many images a core of this CPU
+loads. Assumed, to be replaced by your own figures: how many images one GPU
+trains of the largest subnet alone, and the network between the GPUs.
 """
 
 import argparse
@@ -12,9 +12,11 @@ import os
 import statistics
 import tempfile
 import time
+from typing import List, Tuple
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from mmpretrain.structures import DataSample
@@ -23,17 +25,22 @@ from tabulate import tabulate
 
 from pss.apis import init_model, load_config
 from pss.engine import SandwichOptimWrapper
+from pss.models import SupernetClassifier
 from pss.resources import flops_table
 from pss.sampling import ConditionalSampler, Pass
-from pss.structures import budgets_of
+from pss.structures import CostTable, Subnet, budgets_of
 
 EPOCHS, IMAGES = 250, 1_281_167 * 49 // 50  # one image in 50 is held out
-# images a second of one GPU that trains the largest subnet alone
+# images a second that one GPU trains of the largest subnet alone
 ASSUMED = {'mbv1': 3000., 'mbv2': 2500., 'r50': 2500.}
 
 
-def mean_subnets(config, model, flops, number=2000):
-    """Mean FLOPs of what is drawn over all pools, and a subnet of that size."""
+def mean_subnet(config: Config,
+                model: SupernetClassifier,
+                flops: CostTable,
+                number: int = 2000) -> Tuple[float, Subnet]:
+    """Mean MFLOPs of subnets drawn for all pools, and one of about that size.
+    """
     space = model.search_space
     budgets = budgets_of('flops',
                          **config.default_hooks.pss_sampler.budgets['flops'])
@@ -44,10 +51,11 @@ def mean_subnets(config, model, flops, number=2000):
     ])
     costs = flops(codes)
     nearest = np.abs(costs - costs.mean()).argmin()
-    return costs.mean(), space.decode(codes[nearest:nearest + 1])[0]
+    return float(costs.mean()), space.decode(codes[nearest:nearest + 1])[0]
 
 
-def measured_ratio(model, sampled, batch_size, rounds):
+def measured_ratio(model: SupernetClassifier, sampled: Subnet, batch_size: int,
+                   rounds: int) -> float:
     """Seconds of an iteration over those of a step of the largest alone."""
     space = model.search_space
     size = space.largest.resolution
@@ -55,11 +63,10 @@ def measured_ratio(model, sampled, batch_size, rounds):
         inputs=torch.randn(batch_size, 3, size, size),
         data_samples=[DataSample().set_gt_label(0)] * batch_size)
     largest = Pass('largest', space.largest)
-    plans = [(largest, Pass('sampled', sampled), Pass('smallest',
-                                                      space.smallest)),
-             (largest, )]
+    smaller = Pass('sampled', sampled), Pass('smallest', space.smallest)
+    plans = [(largest, *smaller), (largest, )]
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
-    seconds = [[], []]
+    seconds: Tuple[List[float], List[float]] = [], []
     model.train()
     for i in range(rounds + 1):
         for plan, taken in zip(plans, seconds):
@@ -72,17 +79,18 @@ def measured_ratio(model, sampled, batch_size, rounds):
     return statistics.median(seconds[0]) / statistics.median(seconds[1])
 
 
-def images_per_core(config, number=100):
-    """Images of 500 x 375 that a core loads and augments in a second."""
+def images_per_core(config: Config, number: int) -> Tuple[float, float]:
+    """How many images of 500 x 375 a core loads and augments in a second, and
+    their size in kB."""
     init_default_scope('mmpretrain')
     pipeline = config.train_dataloader.dataset
     while 'pipeline' not in pipeline:
         pipeline = pipeline.dataset
     pipeline = Compose(pipeline.pipeline)
     rng = np.random.default_rng(0)
-    # as much detail as makes the size of a usual file of ImageNet
+    # with as much detail as gives a file of ImageNet's usual size
     coarse = rng.integers(0, 256, (125, 167, 3), dtype=np.uint8)
-    image = Image.fromarray(coarse).resize((500, 375), Image.BICUBIC)
+    image = Image.fromarray(coarse).resize((500, 375), Image.Resampling.BICUBIC)
     with tempfile.TemporaryDirectory() as folder:
         path = f'{folder}/image.JPEG'
         image.save(path, quality=90)
@@ -93,14 +101,14 @@ def images_per_core(config, number=100):
         return number / seconds, os.path.getsize(path) / 1000
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('networks', nargs='*', default=list(ASSUMED))
     parser.add_argument('--gpus', type=int, nargs='+', default=[8, 64])
     parser.add_argument(
         '--images-per-second',
         type=float,
-        help='of one GPU and the largest subnet alone '
+        help='that one GPU trains of the largest subnet alone '
         f'(default: {ASSUMED})')
     parser.add_argument(
         '--bandwidth',
@@ -121,11 +129,27 @@ def main():
         type=int,
         default=128,
         help='of a GPU (default: %(default)s)')
-    parser.add_argument('--measure', type=int, metavar='ROUNDS', default=0)
+    parser.add_argument(
+        '--measure',
+        type=int,
+        metavar='ROUNDS',
+        default=0,
+        help='time so many iterations on this CPU (default: none)')
+    parser.add_argument(
+        '--measured-batch-size',
+        type=int,
+        default=8,
+        help='of those (default: %(default)s)')
+    parser.add_argument(
+        '--measured-images',
+        type=int,
+        default=100,
+        help='loaded to time that too (default: %(default)s)')
     args = parser.parse_args()
     if args.measure:
         speed, size = images_per_core(
-            load_config(f'configs/pss_{args.networks[0]}_imagenet.py'))
+            load_config(f'configs/pss_{args.networks[0]}_imagenet.py'),
+            args.measured_images)
         print(
             f'loading and augmenting: {speed:.0f} images a second a core '
             f'(a JPEG file of {size:.0f} kB)',
@@ -134,10 +158,11 @@ def main():
     for name in args.networks:
         config = load_config(f'configs/pss_{name}_imagenet.py')
         model = init_model(config)
+        assert isinstance(model, SupernetClassifier)
         flops = flops_table(model)
         space = model.search_space
         ends = flops(space.encode([space.largest, space.smallest]))
-        mean, sampled = mean_subnets(config, model, flops)
+        mean, sampled = mean_subnet(config, model, flops)
         ratio = (ends.sum() + mean) / ends[0]
         parameters = sum(p.numel() for p in model.parameters())
         print(
@@ -147,9 +172,11 @@ def main():
             f'iteration is {ratio:.2f} of the largest alone',
             flush=True)
         if args.measure:
+            batch_size = args.measured_batch_size
+            measured = measured_ratio(model, sampled, batch_size, args.measure)
             print(
-                f'{name}: measured on this CPU, batch 8: '
-                f'{measured_ratio(model, sampled, 8, args.measure):.2f}',
+                f'{name}: measured on this CPU, batch {batch_size}: '
+                f'{measured:.2f}',
                 flush=True)
         speed = args.images_per_second or ASSUMED[name]
         for gpus, bandwidth in zip(args.gpus, args.bandwidth):

@@ -1,8 +1,8 @@
 """Trains PSS-Net, random sampling, MutualNet and US-Net, and compares them.
 
-Every run is ``tools/train.py`` on a config that is written into its folder:
-that of the method with :func:`setting` on top, the same for all. A run whose
-folder has its results is not repeated. ``make compare`` calls this.
+Every run is ``tools/train.py`` on a config that is written for it: the
+method's, with :func:`setting` on top, which is the same for all. A run that has
+its results already is not repeated. ``make compare`` calls this.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple
+from typing import IO, Any, Dict, List, NamedTuple
 
 import torch
 from compare_report import report_study
@@ -35,7 +35,7 @@ METHODS = ('pss', 'random', 'mutualnet', 'usnet')
 PASSES = dict(pss=3, random=3, mutualnet=4, usnet=4)
 PACKAGES = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmpretrain', 'numpy')
 
-# subnets of each level that are ranked beside the pool's
+# subnets drawn from each level that are ranked next to the pool's
 DRAWS = 10
 
 # The pieces of PSS-Net, one changed at a time. The constant p is the mean of
@@ -52,13 +52,13 @@ ABLATIONS = {
 class Run(NamedTuple):
     """One training."""
     method: str
-    variant: str  # of PSS-Net; the method otherwise
+    variant: str  # a changed PSS-Net; the method's own name otherwise
     iterations: int
     seed: int
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """The name of its folder."""
         return f'{self.variant}_{self.iterations}_seed{self.seed}'
 
 
@@ -109,13 +109,13 @@ LEARNING_RATE = 0.01
 def runs_of(seeds: List[int], iterations: int, piece_seeds: int) -> List[Run]:
     """All runs, those of a seed together.
 
-    At equal iterations, and at equal network passes: an iteration of the
-    baselines with four passes counts as 4/3 of one with three.
+    Methods are compared at equal iterations and at equal network passes: an
+    iteration with four passes counts as 4/3 of one with three.
 
     Args:
-        seeds: of the methods.
-        iterations: of a run.
-        piece_seeds: so many of the seeds train PSS-Net's changed pieces too.
+        seeds: each trains every method once.
+        iterations: the length of a run.
+        piece_seeds: how many of the seeds train the variants of PSS-Net too.
     """
     fewer = iterations * PASSES['pss'] // PASSES['usnet']
     runs = []
@@ -142,14 +142,14 @@ def config_of(task: Run) -> Config:
 
 
 class Study:
-    """The folders of the runs, and what they still lack.
+    """The runs of a comparison: trains them and reads what they left.
 
     Args:
-        folder: where the runs' folders are.
-        threads: that one run computes with.
+        folder: holds a folder for each run.
+        threads: how many one run computes with.
 
     Attributes:
-        running: what is being trained.
+        running: the runs that are being trained.
     """
 
     def __init__(self, folder: Path, threads: int) -> None:
@@ -166,7 +166,7 @@ class Study:
         self._stopped = threading.Event()
 
     def is_done(self, task: Run) -> bool:
-        """Whether a run has its results, by the config that it would have."""
+        """Whether a run has its results, from the config it would have now."""
         try:
             same = self._config(task).read_text(encoding='utf-8') == \
                 config_of(task).pretty_text
@@ -175,7 +175,7 @@ class Study:
         return same and all(path.is_file() for path in self._files(task))
 
     def _config(self, task: Run) -> Path:
-        # beside the folder: into that MMEngine writes one of the same name
+        # beside the folder, where MMEngine writes one of the same name
         return self.folder / f'{task.name}.py'
 
     def _files(self, task: Run) -> List[Path]:
@@ -208,8 +208,8 @@ class Study:
                 seconds=round(whole, 1)), folder / 'run.json')
         return task
 
-    def _call(self, log, *command) -> None:
-        command = [sys.executable, *map(str, command)]
+    def _call(self, log: IO[str], *words: Any) -> None:
+        command = [sys.executable, *map(str, words)]
         print('+', *command[1:], file=log, flush=True)
         process = subprocess.Popen(
             command, stdout=log, stderr=log, env=self._environment)
@@ -223,13 +223,13 @@ class Study:
                              f'{status}; see {log.name}')
 
     def stop(self) -> None:
-        """Ends what is running."""
+        """Ends the runs that are being trained."""
         self._stopped.set()
         for process in list(self._processes):
             process.terminate()
 
     def entry(self, task: Run) -> Dict[str, Any]:
-        """What the results of the comparison say of a run."""
+        """A run's entry in the results of the comparison."""
         folder = self.folder / task.name
         entry = dict(
             task._asdict(),
@@ -256,13 +256,14 @@ def _train_seconds(folder: Path, iterations: int) -> float:
 
 
 def do_all(study: Study, runs: List[Run], jobs: int) -> None:
-    """Does what is not done yet, and says how long the rest will take."""
+    """Does the runs that are missing, and prints how long the rest will take.
+    """
     waiting = [task for task in runs if not study.is_done(task)]
     print(
         f'{len(runs) - len(waiting)} of {len(runs)} runs are done; {jobs} at '
         f'a time in {study.folder}',
         flush=True)
-    # an iteration's passes, as a measure of what is left
+    # network passes measure how much is left
     size = {task: task.iterations * PASSES[task.method] for task in runs}
     left, started = sum(size[task] for task in waiting), time.monotonic()
     total = left
@@ -291,13 +292,13 @@ def do_all(study: Study, runs: List[Run], jobs: int) -> None:
 
 
 def _rest(spent: float, total: float, left: float, running: List[int]) -> float:
-    """Seconds that are left, if what runs is half done."""
+    """Seconds left, supposing that runs in progress are half done."""
     half = sum(running) / 2
     return spent / (total - left + half) * (left - half)
 
 
 def machine() -> Dict[str, Any]:
-    """What it ran on."""
+    """The machine this runs on."""
     lines = Path('/proc/cpuinfo').read_text().splitlines() \
         if Path('/proc/cpuinfo').is_file() else []
     names = [
@@ -316,7 +317,7 @@ def machine() -> Dict[str, Any]:
 
 
 def origin(args: argparse.Namespace, jobs: int) -> Dict[str, Any]:
-    """How the figures came about."""
+    """Where the figures come from: arguments, setting, machine, versions."""
     seeds = ' '.join(map(str, args.seeds))
     return dict(
         command=f'make compare SEEDS="{seeds}" ITERS={args.iters}',
@@ -331,7 +332,7 @@ def origin(args: argparse.Namespace, jobs: int) -> Dict[str, Any]:
                   for name in PACKAGES})
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--iters', type=int, default=600)
@@ -339,14 +340,13 @@ def main():
         '--piece-seeds',
         type=int,
         default=2,
-        help="so many of the seeds train PSS-Net's changed "
-        'pieces too (default: %(default)s)')
+        help='how many of the seeds train the variants of PSS-Net too '
+        '(default: %(default)s)')
     parser.add_argument(
         '--jobs',
         type=int,
         default=None,
-        help='runs at a time; one a core by default, and four '
-        'if there is a GPU')
+        help='runs at a time (default: one a core, four with a GPU)')
     parser.add_argument('--work-dir', default='work_dirs/compare')
     parser.add_argument(
         '--out', default='benchmarks/results/'
@@ -358,11 +358,11 @@ def main():
     for name, value, least in (('iters', args.iters, 4), ('jobs', jobs, 1),
                                ('piece-seeds', args.piece_seeds, 0)):
         if value < least:
-            raise InputError(f'--{name}={value} must be at least {least}')
+            raise InputError(f'--{name}={value}: expected at least {least}')
     if len(set(args.seeds)) < len(args.seeds) or min(args.seeds) < 0 or \
             max(args.seeds) >= 2 ** 32:
-        raise InputError(f'--seeds={args.seeds} must be different, from 0 to '
-                         '2**32 - 1')
+        raise InputError(f'--seeds={args.seeds}: expected different ones from '
+                         '0 to 2**32 - 1')
     for name, folder in (('out', report_files(args.out)[0].parent),
                          ('work-dir', Path(args.work_dir))):
         try:
@@ -370,7 +370,7 @@ def main():
         except OSError as error:
             raise InputError(f'--{name}: {folder} cannot be made '
                              f'({error.strerror or error})') from None
-    # as Ctrl-C does, so that the trainings end too
+    # SystemExit ends the trainings too
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     study = Study(Path(args.work_dir), max(cores // jobs, 1))
     runs = runs_of(args.seeds, args.iters, args.piece_seeds)

@@ -1,4 +1,4 @@
-"""The tables and the figure of a comparison that benchmarks/compare.py ran."""
+"""The tables and the figure of what benchmarks/compare.py ran."""
 
 from typing import Any, Callable, Dict, List
 
@@ -6,7 +6,7 @@ from tabulate import tabulate
 
 from pss.evaluation import (
     caption_of,
-    compare,
+    compare_methods,
     comparison_rows,
     comparison_table,
     csv_text,
@@ -14,7 +14,7 @@ from pss.evaluation import (
     rank_summary,
     report_files,
 )
-from pss.evaluation.comparison import spread
+from pss.evaluation.comparison import mean_and_std
 from pss.files import write_json, write_text
 
 NAMES = dict(
@@ -44,7 +44,7 @@ def report_study(study: Dict[str, Any], out: str) -> None:
     """Writes JSON, CSV, Markdown and a figure, and prints the tables.
 
     Args:
-        study: ``iterations``, ``runs`` and how they were made.
+        study: ``iterations``, ``runs`` and where they come from.
         out: the JSON file; the others get the same name.
     """
     runs, full = study['runs'], study['iterations']
@@ -61,7 +61,7 @@ def report_study(study: Dict[str, Any], out: str) -> None:
     }
     pieces = _group(runs, lambda r: r['method'] == 'pss')
     comparisons = {
-        title: compare(group, REFERENCE)
+        title: compare_methods(group, REFERENCE)
         for title, group in (*panels.items(), ('pieces', pieces))
     }
     ranks = _ranks([rank_summary(r['ranks']) for r in runs if 'ranks' in r])
@@ -100,17 +100,17 @@ def _brief(run: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _ranks(summaries: List[List[Dict[str, Any]]]) -> List[Dict[str, Any]]:
-    """For each pool, mean and standard deviation over the seeds in which it
-    was not empty."""
+    """For each pool, means and standard deviations over the seeds in which it
+    is not empty."""
     by_pool: Dict[str, List[Dict[str, Any]]] = {}
     for row in sum(summaries, []):
         by_pool.setdefault(row['pool'], []).append(row)
     found = []
     for pool, rows in by_pool.items():
-        mean = dict(pool=pool)
+        mean: Dict[str, Any] = dict(pool=pool)
         for key in list(rows[0])[1:]:
             values = [row[key] for row in rows if row[key] is not None]
-            mean[key] = spread(values) if values else None
+            mean[key] = mean_and_std(values) if values else None
         found.append(mean)
     return found
 
@@ -131,7 +131,7 @@ def _text(study: Dict[str, Any], comparisons: Dict[str, Dict],
             subnets='subnets',
             correlation='correlation',
             halves='halves',
-            spread='std of accuracy',
+            accuracy_std='std of accuracy',
             behind_best='behind best',
             behind_fair='fair',
             tried_behind_fair='five tried, fair',

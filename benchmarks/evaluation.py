@@ -1,4 +1,4 @@
-"""Evaluating many subnets in one pass over the images, or one after the other.
+"""Evaluating many subnets in one pass over the images, or in one pass each.
 
 On JPEG files of 500 x 375 pixels, with the ImageNet pipeline of the configs.
 """
@@ -7,6 +7,7 @@ import argparse
 import tempfile
 import time
 from pathlib import Path
+from typing import Sequence
 
 import numpy as np
 import torch
@@ -16,11 +17,12 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from pss.apis import init_model, load_config
-from pss.models import calibrate
+from pss.models import SupernetClassifier, calibrate
+from pss.structures import Subnet
 
 
-def write_images(folder, num):
-    """JPEG files of noise over smooth shapes, and their list."""
+def write_images(folder: Path, num: int) -> None:
+    """Writes JPEG files of noise over smooth shapes, and a list of them."""
     rng = np.random.default_rng(0)
     lines = []
     for i in range(num):
@@ -33,7 +35,7 @@ def write_images(folder, num):
     (folder / 'list.txt').write_text('\n'.join(lines))
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--config', default='configs/pss_mbv2_imagenet.py')
     parser.add_argument('--images', type=int, default=128)
@@ -41,6 +43,7 @@ def main():
     args = parser.parse_args()
     config = load_config(args.config)
     model = init_model(config)
+    assert isinstance(model, SupernetClassifier)
     space = model.search_space
     subnets = space.decode(space.random(np.random.default_rng(0), args.subnets))
     with tempfile.TemporaryDirectory() as folder:
@@ -55,11 +58,11 @@ def main():
             loader = Runner.build_dataloader(loader, seed=0)
         assert isinstance(loader.dataset, BaseDataset)
 
-        def run(names):
+        def seconds_of(evaluated: Sequence[Subnet]) -> float:
             start = time.perf_counter()
             for batch in loader:
                 data = model.data_preprocessor(batch, False)
-                for subnet in names:
+                for subnet in evaluated:
                     model.switch_to(subnet, statistics[subnet])
                     with torch.no_grad():
                         model(**data, mode='predict')
@@ -68,11 +71,11 @@ def main():
         first = model.data_preprocessor(next(iter(loader)), False)['inputs']
         statistics = calibrate(model, subnets, [first])
         model.eval()
-        run(subnets[:1])
-        together = run(subnets)
-        apart = sum(run([subnet]) for subnet in subnets)
+        seconds_of(subnets[:1])  # warms up
+        together = seconds_of(subnets)
+        apart = sum(seconds_of([subnet]) for subnet in subnets)
     print(f'{args.config}: {len(subnets)} subnets on {args.images} images: '
-          f'together {together:.2f} s, one run each {apart:.2f} s, ratio '
+          f'together {together:.2f} s, one pass each {apart:.2f} s, ratio '
           f'{together / apart:.3f}')
 
 

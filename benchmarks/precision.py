@@ -3,11 +3,11 @@
 ``python benchmarks/precision.py`` trains the three networks at 224 pixels, on a
 GPU if there is one, and writes images a second and peak memory as a table to
 ``benchmarks/results/precision_DEVICE.json`` and ``.md``. An iteration is the
-sandwich's three passes and its step, of random images: loading is not in it.
-Each setting has a process of its own. On a CPU they take turns, so that what
-else the machine does falls on all of them; on a GPU, where memory is scarcer,
-one comes after the other. The peak is that of torch's allocator on a GPU; on
-a CPU it is how much the process grew over what it had with the network built.
+sandwich's three passes and its step on random images; loading is not included.
+Each setting runs in its own process. On a CPU they take turns, so that other
+load on the machine affects all of them; on a GPU, where memory is scarcer, they
+run one after another. The peak is that of torch's allocator on a GPU; on a CPU
+it is how much the process grew after the network was built.
 """
 
 import argparse
@@ -17,8 +17,11 @@ import platform
 import resource
 import statistics
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
+import numpy as np
 import torch
 from mmpretrain.structures import DataSample
 from tabulate import tabulate
@@ -26,24 +29,34 @@ from tabulate import tabulate
 from pss.apis import init_model, load_config
 from pss.engine import SandwichOptimWrapper
 from pss.files import write_json, write_text
+from pss.models import SupernetClassifier
 from pss.sampling import Pass
 
 NETWORKS = ('mbv2', 'mbv1', 'r50')
-SETTINGS = [(amp, last) for amp in (None, 'bfloat16', 'float16')
-            for last in (False, True)]
+PRECISIONS = ('float32', 'bfloat16', 'float16')
+
+Row = Dict[str, Any]
 
 
-def build(network, amp, channels_last, args):
-    """A function that trains one iteration, and waits for it."""
-    config = load_config(f'configs/pss_{network}_imagenet.py')
-    config.model.channels_last = channels_last
+class Setting(NamedTuple):
+    """How a network is trained."""
+    network: str
+    amp: Optional[str]  # None: float32
+    channels_last: bool
+
+
+def build(setting: Setting, args: argparse.Namespace) -> Callable[[], None]:
+    """A function that trains one iteration, and waits until it is done."""
+    config = load_config(f'configs/pss_{setting.network}_imagenet.py')
+    config.model.channels_last = setting.channels_last
     model = init_model(config, device=args.device).train()
+    assert isinstance(model, SupernetClassifier)
     space = model.search_space
-    middle = space.decode([[n // 2 for n in space.shape]])[0]
+    middle = space.decode(np.array([[n // 2 for n in space.shape]]))[0]
     wrapper = SandwichOptimWrapper(
         torch.optim.SGD(
             model.parameters(), lr=1e-3, momentum=0.9, nesterov=True),
-        amp=amp)
+        amp=setting.amp)
     wrapper.plan = (Pass('largest', space.largest), Pass('sampled', middle),
                     Pass('smallest', space.smallest))
     size = space.largest.resolution
@@ -51,7 +64,7 @@ def build(network, amp, channels_last, args):
     labels = torch.randint(1000, (args.batch_size, ), device=args.device)
     samples = [DataSample().set_gt_label(int(label)) for label in labels]
 
-    def iteration():
+    def iteration() -> None:
         model.train_step(dict(inputs=images, data_samples=samples), wrapper)
         if args.device == 'cuda':
             torch.cuda.synchronize()
@@ -59,17 +72,25 @@ def build(network, amp, channels_last, args):
     return iteration
 
 
-def resident():
+def peak_resident() -> float:
     """The most memory that this process ever had, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def measure(network, amp, channels_last, args, turns, out):
-    """Trains whenever it is its turn; the first iterations warm up."""
+def measure(setting: Setting, args: argparse.Namespace, turns: Connection,
+            out: Connection) -> None:
+    """Trains an iteration at each turn, after some that warm up.
+
+    Args:
+        setting: what to train.
+        args: the script's arguments.
+        turns: sends True for a turn, False at the end.
+        out: gets the seconds of each turn, and at the end the peak in MiB.
+    """
     if args.threads:
         torch.set_num_threads(args.threads)
-    iteration = build(network, amp, channels_last, args)
-    before = resident()
+    iteration = build(setting, args)
+    before = peak_resident()
     for _ in range(args.warmup):
         iteration()
     while turns.recv():
@@ -77,44 +98,52 @@ def measure(network, amp, channels_last, args, turns, out):
         iteration()
         out.send(time.perf_counter() - begun)
     peak = torch.cuda.max_memory_allocated() / 2 ** 20 \
-        if args.device == 'cuda' else resident() - before
+        if args.device == 'cuda' else peak_resident() - before
     out.send(peak)
 
 
-def measured(network, args):
+def measured(network: str, args: argparse.Namespace) -> List[Row]:
     """A row for each setting of a network."""
-    together = [SETTINGS] if args.device == 'cpu' else [[s] for s in SETTINGS]
+    settings = [
+        Setting(network, None if precision == 'float32' else precision, last)
+        for precision in args.precisions for last in (False, True)
+    ]
+    if args.device == 'cpu':
+        return measured_together(settings, args)
     return [
-        row for settings in together
-        for row in measured_together(network, settings, args)
+        row for setting in settings
+        for row in measured_together([setting], args)
     ]
 
 
-def measured_together(network, settings, args):
+def measured_together(settings: Sequence[Setting],
+                      args: argparse.Namespace) -> List[Row]:
     """A row for each setting, in processes that take turns."""
     context = multiprocessing.get_context('spawn')
     workers = []
-    for amp, last in settings:
+    for setting in settings:
         turns, my_turns = context.Pipe()
         out, my_out = context.Pipe()
         process = context.Process(
-            target=measure, args=(network, amp, last, args, my_turns, my_out))
+            target=measure, args=(setting, args, my_turns, my_out))
         process.start()
         my_out.close()
-        workers.append((amp, last, process, turns, out, []))
+        seconds: List[float] = []
+        workers.append((setting, process, turns, out, seconds))
     for _ in range(args.rounds):
-        for _, _, _, turns, out, seconds in workers:
+        for _, _, turns, out, seconds in workers:
             turns.send(True)
             seconds.append(out.recv())
     rows = []
-    for amp, last, process, turns, out, seconds in workers:
+    for setting, process, turns, out, seconds in workers:
         turns.send(False)
         median = statistics.median(seconds)
         rows.append(
             dict(
-                network=network,
-                precision=amp or 'float32',
-                memory_format='channels_last' if last else 'contiguous',
+                network=setting.network,
+                precision=setting.amp or 'float32',
+                memory_format='channels_last'
+                if setting.channels_last else 'contiguous',
                 images_per_second=args.batch_size / median,
                 fastest=args.batch_size / min(seconds),
                 slowest=args.batch_size / max(seconds),
@@ -123,10 +152,12 @@ def measured_together(network, settings, args):
     return rows
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         '--networks', nargs='+', default=NETWORKS, choices=NETWORKS)
+    parser.add_argument(
+        '--precisions', nargs='+', default=PRECISIONS, choices=PRECISIONS)
     parser.add_argument(
         '--batch-size', type=int, help='default: 128 on a GPU, 8 on a CPU')
     parser.add_argument('--rounds', type=int, default=7)
@@ -135,7 +166,7 @@ def main():
         '--threads',
         type=int,
         default=0,
-        help='on a CPU; 0 for as many as torch takes')
+        help='of a CPU; 0 leaves the number to torch')
     parser.add_argument(
         '--device',
         choices=['cpu', 'cuda'],
@@ -151,7 +182,7 @@ def main():
     report(rows, args)
 
 
-def report(rows, args):
+def report(rows: Sequence[Row], args: argparse.Namespace) -> None:
     """Writes and prints the table."""
     device = torch.cuda.get_device_name() if args.device == 'cuda' \
         else f'CPU ({platform.machine()})'

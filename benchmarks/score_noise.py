@@ -1,15 +1,17 @@
 """Why a pool's scores agree so little with held-out accuracy.
 
 A score is minus the cross-entropy of a subnet on the batches that it was drawn
-for: other images and other weights for each. This gives every subnet of every
-pool scores with the final weights, in training mode as in training, and says
-how well each kind agrees with held-out accuracy (Spearman, mean over the
-pools): scores as training left them; of one batch each, another for every
-subnet; the same less the score of the largest subnet on that batch; of one
-batch, the same for all; of all batches. RANKS is from rank_pools.py.
+for, so that each comes from other images and other weights. Here every subnet
+of every pool is scored with the final weights, in training mode as in training,
+and each kind of score is compared with held-out accuracy (Spearman's rank
+correlation, mean over the pools): the scores that training left; scores of one
+batch, a different one for each subnet; these less the largest subnet's score on
+the same batch; scores of one batch, the same for all; scores of all batches.
+RANKS is written by tools/analysis_tools/rank_pools.py.
 """
 
 import argparse
+from typing import Any, Dict, Mapping, Optional, Sequence
 
 import numpy as np
 import torch
@@ -20,12 +22,14 @@ from tabulate import tabulate
 from pss.apis import init_model, load_config
 from pss.cli import run
 from pss.files import read_json, write_json
+from pss.models import SupernetClassifier
 from pss.sampling import rank_correlation
 from pss.structures import Subnet
 
 
 @torch.no_grad()
-def losses_of(model, subnets, batches):
+def losses_of(model: SupernetClassifier, subnets: Sequence[Subnet],
+              batches: Sequence[Mapping[str, Any]]) -> np.ndarray:
     """Cross-entropies in training mode, ``(subnets, batches)``."""
     model.train()
     losses = np.zeros((len(subnets), len(batches)))
@@ -38,27 +42,29 @@ def losses_of(model, subnets, batches):
     return losses
 
 
-def agreements(members, losses, largest, rng):
+def agreements(members: Sequence[Mapping[str, Any]], losses: np.ndarray,
+               largest: np.ndarray,
+               rng: np.random.Generator) -> Dict[str, Optional[float]]:
     """Rank correlations with held-out accuracy, by the kind of score.
 
     Args:
-        members: of a pool, with score and accuracy.
-        losses: theirs, ``(subnets, batches)``.
-        largest: those of the largest subnet, ``(batches, )``.
-        rng: draws a batch for each.
+        members: a pool's subnets, with score and accuracy.
+        losses: their losses, ``(subnets, batches)``.
+        largest: the largest subnet's losses, ``(batches, )``.
+        rng: draws a batch for each subnet.
     """
     held_out = [m['held_out'] for m in members]
 
-    def agree(scores):
+    def agree(scores: Sequence[float]) -> Optional[float]:
         return rank_correlation(scores, held_out)
 
     subnets, batches = losses.shape
 
-    def own(losses):
+    def own(losses: np.ndarray) -> float:
         return float(
             np.mean([
-                agree(-losses[np.arange(subnets),
-                              rng.integers(batches, size=subnets)])
+                agree((-losses[np.arange(subnets),
+                               rng.integers(batches, size=subnets)]).tolist())
                 for _ in range(200)
             ]))
 
@@ -66,15 +72,16 @@ def agreements(members, losses, largest, rng):
         trained=agree([m['score'] for m in members]),
         own_batch=own(losses),
         own_batch_less_largest=own(losses - largest),
-        same_batch=float(np.mean([agree(-column) for column in losses.T])),
-        all_batches=agree(-losses.mean(1)),
+        same_batch=float(
+            np.mean([agree((-column).tolist()) for column in losses.T])),
+        all_batches=agree((-losses.mean(1)).tolist()),
         held_out_halves=rank_correlation(*zip(*(m['halves'] for m in members))),
         # standard deviations: between batches, and between the subnets
         loss_std_batches=float(losses.std(1, ddof=1).mean()),
         loss_std_subnets=float(losses.mean(1).std(ddof=1)))
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config')
     parser.add_argument('checkpoint')
@@ -84,6 +91,7 @@ def main():
     args = parser.parse_args()
     config = load_config(args.config)
     model = init_model(config, args.checkpoint)
+    assert isinstance(model, SupernetClassifier)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         loader = dict(
             config.test_cfg.calibration_dataloader,

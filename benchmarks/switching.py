@@ -1,8 +1,8 @@
 """A bank's size, its switches, and its forward passes against extracted ones.
 
-The bank has the subnets that a config's pools would keep, drawn at random, with
-random weights. After a switch, the forward pass takes turns with that of the
-extracted plain network; the ratio is that of the medians.
+The bank has a subnet for each pool of a config, drawn at random, and random
+weights. After a switch, the forward pass takes turns with that of the extracted
+plain network; the ratio is that of the medians.
 """
 
 import argparse
@@ -11,30 +11,35 @@ import tempfile
 import time
 import tracemalloc
 from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 import torch
 from mmengine.config import ConfigDict
+from torch import nn
 
 from pss.apis import AdaptiveClassifier, init_model, load_config
 from pss.deploy import Bank, KeptSubnet, extract, extracted_config, write_bank
 from pss.deploy.bank_hook import kept_config, versions, weights_of
-from pss.models import calibrate
+from pss.models import SupernetClassifier, calibrate
 from pss.resources import flops_table
 from pss.sampling import ConditionalSampler
-from pss.structures import budgets_of
+from pss.structures import Subnet, budgets_of
 
 
-def random_bank(path):
-    """A model with random weights, and a bank with a subnet for each pool."""
+def random_bank(path: str) -> Tuple[SupernetClassifier, Bank]:
+    """A supernet with random weights, and its bank, a subnet for each pool."""
     config = load_config(path)
     model = init_model(config)
+    assert isinstance(model, SupernetClassifier)
     space, flops = model.search_space, flops_table(model)
     rng = np.random.default_rng(0)
     budgets = budgets_of('flops',
                          **config.default_hooks.pss_sampler.budgets['flops'])
     sampler = ConditionalSampler(flops, budgets)
-    named = {'smallest': (space.smallest, None)}
+    named: Dict[str, Tuple[Subnet, Optional[float]]] = {
+        'smallest': (space.smallest, None)
+    }
     for budget in budgets:
         subnet = space.decode(sampler.draw(budget, rng))[0]
         named[str(budget)] = subnet, budget.level
@@ -63,25 +68,39 @@ def random_bank(path):
         versions=versions())
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         'configs', nargs='*', default=['configs/pss_mbv2_imagenet.py'])
     parser.add_argument('--device', default='cpu')
     parser.add_argument(
-        '--subnets', type=int, default=4, help='whose forward passes are timed')
+        '--subnets',
+        type=int,
+        default=4,
+        help='so many have their forward passes timed (default: %(default)s)')
     parser.add_argument(
         '--rounds',
         type=int,
         default=30,
-        help='of each at batch 1; a fifth at batch 32')
+        help='forward passes of each at batch 1; a fifth of it at the larger '
+        'batch (default: %(default)s)')
+    parser.add_argument(
+        '--batch-size',
+        type=int,
+        default=32,
+        help='the larger batch (default: %(default)s)')
+    parser.add_argument(
+        '--switches',
+        type=int,
+        default=20_000,
+        help='switches that are timed (default: %(default)s)')
     args = parser.parse_args()
     torch.set_num_threads(1)
     for config in args.configs:
         measure(config, args)
 
 
-def measure(path, args):
+def measure(path: str, args: argparse.Namespace) -> None:
     """Prints one config's figures."""
     model, bank = random_bank(path)
     with tempfile.TemporaryDirectory() as folder:
@@ -97,23 +116,21 @@ def measure(path, args):
         f'{net.copied_bytes / 1e6:.0f} MB of contiguous copies',
         flush=True)
 
-    switches(net)
-    kept = [
-        net.subnets[i] for i in np.linspace(0,
-                                            len(net.subnets) -
-                                            1, args.subnets).round().astype(int)
-    ]
+    switches(net, args.switches)
+    places = np.linspace(0, len(net.subnets) - 1, args.subnets)
+    kept = [net.subnets[i] for i in places.round().astype(int)]
     plain = {}
     for entry in kept:
         config = extracted_config(ConfigDict(bank.model), model, entry.subnet)
         plain[entry] = extract(model, config, entry.subnet,
                                bank.statistics[entry.subnet]).to(args.device)
-    for batch, rounds in ((1, args.rounds), (32, max(args.rounds // 5, 3))):
+    for batch, rounds in ((1, args.rounds), (args.batch_size,
+                                             max(args.rounds // 5, 3))):
         forward(net, plain, batch, rounds, args.device)
 
 
-def switches(net, num=20_000):
-    """Times switches, and finds out whether memory grows."""
+def switches(net: AdaptiveClassifier, num: int) -> None:
+    """Times switches, and measures how much memory they leave behind."""
     rng = np.random.default_rng(0)
     low = net.subnets[0].costs['flops']
     limits = rng.uniform(low, 1.1 * net.subnets[-1].costs['flops'], num)
@@ -138,16 +155,20 @@ def switches(net, num=20_000):
 
 
 @torch.no_grad()
-def forward(net, plain, batch, rounds, device):
-    """Prints ratios of forward passes."""
+def forward(net: AdaptiveClassifier, plain: Mapping[KeptSubnet, nn.Module],
+            batch: int, rounds: int, device: str) -> None:
+    """Prints the bank's forward times relative to the extracted networks'."""
     images = torch.randn(batch, *net.input_shape, device=device)
     ratios, differences, medians = [], [], []
     for entry, network in plain.items():
         net.switch(entry)
-        times = {net.logits: [], network: []}
+        times: Dict[Callable[..., Any], List[float]] = {
+            net.logits: [],
+            network: []
+        }
         for i in range(rounds + 2):
             # each goes first every other time
-            for run in sorted(times, key=lambda r: (r is network) ^ i % 2):
+            for run in list(times)[::-1 if i % 2 else 1]:
                 start = time.perf_counter()
                 logits = run(images)
                 if device != 'cpu':

@@ -1,31 +1,34 @@
 """One training iteration of a supernet against plain networks.
 
-The other side is a hand-written loop over three plain networks of the same
-widths: forward with the same losses, backward, and one optimizer step for the
-largest. Both sides take turns; the ratio is that of the medians.
+They are three of the same widths in a hand-written loop: forward with the same
+losses, backward, and one optimizer step for the largest. Both sides take turns;
+the ratio is that of the medians.
 """
 
 import argparse
 import copy
 import statistics
 import time
+from typing import Callable, Dict, List, Optional, Sequence
 
 import numpy as np
 import torch
 from mmpretrain.structures import DataSample
+from torch import Tensor, nn
 from torch.nn import functional
 
 from pss.apis import init_model, load_config
 from pss.deploy import extract, extracted_config
 from pss.deploy.extraction import model_config
 from pss.engine import SandwichOptimWrapper
+from pss.models import SupernetClassifier
 from pss.models.classifiers.supernet_classifier import divergence
 from pss.resources import flops_table
 from pss.sampling import PrioritizedSampler
 from pss.structures import budgets_of
 
 
-def sgd(model):
+def sgd(model: nn.Module) -> torch.optim.SGD:
     """One group for each parameter, as a weight-decay rule makes them."""
     return torch.optim.SGD([dict(params=[p]) for p in model.parameters()],
                            lr=1e-3,
@@ -33,7 +36,7 @@ def sgd(model):
                            nesterov=True)
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         'configs',
@@ -50,19 +53,20 @@ def main():
         measure(config, args)
 
 
-def measure(path, args):
+def measure(path: str, args: argparse.Namespace) -> None:
     """Prints one config's figures."""
     config = load_config(path)
     model = init_model(config, device=args.device)
+    assert isinstance(model, SupernetClassifier)
     flops = flops_table(model)
     budgets = budgets_of('flops',
                          **config.default_hooks.pss_sampler.budgets['flops'])
     sampler = PrioritizedSampler(model.search_space, {'flops': flops}, budgets)
     middle = len(sampler.pools) // 2
     sampled = sampler.fresh(budgets[middle], np.random.default_rng(0))[0]
-    plan, _ = sampler.plan(0, 0, 0.)
+    drawn, _ = sampler.plan(0, 0, 0.)
     plan = tuple(
-        p._replace(subnet=sampled) if p.name == 'sampled' else p for p in plan)
+        p._replace(subnet=sampled) if p.name == 'sampled' else p for p in drawn)
 
     plain = []
     for _, subnet in plan:
@@ -79,13 +83,13 @@ def measure(path, args):
     wrapper.plan = plan
     optimizer = sgd(plain[0])
 
-    def supernet_iteration():
+    def supernet_iteration() -> None:
         model.train_step(
             dict(inputs=images, data_samples=copy.copy(samples)), wrapper)
 
-    def plain_iteration():
+    def plain_iteration() -> None:
         inputs = model.data_preprocessor(dict(inputs=images), True)['inputs']
-        teacher = None
+        teacher: Optional[Tensor] = None
         for network in plain:
             logits = network(inputs)
             if teacher is None:
@@ -99,29 +103,41 @@ def measure(path, args):
         for network in plain:
             network.zero_grad()
 
-    times = {supernet_iteration: [], plain_iteration: []}
-    for i in range(args.rounds + 1):
-        for iteration, seconds in times.items():
-            start = time.perf_counter()
-            iteration()
-            if args.device != 'cpu':
-                torch.cuda.synchronize()
-            if i:  # the first warms up
-                seconds.append(time.perf_counter() - start)
-    ours, theirs = (statistics.median(t) for t in times.values())
-
-    start = time.perf_counter()
-    num = 200
-    for i in range(num):
-        passes, pool = sampler.plan(0, i, 0.5)
-        pool.update(passes[1].subnet, -1. - i / num)
-    draw = (time.perf_counter() - start) / num
+    ours, theirs = median_seconds([supernet_iteration, plain_iteration],
+                                  args.rounds, args.device)
+    draw = seconds_of_sampling(sampler)
     print(
         f'{path}, batch {args.batch_size}, {args.device}: supernet '
         f'{ours:.3f} s, three plain networks {theirs:.3f} s, ratio '
         f'{ours / theirs:.3f}; sampler and pools {draw * 1e3:.3f} ms, '
         f'{draw / ours:.3%} of an iteration',
         flush=True)
+
+
+def median_seconds(iterations: Sequence[Callable[[], None]], rounds: int,
+                   device: str) -> List[float]:
+    """Median times of some functions that take turns, after one warm-up each.
+    """
+    times: Dict[Callable[[], None], List[float]] = {i: [] for i in iterations}
+    for turn in range(rounds + 1):
+        for iteration, seconds in times.items():
+            start = time.perf_counter()
+            iteration()
+            if device != 'cpu':
+                torch.cuda.synchronize()
+            if turn:
+                seconds.append(time.perf_counter() - start)
+    return [statistics.median(seconds) for seconds in times.values()]
+
+
+def seconds_of_sampling(sampler: PrioritizedSampler, num: int = 200) -> float:
+    """Seconds that an iteration's draw and its pool's update take."""
+    start = time.perf_counter()
+    for i in range(num):
+        passes, pool = sampler.plan(0, i, 0.5)
+        assert pool is not None
+        pool.update(passes[1].subnet, -1. - i / num)
+    return (time.perf_counter() - start) / num
 
 
 if __name__ == '__main__':

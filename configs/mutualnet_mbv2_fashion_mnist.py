@@ -1,6 +1,7 @@
-# MutualNet, MobileNetV2 on Fashion-MNIST: one multiplier for the whole network,
-# and one of four resolutions for each of the smaller subnets of an iteration.
-# They are an eighth of ImageNet's, but for 18, where PSS-Net's begin too.
+# MutualNet, MobileNetV2 on Fashion-MNIST: one multiplier for the whole network.
+# python tools/train.py configs/mutualnet_mbv2_fashion_mnist.py
+# The smaller subnets of an iteration each draw one of four resolutions: an
+# eighth of ImageNet's, but for 18, where PSS-Net's begin too.
 _base_ = 'pss_mbv2_fashion_mnist.py'
 
 model = dict(backbone=dict(search_space=dict(resolutions=[18, 20, 24, 28])))

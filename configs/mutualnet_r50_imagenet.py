@@ -1,5 +1,6 @@
-# MutualNet, ResNet-50: one multiplier for the whole network, and one of four
-# resolutions for each of the smaller subnets of an iteration.
+# MutualNet, ResNet-50: one multiplier for the whole network.
+# bash tools/dist_train.sh configs/mutualnet_r50_imagenet.py 8
+# The smaller subnets of an iteration each draw one of four resolutions.
 _base_ = 'pss_r50_imagenet.py'
 
 model = dict(backbone=dict(search_space=dict(resolutions=[128, 160, 192, 224])))

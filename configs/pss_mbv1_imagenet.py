@@ -1,5 +1,7 @@
-# PSS-Net, MobileNetV1, variant F: one pool for every 10 MFLOPs. The first and
-# the last level, 110 and 570, are the smallest and the largest subnet's.
+# PSS-Net, MobileNetV1, variant F: a pool for every 10 MFLOPs.
+# bash tools/dist_train.sh configs/pss_mbv1_imagenet.py 8
+# The first and the last level, 110 and 570, are the smallest and the largest
+# subnet's and have no pool.
 _base_ = [
     '_base_/models/pss_mbv1.py',
     '_base_/datasets/imagenet_bs128_pss.py',

@@ -1,17 +1,9 @@
 # PSS-Net, MobileNetV1, variant C: pools for CPU latency, in microseconds.
-# The published levels; they fit the published table. For a table of your own:
-# budgets=dict(..., latency_cpu=dict(pools=20)).
-_base_ = ['pss_mbv1_imagenet.py']
+# bash tools/dist_train.sh configs/pss_mbv1_imagenet_cpu_latency.py 8
+_base_ = ['pss_mbv1_imagenet.py', '_base_/latency/mbv1.py']
 
-# python tools/build_latency_table.py configs/pss_mbv1_imagenet.py \
-#     --device cpu --out <this>
-latency_table = 'data/latency_tables/mbv1_cpu.json'
-
+# the table, its command and the levels: _base_/latency/mbv1.py
 default_hooks = dict(
     pss_sampler=dict(
-        resources=dict(
-            latency_cpu=dict(
-                type='pss.Latency', table=latency_table, device='cpu')),
-        budgets=dict(
-            _delete_=True, latency_cpu=dict(start=11000, stop=30000,
-                                            step=1000))))
+        resources=dict(latency_cpu=_base_.latency_cpu),
+        budgets=dict(_delete_=True, latency_cpu=_base_.cpu_levels)))

@@ -1,10 +1,13 @@
 # PSS-Net, MobileNetV2 on Fashion-MNIST: minutes on two CPU cores.
+# python tools/train.py configs/pss_mbv2_fashion_mnist.py
+# Data: python tools/dataset_converters/fashion_mnist.py; `make demo` does both.
 #
 # What is adapted to images of 28 x 28 pixels:
-# - Strides. 2, 1, 1, 2, 2, 1, 2, 1 for the stem and the stages make 14, 7, 4 and
-#   at the end 2 pixels of 28 (on ImageNet 2, 1, 2, 2, 2, 1, 2, 1 make 7 of 224).
-# - Resolutions. 18 to 28 in steps of 2 instead of 128 to 224 in steps of 8. At 16
-#   the last stages would have a single pixel, and the costs a gap.
+# - Strides. 2, 1, 1, 2, 2, 1, 2, 1 for the stem and the stages leave 14, 7, 4
+#   and at the end 2 of 28 pixels (on ImageNet 2, 1, 2, 2, 2, 1, 2, 1 leave 7 of
+#   224).
+# - Resolutions. 18 to 28 in steps of 2 instead of 128 to 224 in steps of 8. At
+#   16 the last stages would have a single pixel, and the costs a gap.
 # The widths are those of ImageNet: 3,168 choices times 6 resolutions.
 _base_ = [
     '_base_/models/pss_mbv2.py',

@@ -1,5 +1,6 @@
-# PSS-Net, MobileNetV2 on Fashion-MNIST: pools for FLOPs and for the latency of
-# the CPU at hand, at once.
+# PSS-Net, MobileNetV2 on Fashion-MNIST: pools for FLOPs and CPU latency.
+# python tools/train.py configs/pss_mbv2_fashion_mnist_latency.py
+# `make demo-latency` measures the table and trains.
 _base_ = ['pss_mbv2_fashion_mnist.py']
 
 # python tools/build_latency_table.py configs/pss_mbv2_fashion_mnist_latency.py \

@@ -1,16 +1,9 @@
 # PSS-Net, MobileNetV2, variant G: pools for GPU latency, in microseconds.
-# The published levels; they fit the published table. For a table of your own:
-# budgets=dict(..., latency_gpu=dict(pools=16)).
-_base_ = ['pss_mbv2_imagenet.py']
+# bash tools/dist_train.sh configs/pss_mbv2_imagenet_gpu_latency.py 8
+_base_ = ['pss_mbv2_imagenet.py', '_base_/latency/mbv2.py']
 
-# python tools/build_latency_table.py configs/pss_mbv2_imagenet.py \
-#     --device cuda --out <this>
-latency_table = 'data/latency_tables/mbv2_gpu.json'
-
+# the table, its command and the levels: _base_/latency/mbv2.py
 default_hooks = dict(
     pss_sampler=dict(
-        resources=dict(
-            latency_gpu=dict(
-                type='pss.Latency', table=latency_table, device='cuda')),
-        budgets=dict(
-            _delete_=True, latency_gpu=dict(start=110, stop=260, step=10))))
+        resources=dict(latency_gpu=_base_.latency_gpu),
+        budgets=dict(_delete_=True, latency_gpu=_base_.gpu_levels)))

@@ -1,17 +1,11 @@
-# PSS-Net, MobileNetV2, variant M: pools for FLOPs, CPU latency and GPU latency at once.
-_base_ = ['pss_mbv2_imagenet.py']
+# PSS-Net, MobileNetV2, variant M: pools for FLOPs, CPU and GPU latency at once.
+# bash tools/dist_train.sh configs/pss_mbv2_imagenet_multi.py 8
+_base_ = ['pss_mbv2_imagenet.py', '_base_/latency/mbv2.py']
 
-# see pss_mbv2_imagenet_cpu_latency.py and pss_mbv2_imagenet_gpu_latency.py
-cpu_latency_table = 'data/latency_tables/mbv2_cpu.json'
-gpu_latency_table = 'data/latency_tables/mbv2_gpu.json'
-
+# tables, their commands and the levels: _base_/latency/mbv2.py
 default_hooks = dict(
     pss_sampler=dict(
         resources=dict(
-            latency_cpu=dict(
-                type='pss.Latency', table=cpu_latency_table, device='cpu'),
-            latency_gpu=dict(
-                type='pss.Latency', table=gpu_latency_table, device='cuda')),
+            latency_cpu=_base_.latency_cpu, latency_gpu=_base_.latency_gpu),
         budgets=dict(
-            latency_cpu=dict(start=13000, stop=27000, step=1000),
-            latency_gpu=dict(start=110, stop=260, step=10))))
+            latency_cpu=_base_.cpu_levels, latency_gpu=_base_.gpu_levels)))

@@ -1,6 +1,7 @@
-# PSS-Net, ResNet-50, variant F: one pool for every 100 MFLOPs of a space that
-# reaches from 759 to 4,089. The first and the last level, 800 and 4,100, are
-# the smallest and the largest subnet's.
+# PSS-Net, ResNet-50, variant F: a pool for every 100 MFLOPs.
+# bash tools/dist_train.sh configs/pss_r50_imagenet.py 8
+# The space reaches from 759 to 4,089 MFLOPs. The first and the last level, 800
+# and 4,100, are the smallest and the largest subnet's and have no pool.
 _base_ = [
     '_base_/models/pss_r50.py',
     '_base_/datasets/imagenet_bs128_pss.py',

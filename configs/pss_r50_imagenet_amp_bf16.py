@@ -1,4 +1,5 @@
-# PSS-Net, ResNet-50, variant F, in mixed precision: bfloat16 in training and evaluation.
+# PSS-Net, ResNet-50, variant F, training and evaluation in bfloat16.
+# bash tools/dist_train.sh configs/pss_r50_imagenet_amp_bf16.py 8
 _base_ = ['pss_r50_imagenet.py']
 
 model = dict(channels_last=True)  # what tensor cores work on

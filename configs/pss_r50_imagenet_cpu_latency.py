@@ -1,14 +1,9 @@
 # PSS-Net, ResNet-50, variant C: pools for CPU latency, in microseconds.
-# No levels are published: 20 pools over what the table reaches.
-_base_ = ['pss_r50_imagenet.py']
+# bash tools/dist_train.sh configs/pss_r50_imagenet_cpu_latency.py 8
+_base_ = ['pss_r50_imagenet.py', '_base_/latency/r50.py']
 
-# python tools/build_latency_table.py configs/pss_r50_imagenet.py \
-#     --device cpu --out <this> --max-blocks 3000
-latency_table = 'data/latency_tables/r50_cpu.json'
-
+# the table, its command and the levels: _base_/latency/r50.py
 default_hooks = dict(
     pss_sampler=dict(
-        resources=dict(
-            latency_cpu=dict(
-                type='pss.Latency', table=latency_table, device='cpu')),
-        budgets=dict(_delete_=True, latency_cpu=dict(pools=20))))
+        resources=dict(latency_cpu=_base_.latency_cpu),
+        budgets=dict(_delete_=True, latency_cpu=_base_.cpu_levels)))

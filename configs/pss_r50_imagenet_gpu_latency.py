@@ -1,14 +1,9 @@
 # PSS-Net, ResNet-50, variant G: pools for GPU latency, in microseconds.
-# No levels are published: 20 pools over what the table reaches.
-_base_ = ['pss_r50_imagenet.py']
+# bash tools/dist_train.sh configs/pss_r50_imagenet_gpu_latency.py 8
+_base_ = ['pss_r50_imagenet.py', '_base_/latency/r50.py']
 
-# python tools/build_latency_table.py configs/pss_r50_imagenet.py \
-#     --device cuda --out <this> --max-blocks 3000
-latency_table = 'data/latency_tables/r50_gpu.json'
-
+# the table, its command and the levels: _base_/latency/r50.py
 default_hooks = dict(
     pss_sampler=dict(
-        resources=dict(
-            latency_gpu=dict(
-                type='pss.Latency', table=latency_table, device='cuda')),
-        budgets=dict(_delete_=True, latency_gpu=dict(pools=20))))
+        resources=dict(latency_gpu=_base_.latency_gpu),
+        budgets=dict(_delete_=True, latency_gpu=_base_.gpu_levels)))

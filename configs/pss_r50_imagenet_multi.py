@@ -1,15 +1,11 @@
-# PSS-Net, ResNet-50, variant M: pools for FLOPs, CPU latency and GPU latency at once.
-_base_ = ['pss_r50_imagenet.py']
+# PSS-Net, ResNet-50, variant M: pools for FLOPs, CPU and GPU latency at once.
+# bash tools/dist_train.sh configs/pss_r50_imagenet_multi.py 8
+_base_ = ['pss_r50_imagenet.py', '_base_/latency/r50.py']
 
-# see pss_r50_imagenet_cpu_latency.py and pss_r50_imagenet_gpu_latency.py
-cpu_latency_table = 'data/latency_tables/r50_cpu.json'
-gpu_latency_table = 'data/latency_tables/r50_gpu.json'
-
+# tables, their commands and the levels: _base_/latency/r50.py
 default_hooks = dict(
     pss_sampler=dict(
         resources=dict(
-            latency_cpu=dict(
-                type='pss.Latency', table=cpu_latency_table, device='cpu'),
-            latency_gpu=dict(
-                type='pss.Latency', table=gpu_latency_table, device='cuda')),
-        budgets=dict(latency_cpu=dict(pools=20), latency_gpu=dict(pools=20))))
+            latency_cpu=_base_.latency_cpu, latency_gpu=_base_.latency_gpu),
+        budgets=dict(
+            latency_cpu=_base_.cpu_levels, latency_gpu=_base_.gpu_levels)))

@@ -1,5 +1,6 @@
-# US-Net, MobileNetV1: one multiplier for the whole network, at 224 pixels. It goes
-# down to 0.4, to 100 MFLOPs; the space of PSS-Net begins at 107.
+# US-Net, MobileNetV1: one multiplier for the whole network, at 224 pixels.
+# bash tools/dist_train.sh configs/usnet_mbv1_imagenet.py 8
+# The multiplier goes down to 0.4, to 100 MFLOPs; PSS-Net's space begins at 107.
 _base_ = 'pss_mbv1_imagenet.py'
 
 model = dict(

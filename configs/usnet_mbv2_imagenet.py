@@ -1,5 +1,6 @@
-# US-Net, MobileNetV2: one multiplier for the whole network, at 224 pixels. It goes
-# down to 0.35, to 59 MFLOPs; the space of PSS-Net begins at 69.
+# US-Net, MobileNetV2: one multiplier for the whole network, at 224 pixels.
+# bash tools/dist_train.sh configs/usnet_mbv2_imagenet.py 8
+# The multiplier goes down to 0.35, to 59 MFLOPs; PSS-Net's space begins at 69.
 _base_ = 'pss_mbv2_imagenet.py'
 
 model = dict(

@@ -1,5 +1,6 @@
-# US-Net, ResNet-50: one multiplier for the whole network, at 224 pixels. It goes
-# down to 0.4, to 666 MFLOPs; the space of PSS-Net begins at 759.
+# US-Net, ResNet-50: one multiplier for the whole network, at 224 pixels.
+# bash tools/dist_train.sh configs/usnet_r50_imagenet.py 8
+# The multiplier goes down to 0.4, to 666 MFLOPs; PSS-Net's space begins at 759.
 _base_ = 'pss_r50_imagenet.py'
 
 model = dict(

@@ -1,8 +1,8 @@
-"""Holds a latency under competing load: streams test images through a bank.
+"""Stays within a latency under competing load, with a bank of subnets.
 
-Half-way another process starts to compete for the processor core, and later
-stops. Every request is answered twice, in turns: once by the classifier that
-follows the latency, once by one that stays with the most accurate subnet. One
+Test images stream through the bank. Half-way, another process starts to compete
+for the processor core, and later it stops. Two classifiers answer every request
+in turn: one follows the latency, the other keeps the most accurate subnet. A
 figure shows latencies, chosen subnets and running accuracy.
 """
 
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Dict, List, Tuple
 
 import numpy as np
 import torch
@@ -20,10 +21,13 @@ from mmpretrain.registry import DATASETS
 
 from pss.apis import AdaptiveClassifier, load_config
 from pss.cli import run
+from pss.deploy import KeptSubnet
 from pss.errors import InputError
 
-# the load's share of the core; the scheduler gives a process of niceness n
-# 1.25 ** -n of what it gives one of 0
+# latency in milliseconds, the subnet and the accuracy of a request
+Row = Tuple[float, KeptSubnet, float]
+# decides the load's share of the core: the scheduler gives a process of
+# niceness n 1.25 ** -n of what it gives one of niceness 0
 NICENESS = 3
 STARTS, STOPS = 0.5, 0.8  # of the stream
 
@@ -36,7 +40,7 @@ def parse_args():
     parser.add_argument(
         '--config',
         default='configs/pss_mbv2_fashion_mnist.py',
-        help='says where the test images are')
+        help='config whose test images are used')
     parser.add_argument('--out', required=True, help='the figure to draw')
     parser.add_argument(
         '--batch-size', type=int, default=40, help='images in a request')
@@ -45,8 +49,8 @@ def parse_args():
     parser.add_argument(
         '--latency-ms',
         type=float,
-        help='the latency to hold; a quarter above what the most accurate '
-        'subnet takes without load by default')
+        help='the latency to stay within; by default, a quarter above that of '
+        'the most accurate subnet without load')
     return parser.parse_args()
 
 
@@ -64,13 +68,14 @@ def main():
     if target is None:
         target = 1.25 * np.median([timed(fixed, first)[0] for _ in range(25)])
     follower = net.follow(latency_ms=target, images=first)
+    assert follower is not None  # there is a latency
     print(
-        f'{num} requests of {args.batch_size} images; to hold: '
+        f'{num} requests of {args.batch_size} images, to answer within '
         f'{target:.1f} ms',
         flush=True)
 
-    rows = {net: [], fixed: []}
-    load = []
+    rows: Dict[AdaptiveClassifier, List[Row]] = {net: [], fixed: []}
+    load: List[subprocess.Popen] = []
     try:
         for i in range(num):
             if i == int(STARTS * num):
@@ -102,8 +107,8 @@ def test_images(path):
     config = load_config(path)
     cfg = dict(config.test_dataloader.dataset, pipeline=[])
     if not Path(cfg.get('data_root', '.')).is_dir():
-        raise InputError(f'{cfg["data_root"]}: no such folder; see README, '
-                         '"Data"')
+        raise InputError(f'{cfg["data_root"]}: no such folder; see "Data" in '
+                         'the README')
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         dataset = DATASETS.build(cfg)
     rows = [dataset.get_data_info(i) for i in range(len(dataset))]
@@ -112,8 +117,8 @@ def test_images(path):
 
 
 def share_a_core():
-    """Pins this process to one core, where the system can; gives the cores
-    that the load should run on."""
+    """Pins this process to one core, if the system can, and returns the cores
+    that the load should run on; ``None`` if it cannot."""
     if not hasattr(os, 'sched_setaffinity'):
         return None
     core = max(os.sched_getaffinity(0))
@@ -122,24 +127,24 @@ def share_a_core():
 
 
 def start_load(cores):
-    """Processes that compete: one on our core, or one on every core."""
+    """Starts competing processes: one on this core, or one on every core."""
     pin = f'os.sched_setaffinity(0, {set(cores)}); ' if cores else ''
     code = f'import os; {pin}os.nice({NICENESS})\nwhile True: pass'
     return [
         subprocess.Popen([sys.executable, '-c', code])
-        for _ in cores or range(os.cpu_count())
+        for _ in cores or range(os.cpu_count() or 1)
     ]
 
 
 def stop(load):
-    """Ends the load."""
+    """Stops the load."""
     for process in load:
         process.kill()
         process.wait()
 
 
 def timed(classifier, images):
-    """Latency of a request in milliseconds, and its labels."""
+    """The latency of a request in milliseconds, and its labels."""
     start = time.perf_counter()
     predicted = classifier.predict(images)
     latency = 1e3 * (time.perf_counter() - start)
@@ -147,7 +152,7 @@ def timed(classifier, images):
 
 
 def draw(rows, net, target, num, out):
-    """Draws latency, subnet and running accuracy over the requests."""
+    """Plots latency, subnet and running accuracy over the requests."""
     import matplotlib
     matplotlib.use('Agg')
     from matplotlib import pyplot as plt
@@ -164,7 +169,7 @@ def draw(rows, net, target, num, out):
         running = np.convolve([100 * row[2] for row in found],
                               np.ones(25) / 25, 'valid')
         axes[2].plot(range(24, 24 + len(running)), running, colour)
-    axes[0].axhline(target, color='C3', ls='--', label='to hold')
+    axes[0].axhline(target, color='C3', ls='--', label='target')
     high = np.percentile([row[0] for found in rows.values() for row in found],
                          99.5)
     axes[0].set_ylim(0, 1.2 * max(high, target))

@@ -1,8 +1,8 @@
 """PSS-Net on MMEngine: one supernet, the best subnet for every resource level.
 
-Importing the package makes its registries known to MMEngine, so that
+Importing the package registers its registries with MMEngine, so that
 ``custom_imports = dict(imports=['pss'])`` is all a config needs. The modules
-behind the registries are imported when a config first asks for one of them.
+that fill them are imported when a config first uses one of their types.
 """
 
 from . import bank_scheme, registry

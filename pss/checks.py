@@ -1,7 +1,7 @@
 """Checks of values, one by one or as the fields of a JSON object.
 
-Each raises one :class:`.InputError` that names the field, its value and what
-was expected, and gives the value back otherwise.
+Each check returns the value if it is good, and otherwise raises an
+:class:`.InputError` that names the field, the value and what was expected.
 """
 
 import difflib
@@ -14,11 +14,14 @@ from typing import Any, Collection, Dict, Iterable, Optional
 from .errors import InputError
 
 LONGEST_NAME = 200  # characters of a name in a file
+LONGEST_PATH = 4096  # characters
 
 
 def shown(value: Any, longest: int = 80) -> str:
-    """A value as messages show it: one line, shortened, and never looked at
-    beyond what is shown: a small file can hold lists that print without end.
+    """A value as messages show it: on one line, shortened.
+
+    No more of the value is read than is shown, since a small file can hold
+    lists that would print without end.
     """
     short = reprlib.Repr()
     short.maxlevel = 4
@@ -32,13 +35,15 @@ def shown(value: Any, longest: int = 80) -> str:
 
 
 def is_integer(value: Any) -> bool:
-    """Whether it is an integer, and no boolean."""
+    """Whether a value is an integer; booleans are not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a finite number that a float can hold, and no boolean;
-    numpy's are numbers too."""
+    """Whether a value is a finite number that a float can hold.
+
+    NumPy's numbers count, booleans do not.
+    """
     if not isinstance(value, Real) or isinstance(value, bool):
         return False
     try:
@@ -51,12 +56,12 @@ def check_integer(name: str,
                   value: Any,
                   least: Optional[int] = None,
                   most: Optional[int] = None) -> int:
-    """An integer inside a range, both ends included.
+    """Checks that a value is an integer in a range, both ends included.
 
     Args:
-        name: the field's, for the message.
-        value: what it holds.
-        least, most: the range; without an end where ``None``.
+        name: of the field, for the message.
+        value: of the field.
+        least, most: ends of the range; ``None`` for no end.
 
     Raises:
         InputError: for anything else.
@@ -74,16 +79,16 @@ def check_number(name: str,
                  most: Optional[float] = None,
                  above: Optional[float] = None,
                  below: Optional[float] = None) -> float:
-    """A finite number inside a range.
+    """Checks that a value is a finite number in a range.
 
     Args:
-        name: the field's, for the message.
-        value: what it holds.
-        least, most: the range's ends, where they are included.
-        above, below: its ends, where they are not.
+        name: of the field, for the message.
+        value: of the field.
+        least, most: ends that belong to the range.
+        above, below: ends that do not.
 
     Raises:
-        InputError: for anything else, NaN and infinity among it.
+        InputError: for anything else, including NaN and infinity.
     """
     if not is_number(value) or least is not None and value < least or \
             most is not None and value > most or \
@@ -95,7 +100,7 @@ def check_number(name: str,
 
 
 def check_boolean(name: str, value: Any) -> bool:
-    """True or False.
+    """Checks that a value is True or False.
 
     Raises:
         InputError: for anything else.
@@ -106,7 +111,7 @@ def check_boolean(name: str, value: Any) -> bool:
 
 
 def check_choice(name: str, value: Any, choices: Collection[Any]) -> Any:
-    """One of several values.
+    """Checks that a value is one of several.
 
     Raises:
         InputError: for anything else.
@@ -121,10 +126,10 @@ def check_choice(name: str, value: Any, choices: Collection[Any]) -> Any:
 
 
 def check_text(name: str, value: Any, longest: int = LONGEST_NAME) -> str:
-    """A text that can be printed on one line and is not too long.
+    """Checks that a value is text that prints on one line, not too long.
 
     Raises:
-        InputError: for anything else, terminal control characters among it.
+        InputError: for anything else, including text with control characters.
     """
     if not isinstance(value, str) or not value.isprintable() or \
             len(value) > longest:
@@ -154,10 +159,10 @@ class Fields:
 
     Args:
         value: the object.
-        where: file, and path of the object in it.
+        where: the file, and the object's path in it.
 
     Raises:
-        InputError: if it is no object.
+        InputError: if the value is not an object.
     """
 
     def __init__(self, value: Any, where: str) -> None:
@@ -168,7 +173,11 @@ class Fields:
         self.where = where
 
     def get(self, key: str, *kinds: type) -> Any:
-        """A field of one of some types; ``float`` is any finite number."""
+        """A field of one of several types; ``float`` is any finite number.
+
+        Raises:
+            InputError: if it is missing or of another type.
+        """
         if key not in self.value:
             raise InputError(f'{self.where}: field {key!r} is missing')
         found = self.value[key]
@@ -191,7 +200,7 @@ class Fields:
         raise self.wrong(key, ' or '.join(names[kind] for kind in kinds))
 
     def text(self, key: str, longest: int = LONGEST_NAME) -> str:
-        """A field that is a printable text."""
+        """A field of printable text."""
         return check_text(f'{self.where}: {key}', self.get(key, str), longest)
 
     def fields(self, key: str) -> 'Fields':
@@ -199,7 +208,7 @@ class Fields:
         return Fields(self.get(key, dict), f'{self.where}: {key}')
 
     def texts(self, key: str) -> Dict[str, str]:
-        """A field that is an object of printable texts by name."""
+        """A field that is an object: printable texts by name."""
         found = self.get(key, dict)
         for name, value in found.items():
             check_text(f'{self.where}: {key}: a name', name)
@@ -207,7 +216,7 @@ class Fields:
         return found
 
     def wrong(self, key: str, expected: str) -> InputError:
-        """The error for a value that is another than expected."""
+        """The error for a field whose value is not as expected."""
         try:
             value = json.dumps(self.value[key])
         except ValueError:  # integers of thousands of digits
@@ -220,7 +229,7 @@ def _range(least: Optional[float],
            most: Optional[float],
            above: Optional[float] = None,
            below: Optional[float] = None) -> str:
-    """How a range reads in a message; empty for none."""
+    """A range in words; empty if it has no ends."""
     parts = [
         f'{words} {end!r}'
         for words, end in (('of at least', least), ('above', above),

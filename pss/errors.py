@@ -2,21 +2,29 @@
 
 LONGEST = 4000  # characters of a message
 
-# how torch begins what it raises again from a process that loads data
+# begins the traceback that torch adds to an error of a data loading process
 _OF_A_WORKER = '\nOriginal Traceback (most recent call last):'
 
 
 def printable(text: str) -> str:
-    """A text as one line that a terminal shows as it is: line ends, control
-    characters and others that cannot be printed become their escapes."""
+    """A text as one line that is safe to print in a terminal: line ends,
+    control and other unprintable characters are escaped."""
     return ''.join(
         c if c.isprintable() else c.encode('unicode_escape').decode()
         for c in text)
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message; its type if that is empty."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def without_traceback(text: str) -> str:
-    """What an error says, without the traceback that torch puts into it when
-    a process that loads data has failed: that one's last line."""
+    """An error's message without a worker's traceback.
+
+    When a data loading process fails, torch raises its error again with the
+    whole traceback as the message; the last line is what the error said.
+    """
     if _OF_A_WORKER not in text:
         return text
     return text.strip().splitlines()[-1].strip()
@@ -38,14 +46,18 @@ class InputError(ValueError):
 
 
 class DataError(InputError):
-    """Bad data, which only the process that loaded it knows of: each such
-    process says it, not only the first."""
+    """Bad data.
+
+    Only the process that loaded the data knows of it, so each such process
+    prints the message, not only the first one.
+    """
 
 
 class DivergedError(FloatingPointError):
-    """Training has left the numbers: a loss, or gradients again and again, are
-    not finite.
+    """Training diverged: a loss is not finite, or gradients were not, too many
+    steps in a row.
 
     The message names the iteration and the subnet. Neither weights nor pools
-    have taken anything from it; ``tools/train.py`` exits with status 3.
+    are updated from such losses and gradients. ``tools/train.py`` exits with
+    status 3.
     """

@@ -1,4 +1,7 @@
-"""Files: read up to a limit, written whole or not at all."""
+"""Reading files up to a limit, and writing them atomically.
+
+Atomic file writes: readers see the old file or the complete new one.
+"""
 
 import errno
 import json
@@ -16,10 +19,10 @@ from .errors import InputError
 
 FilePath = Union[str, Path]
 
-MOST_BYTES = 256 * 2**20  # of what is read into memory as a whole
-DEEPEST = 100  # lists and objects inside one another
+MOST_BYTES = 256 * 2**20  # of a file that is read into memory at once
+DEEPEST = 100  # levels of nested lists and objects
 MOST_DIGITS = 100  # of an integer
-_MOST_LINKS = 40  # that are followed, as Linux does
+_MOST_LINKS = 40  # followed in a row, as in Linux
 
 _KINDS = {
     stat.S_IFDIR: 'a folder',
@@ -30,39 +33,58 @@ _KINDS = {
 }
 
 
+def reason_of(error: BaseException) -> object:
+    """Why something failed: the operating system's words, or the error."""
+    return getattr(error, 'strerror', None) or error
+
+
+@contextmanager
+def system_errors(what: str) -> Iterator[None]:
+    """Turns errors of the operating system into one line.
+
+    Args:
+        what: failed, such as ``a.json: cannot be written``.
+
+    Raises:
+        InputError: for any ``OSError`` inside; it adds the reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f'{what} ({reason_of(error)})') from None
+
+
 @contextmanager
 def open_regular(path: FilePath,
                  most: Optional[int] = None,
                  name: Optional[str] = None) -> Iterator[BinaryIO]:
     """Opens a regular file, or a link to one, for reading.
 
-    A pipe or a device may never end, and only opening one may wait for ever:
-    what a file is, is asked before it is opened, and again once it is open.
+    A pipe or a device may never end, and even opening one may block forever.
+    So the kind of file is checked before it is opened, and again afterwards.
 
     Args:
         path: the file.
-        most: how large it may be, in bytes.
-        name: what messages call it; its path if not told.
+        most: its largest size in bytes; ``None`` for no limit.
+        name: for messages; the path by default.
 
     Raises:
-        InputError: if there is no such file, it is something else, larger, or
-            cannot be read, in the block that reads it too.
+        InputError: if the file does not exist, is not a regular one, is too
+            large, or cannot be read; also from inside the ``with`` block.
     """
     name = str(path) if name is None else name
     _check_name(path)
-    try:
-        _check_regular(name, os.stat(path), most)
-        descriptor = os.open(
-            path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
-            | os.O_CLOEXEC)
-        with open(descriptor, 'rb') as file:
-            _check_regular(name, os.fstat(descriptor), most)
-            yield file
-    except FileNotFoundError:
-        raise InputError(f'{name}: no such file') from None
-    except OSError as error:
-        raise InputError(
-            f'{name}: cannot be read ({error.strerror or error})') from None
+    with system_errors(f'{name}: cannot be read'):
+        try:
+            _check_regular(name, os.stat(path), most)
+            descriptor = os.open(
+                path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
+                | os.O_CLOEXEC)
+            with open(descriptor, 'rb') as file:
+                _check_regular(name, os.fstat(descriptor), most)
+                yield file
+        except FileNotFoundError:
+            raise InputError(f'{name}: no such file') from None
 
 
 def _check_regular(name: str, status: os.stat_result,
@@ -80,27 +102,27 @@ def _too_large(name: FilePath, size: int, most: int) -> InputError:
 
 
 def read_regular(path: FilePath, most: int = MOST_BYTES) -> bytes:
-    """The content of a regular file that is not too large.
+    """Reads a regular file that is not too large.
 
     Args:
         path: the file.
-        most: how large it may be, in bytes.
+        most: its largest size in bytes.
 
     Raises:
-        InputError: as :func:`open_regular`.
+        InputError: as in :func:`open_regular`.
     """
     with open_regular(path, most) as file:
         content = file.read(most + 1)
-    if len(content) > most:  # it grew, or its size was not known
+    if len(content) > most:  # it grew, or its stated size was wrong
         raise _too_large(path, len(content), most)
     return content
 
 
 def read_text(path: FilePath, most: int = MOST_BYTES) -> str:
-    """:func:`read_regular`, as text in UTF-8.
+    """Reads a UTF-8 text file; see :func:`read_regular`.
 
     Raises:
-        InputError: as there, and if it is no such text.
+        InputError: as there, and if it is not UTF-8.
     """
     try:
         return read_regular(path, most).decode('utf-8')
@@ -109,11 +131,11 @@ def read_text(path: FilePath, most: int = MOST_BYTES) -> str:
 
 
 def parse_json(text: str) -> Any:
-    """Parses JSON that is not nested too deeply and has no endless integers.
+    """Parses JSON, with limits on nesting and on the length of integers.
 
     Raises:
-        InputError: for anything else; the reason only, for callers know the
-            file's name.
+        InputError: for anything else. It gives only the reason, since callers
+            know the file's name.
     """
     try:
         value = json.loads(text, parse_int=_integer)
@@ -125,8 +147,8 @@ def parse_json(text: str) -> Any:
     except ValueError as error:
         raise InputError(str(error)) from None
     if is_deep:
-        raise InputError('too many lists and objects inside one another; '
-                         f'expected at most {DEEPEST}')
+        raise InputError('lists and objects are nested too deeply; '
+                         f'expected at most {DEEPEST} levels')
     return value
 
 
@@ -138,8 +160,10 @@ def _integer(digits: str) -> int:
 
 
 def _is_deep(value: Any) -> bool:
-    """Whether containers lie more than :data:`DEEPEST` deep; level by level,
-    since a recursion would have a limit of its own."""
+    """Whether containers are nested more than :data:`DEEPEST` deep.
+
+    It goes level by level, since recursion has a limit of its own.
+    """
     level: List[Any] = [value]
     for _ in range(DEEPEST):
         level = [
@@ -154,8 +178,8 @@ def read_json(path: FilePath) -> Any:
     """Reads a JSON file.
 
     Raises:
-        InputError: if there is none, it is not a regular file or too large,
-            or it is not JSON; see :func:`parse_json` for its limits.
+        InputError: as in :func:`read_regular`, and if the file is not JSON or
+            exceeds the limits of :func:`parse_json`.
     """
     content = read_regular(path)
     try:
@@ -166,30 +190,28 @@ def read_json(path: FilePath) -> Any:
 
 @contextmanager
 def whole_file(path: FilePath) -> Iterator[Path]:
-    """A temporary name to write to; it becomes ``path`` when that is done.
+    """Writes a file atomically: yields a temporary path to write to, which is
+    renamed to ``path`` at the end of the ``with`` block.
 
-    A process that is killed leaves the file that was there before, and at most
-    a temporary one. What was written is on the disk before the name changes,
-    so that a machine that loses its power leaves a whole file as well.
+    If the process is killed, the previous file stays, at most with a temporary
+    one beside it. The content is on the disk before the file is renamed, so
+    that a power failure leaves a complete file as well.
 
-    A link stays, and what it points to is replaced. A file that is replaced
-    keeps its permissions. Pipes and devices, such as ``/dev/stdout``, get the
-    bytes when they are complete.
+    If ``path`` is a link, the file it points to is replaced. A file that is
+    replaced keeps its permissions. Pipes and devices, such as ``/dev/stdout``,
+    receive the bytes at the end.
 
     Args:
-        path: the file; its folder is made if it is not there.
+        path: the file; its folder is created if it does not exist.
 
     Raises:
         InputError: if it cannot be written, or is a folder, a disk or a
-            socket; it names the file and the reason.
+            socket; names the file and the reason.
     """
     _check_name(path)
-    try:
-        with _temporary_of(Path(path)) as temporary:
-            yield temporary
-    except OSError as error:
-        raise InputError(f'{path}: cannot be written '
-                         f'({error.strerror or error})') from None
+    with system_errors(f'{path}: cannot be written'), \
+            _temporary_of(Path(path)) as temporary:
+        yield temporary
 
 
 @contextmanager
@@ -219,7 +241,7 @@ def _temporary_of(path: Path) -> Iterator[Path]:
             os.chmod(temporary, stat.S_IMODE(mode))
         temporary.replace(target)
     finally:
-        with suppress(OSError):  # once renamed it is not there any more
+        with suppress(OSError):  # it is gone once renamed
             temporary.unlink()
 
 
@@ -230,13 +252,13 @@ def _check_name(path: FilePath) -> None:
 
 
 def _unused(target: Path) -> Path:
-    """A name beside a file that no other process thinks of."""
+    """A name beside a file that no other process will choose."""
     return target.with_name(f'{target.name[:200]}.{secrets.token_hex(8)}.tmp')
 
 
 def _behind_links(path: Path) -> Tuple[Optional[int], Path]:
-    """What a path leads to: a descriptor that this process has open, such as
-    behind ``/dev/stdout``, and the path without links."""
+    """Follows links: an open descriptor of this process if the path leads to
+    one, as ``/dev/stdout`` does, and the path without links."""
     own = f'/proc/{os.getpid()}/fd'
     for _ in range(_MOST_LINKS):
         if path.name.isdigit() and os.path.realpath(path.parent) == own:
@@ -244,21 +266,21 @@ def _behind_links(path: Path) -> Tuple[Optional[int], Path]:
         if not path.is_symlink():
             return None, path
         path = path.parent / os.readlink(path)
-    raise InputError(f'{path}: a link that leads round in a circle; expected '
-                     'a file to write')
+    raise InputError(f'{path}: a link that leads in a circle; expected a '
+                     'file to write')
 
 
 def _pour(source: Path, target: Path, descriptor: Optional[int]) -> None:
-    """Copies a file's bytes into something that is not a file."""
+    """Copies a file into a pipe, a device or an open descriptor."""
     content = source.read_bytes()
     if descriptor is not None:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
-                stream.flush()  # what was printed before comes first
+                stream.flush()  # keeps the order of what is printed
         with open(os.dup(descriptor), 'wb') as file:
             file.write(content)
         return
-    try:  # without a reader, opening a pipe would wait for ever
+    try:  # opening a pipe without a reader would block forever
         opened = os.open(
             target, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
             | os.O_CLOEXEC)
@@ -272,7 +294,11 @@ def _pour(source: Path, target: Path, descriptor: Optional[int]) -> None:
 
 
 def write_json(value: Any, path: FilePath) -> None:
-    """Writes a JSON file whole or not at all, one list entry a line."""
+    """Writes a JSON file atomically; of a list, one entry a line.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
     if isinstance(value, list):
         text = '[' + ',\n '.join(map(json.dumps, value)) + ']\n'
     else:
@@ -280,14 +306,15 @@ def write_json(value: Any, path: FilePath) -> None:
     write_text(text, path)
 
 
-def json_text(value: Any, **options) -> str:
-    """JSON for people: indented, lists of numbers, such as widths, on one line.
+def json_text(value: Any, **options: Any) -> str:
+    """JSON for people: indented, but lists of numbers, such as widths, on one
+    line.
 
     Args:
-        value: what to write.
-        **options: as for :func:`json.dumps`.
+        value: to write.
+        **options: of :func:`json.dumps`.
     """
-    # a string, which stays as it is, or a list of numbers
+    # matches strings, to leave them as they are, and lists of numbers
     return re.sub(
         r'"(?:[^"\\]|\\.)*"|\[\s*(\d[\d,\s]*)\]', lambda found: found[0]
         if found[1] is None else f'[{" ".join(found[1].split())}]',
@@ -295,7 +322,7 @@ def json_text(value: Any, **options) -> str:
 
 
 def write_text(text: str, path: FilePath) -> None:
-    """Writes a text file whole or not at all: a temporary name, then renamed.
+    """Writes a text file atomically.
 
     Raises:
         InputError: if the file cannot be written.

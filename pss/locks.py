@@ -1,4 +1,4 @@
-"""Locks: of two processes that would write the same files, one says so."""
+"""Locks that keep two processes from writing the same files."""
 
 import json
 import os
@@ -12,31 +12,32 @@ from filelock import FileLock, Timeout
 
 from .checks import check_integer, check_text
 from .errors import InputError
-from .files import FilePath, parse_json, read_text, whole_file
+from .files import FilePath, parse_json, read_text, reason_of, whole_file
 
-# until the processes that a killed one had forked, such as a data loader's,
-# have noticed: they share its lock
+# A killed process's children, such as those of a data loader, share its lock
+# until they notice its end.
 SECONDS_AFTER_DEATH = 15
 _MOST_OF_HOLDER = 10_000  # bytes
 
 
 @contextmanager
 def locked(path: FilePath, what: str) -> Iterator[None]:
-    """Holds a lock, on every machine that shares the file system.
+    """Holds a lock on all machines that share the file system.
 
-    The operating system gives it back when the process ends, however it ends.
-    The lock is on an empty file, ``PATH.lock``, which stays: another process
-    may be about to lock it, and would then hold a lock on a file that nobody
-    sees. ``PATH.holder`` beside it says who holds the lock; it is only for the
-    message, and goes when the lock does.
+    The operating system releases it when the process ends, however it ends.
+    The lock is on an empty file, ``PATH.lock``, which is never deleted:
+    another process may be about to lock it, and would then hold a lock on a
+    file that nobody else can see. ``PATH.holder`` beside it names the process
+    that holds the lock; it only serves the message, and is deleted with the
+    lock's release.
 
     Args:
-        path: names the lock; its folder is made if it is not there.
+        path: names the lock; its folder is created if it does not exist.
         what: is locked, for the message, such as ``work_dir='runs/a'``.
 
     Raises:
-        InputError: if another process, or this one, holds it already, or it
-            cannot be made. It says who holds it, as far as is known.
+        InputError: if another process, or this one, already holds the lock, or
+            it cannot be created. Names the holder as far as it is known.
     """
     path = Path(os.path.realpath(path))
     holder = path.with_name(f'{path.name}.holder')
@@ -48,9 +49,8 @@ def locked(path: FilePath, what: str) -> Iterator[None]:
         raise InputError(f'{what}: in use by {_name(_read(holder))}; expected '
                          'one process at a time') from None
     except (OSError, NotImplementedError) as error:
-        reason = getattr(error, 'strerror', None) or error
         raise InputError(f'{what}: cannot be locked ({lock.lock_file}: '
-                         f'{reason})') from None
+                         f'{reason_of(error)})') from None
     is_written = False
     try:
         is_written = _write(holder)
@@ -72,7 +72,7 @@ def _acquire(lock: FileLock, holder: Path) -> None:
 
 
 def _write(holder: Path) -> bool:
-    """Says that this process holds a lock, and whether that could be said."""
+    """Names this process as the holder; returns whether that succeeded."""
     with suppress(InputError), whole_file(holder) as file:
         file.write_text(
             json.dumps(
@@ -86,7 +86,7 @@ def _write(holder: Path) -> bool:
 
 
 def _read(holder: Path) -> Dict[str, Any]:
-    """Who says to hold a lock; nothing where that cannot be read."""
+    """The stated holder of a lock; empty if it cannot be read."""
     try:
         found = parse_json(read_text(holder, _MOST_OF_HOLDER))
         if not isinstance(found, dict):
@@ -100,11 +100,11 @@ def _read(holder: Path) -> Dict[str, Any]:
 
 
 def _is_dead(found: Dict[str, Any]) -> bool:
-    """Whether who says to hold a lock ran on this machine and does not."""
+    """Whether the stated holder was on this machine and runs no more."""
     if found.get('host') != socket.gethostname():
         return False
     try:
-        os.kill(found['pid'], 0)  # asks, and sends nothing
+        os.kill(found['pid'], 0)  # sends nothing
     except ProcessLookupError:
         return True
     except OSError:

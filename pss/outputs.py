@@ -1,4 +1,4 @@
-"""Checks, before hours of work, that their output can be written."""
+"""Checks that output can be written, made before the hours of work for it."""
 
 import os
 import tempfile
@@ -7,41 +7,41 @@ from pathlib import Path
 from typing import Iterable, Optional
 
 from .errors import InputError
-from .files import FilePath
+from .files import FilePath, reason_of
 
 
 def check_out(out: FilePath,
               inputs: Iterable[Optional[FilePath]] = (),
               suffix: str = '',
               option: str = '--out') -> Path:
-    """Checks that a file can be written. Nothing is left of the check.
+    """Checks that a file can be written. The check leaves nothing behind.
 
     Args:
         out: the file.
         inputs: files that are read, which it must not overwrite.
-        suffix: what its name must end in, if anything.
+        suffix: required ending of its name, if any.
         option: of the command line, for the message.
 
     Raises:
-        InputError: if it cannot be written; it says why.
+        InputError: if it cannot be written; gives the reason.
     """
     path = Path(out)
     where = f'{option}={out}'
     if suffix and path.suffix != suffix:
-        raise InputError(f'{where}: must end in {suffix}')
+        raise InputError(f'{where}: expected a name ending in {suffix}')
     _check_new(path, where, 'file')
-    for given in filter(None, inputs):
-        if os.path.realpath(given) == os.path.realpath(path):
+    for given in inputs:
+        if given and os.path.realpath(given) == os.path.realpath(path):
             raise InputError(f'{where}: would overwrite {given}')
     return path
 
 
 def check_report(out: FilePath, inputs: Iterable[FilePath] = ()) -> Path:
-    """Checks that results can be written: a JSON file, and beside it a table
-    and a plot of the same name.
+    """Checks that results can be written: a JSON file, and a table and a plot
+    beside it.
 
     Raises:
-        InputError: if one cannot be written; it says why.
+        InputError: if one cannot be written; gives the reason.
     """
     path = check_out(out, inputs, '.json')
     for suffix in ('.csv', '.png'):
@@ -53,7 +53,7 @@ def check_out_folder(out: FilePath, option: str = '--out') -> Path:
     """Checks that files can be written to a folder, which may be new.
 
     Raises:
-        InputError: if they cannot; it says why.
+        InputError: if they cannot; gives the reason.
     """
     _check_new(Path(os.path.abspath(out)), f'{option}={out}', 'folder')
     return Path(out)
@@ -63,7 +63,7 @@ def _check_new(path: Path, where: str, kind: str) -> None:
     if not path.name and kind == 'file':
         raise InputError(f'{where}: expected a file')
     try:
-        # the longest name that is written on the way
+        # as long as the longest temporary name beside it
         with suppress(FileNotFoundError, NotADirectoryError):
             os.lstat(path.with_name(f'{path.name}.4194304.tmp'))
         is_kind = path.is_file() if kind == 'file' else path.is_dir()
@@ -78,5 +78,5 @@ def _check_new(path: Path, where: str, kind: str) -> None:
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        reason = getattr(error, 'strerror', None) or error
-        raise InputError(f'{where}: cannot be written ({reason})') from None
+        raise InputError(
+            f'{where}: cannot be written ({reason_of(error)})') from None

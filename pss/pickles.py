@@ -1,36 +1,37 @@
-"""Pickles, looked at before anything reads them."""
+"""Checks of pickles that are made before anything unpickles them."""
 
 import pickle
 import pickletools
-from typing import BinaryIO, Dict, List, Union
+from typing import Any, BinaryIO, Dict, List, Union
 
 from .checks import shown
 
-MOST_NESTED = 16  # tuples inside one another
+MOST_NESTED = 16  # levels of nested tuples
 _MARK = -1
 _TUPLES = {'TUPLE', 'TUPLE1', 'TUPLE2', 'TUPLE3', 'FROZENSET'}
 
 
 def check_operations(source: Union[bytes, BinaryIO], size: int) -> None:
-    """Refuses a pickle that would take memory or time beyond its size.
+    """Refuses a pickle that would take memory or time out of proportion.
 
-    It follows what the operations do to the unpickler's stack, and executes
-    none. What it refuses: a place in the unpickler's memory, which is as long
-    as the last place, beyond all that the file could fill; and tuples inside
-    tuples, many deep. A tuple that holds another one twice, which holds a
-    third one twice, and so on, takes a few bytes, and its hash takes for ever
-    where it is the key of a dict.
+    It tracks the effect of each operation on the unpickler's stack without
+    executing any, and refuses two things. One is a memo index larger than the
+    file could fill, since the unpickler allocates memory up to the highest
+    index. The other is deeply nested tuples: a tuple that holds another one
+    twice, which holds a third one twice, and so on, takes a few bytes, but as
+    the key of a dict it would take years to hash.
 
     Args:
-        source: the pickle's bytes, or a file at its beginning; behind it
-            afterwards.
-        size: of the whole file.
+        source: the pickle's bytes, or a file at its start; the file is left
+            after the pickle's end.
+        size: of the whole file, in bytes.
 
     Raises:
-        UnpicklingError: for those, and for what is no pickle.
+        UnpicklingError: for these, and for anything that is not a pickle.
     """
-    stack: List[int] = []  # of each entry, how deep its tuples go
+    stack: List[int] = []  # depth of nested tuples in each entry
     memory: Dict[int, int] = {}
+    argument: Any  # of a memo operation, an integer
     for operation, argument, _ in pickletools.genops(source):
         name = operation.name
         taken = _take(stack, operation.stack_before)
@@ -39,13 +40,13 @@ def check_operations(source: Union[bytes, BinaryIO], size: int) -> None:
             depth += 1
             if depth > MOST_NESTED:
                 raise pickle.UnpicklingError(
-                    f'more than {MOST_NESTED} tuples inside one another')
+                    f'more than {MOST_NESTED} nested tuples')
         if name == 'MEMOIZE':
             memory[len(memory)] = depth
         elif 'PUT' in name:
             if argument > size:
-                raise pickle.UnpicklingError('it puts something into place '
-                                             f'{shown(argument)}')
+                raise pickle.UnpicklingError('its memo index '
+                                             f'{shown(argument)} is too large')
             memory[argument] = max(stack[-1:], default=0)
         elif 'GET' in name:
             depth = memory.get(argument, 0)
@@ -56,7 +57,7 @@ def check_operations(source: Union[bytes, BinaryIO], size: int) -> None:
 
 
 def _take(stack: List[int], before: List) -> List[int]:
-    """Takes from a stack what an operation takes; gives what it was."""
+    """Pops what an operation takes from a stack, and returns it."""
     count = len(before)
     taken: List[int] = []
     if pickletools.markobject in before:

@@ -1,7 +1,7 @@
 """The registries of the scope ``pss``, children of MMEngine's where it has one.
 
-Each names the module that fills it, which MMEngine imports when a config first
-asks for a ``pss.`` type.
+Each names the modules that fill it, which MMEngine imports when a config first
+uses a ``pss.`` type.
 """
 
 import difflib
@@ -22,11 +22,11 @@ from .errors import InputError
 
 
 class OpenRegistry(Registry):
-    """A registry that users add classes of their own to.
+    """A registry that users can add their own classes to.
 
-    What a module outside of this package registers goes by ``pss.Name``, and
-    by ``Name`` alone as well, whatever a config's default scope is: MMEngine's
-    registry, in which all others look last, knows it too.
+    A class registered by a module outside this package can be named
+    ``pss.Name`` or just ``Name``, whatever a config's default scope is: it is
+    also registered with MMEngine's registry, where every lookup ends.
     """
 
     def _register_module(self,
@@ -44,7 +44,7 @@ class OpenRegistry(Registry):
 
 
 def is_ours(target: Any) -> bool:
-    """Whether this package defines a class or a function."""
+    """Whether a class or function is defined in this package."""
     return f'{target.__module__}.'.startswith('pss.')
 
 
@@ -94,19 +94,19 @@ SAMPLERS = OpenRegistry('sampler', scope='pss', locations=['pss.engine'])
 _REGISTRIES = (MODELS, MODEL_WRAPPERS, DATASETS, HOOKS, LOOPS, OPTIM_WRAPPERS,
                OPTIM_WRAPPER_CONSTRUCTORS, METRICS, RESOURCES, SAMPLERS)
 
-# What other parts of MMEngine put into the config of one of our types.
+# Keys that MMEngine reads or adds itself in the config of one of our types.
 _FRAMEWORK_KEYS = {'type', '_scope_', '_delete_'}
 _KEYS_OF_OTHERS = {
     HOOKS: {'priority'},
     OPTIM_WRAPPERS: {'optimizer', 'constructor', 'paramwise_cfg'},
-    # given by Runner when it builds a loop
+    # added by Runner when it builds a loop
     LOOPS: {'runner', 'dataloader', 'evaluator'},
 }
 
 
 def check_config(cfg: Any, where: str = 'config') -> None:
-    """Checks the keys of every type of ours, and of classes that users have
-    added to our registries, before they are built.
+    """Checks the keys of all types in our registries, those of users included,
+    before anything is built.
 
     Args:
         cfg: a config, or any part of one.
@@ -128,7 +128,7 @@ def check_config(cfg: Any, where: str = 'config') -> None:
             check_config(value, key if where == 'config' else f'{where}.{key}')
 
 
-def _check_type(kind: str, cfg: dict, where: str) -> None:
+def _check_type(kind: str, cfg: Dict[str, Any], where: str) -> None:
     scope, name = ('pss', kind[len('pss.'):]) if kind.startswith('pss.') \
         else ('', kind)
     for registry in _REGISTRIES:
@@ -193,8 +193,8 @@ def _expected_keys(registry: Registry, target: Any, cfg: Dict[str,
 
 
 def _goes_without_scope(name: str, target: Any, registry: Registry) -> bool:
-    """Whether a name alone means this class of one's own: another project may
-    have one of that name."""
+    """Whether a name without scope means this class of a user's; another
+    project may have registered the same name."""
     return registry.parent is not None and \
         registry.parent.module_dict.get(name) is target and not any(
         name in child.module_dict
@@ -202,18 +202,19 @@ def _goes_without_scope(name: str, target: Any, registry: Registry) -> bool:
         if child is not registry)
 
 
-_closed = threading.local()  # how many times this thread is inside
+_closed = threading.local()  # depth of nested blocks in this thread
 _installing = threading.Lock()
 _OPENMMLAB = ('pss', 'mmengine', 'mmcv', 'mmpretrain', 'mmdet')
 
 
 @contextmanager
 def importing_nothing() -> Iterator[None]:
-    """Inside, registries know what is registered and nothing else.
+    """Restricts registries to what is registered, for this thread.
 
-    MMEngine takes a type that no registry has for the path of something to
-    import, such as ``os.system``, and builds that; and it imports the package
-    that a type's scope names. Other threads build as before.
+    MMEngine treats a type that no registry knows as an import path, such as
+    ``os.system``, and builds that; it also imports the package that a type's
+    scope names. Inside the ``with`` block it does neither, except that it may
+    import modules of OpenMMLab packages.
     """
     with _installing:
         if not hasattr(_lookup.import_module, 'of_ours'):
@@ -228,36 +229,36 @@ def importing_nothing() -> Iterator[None]:
         _closed.depth -= 1
 
 
-def _unless_closed(original: Callable, instead: Callable) -> Callable:
-    """A function of MMEngine's, and what stands in for it inside."""
+def _unless_closed(original: Callable[..., Any],
+                   instead: Callable[[str], Any]) -> Callable[..., Any]:
+    """Wraps a function of MMEngine's: ``instead`` runs inside the block."""
 
     @wraps(original)
-    def function(name, *args, **kwargs):
+    def function(name: str, *args: Any, **kwargs: Any) -> Any:
         if getattr(_closed, 'depth', 0):
             return instead(name)
         return original(name, *args, **kwargs)
 
-    function.of_ours = True
+    vars(function)['of_ours'] = True
     return function
 
 
 def _import_known(name: str) -> Any:
-    """Imports modules of the packages whose registries these are, and no
-    other."""
+    """Imports a module if it belongs to an OpenMMLab package or to this one."""
     if name.split('.')[0] not in _OPENMMLAB:
         raise ModuleNotFoundError(f'{name} is not imported here')
     return importlib.import_module(name)
 
 
-def parameters(target) -> Set[str]:
-    """The keyword arguments that a class or a function takes.
+def parameters(target: Callable[..., Any]) -> Set[str]:
+    """Names of the keyword arguments that a class or function takes.
 
-    A class that passes ``**kwargs`` on takes what its bases take.
+    For a class with ``**kwargs`` that includes those of its bases.
     """
     callables = [target]
     if inspect.isclass(target):
         callables = [
-            c.__init__ for c in target.__mro__ if '__init__' in vars(c)
+            vars(c)['__init__'] for c in target.__mro__ if '__init__' in vars(c)
         ]
     names: Set[str] = set()
     for function in callables:

@@ -1,22 +1,23 @@
 """Lets ``torchvision`` import beside a CPU-only torch.
 
-mmpretrain's transforms import torchvision. The wheels of some package indexes
-are built for CUDA, and beside a CPU build of torch their compiled operators do
-not load: ``import torchvision`` then stops at the missing schema of ``nms``.
+mmpretrain's transforms import torchvision. Some package indexes only have
+wheels built for CUDA, whose compiled operators do not load beside a CPU build
+of torch: ``import torchvision`` then fails for lack of a schema of ``nms``.
 Nothing here or in mmpretrain calls that operator, so declaring its schema is
-enough. Where torch has CUDA, or torchvision imports as it is, nothing is done.
+enough. If torch has CUDA, or torchvision imports as it is, nothing is done.
 """
 
 import sys
+from typing import List
 
 import torch
 
-_declared = []  # a torch.library.Library lives as long as it is referenced
+_declared: List[torch.library.Library] = []  # they live while referenced
 
 
 def import_torchvision() -> None:
-    """Imports torchvision beside a CPU-only torch, if need be with a schema of
-    its detection operators."""
+    """Imports torchvision beside a CPU-only torch, declaring the schemas of its
+    detection operators if necessary."""
     if torch.version.cuda is not None or torch.version.hip is not None:
         return
     try:

@@ -1,4 +1,4 @@
-"""What tests share: a small supernet, the reference numbers, tiny data."""
+"""Fixtures that tests share: small networks, reference numbers, tiny data."""
 
 import copy
 import importlib.util
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from .stress.training import write_images
+from .stress.training import write_imagenet, write_images
 
 # tests run in several processes, each on one core
 torch.set_num_threads(1)
@@ -24,7 +24,7 @@ FIXTURES = Path(
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leaves out what needs MMDetection where it is not installed."""
+    """Deselects the tests that need MMDetection if it is not installed."""
     if importlib.util.find_spec('mmdet') is not None:
         return
     left = [
@@ -34,19 +34,20 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if item not in left]
     config.hook.pytest_deselected(items=left)
     config.needs_mmdet = len(left)
-    if hasattr(config, 'workeroutput'):  # of xdist
+    if hasattr(config, 'workeroutput'):  # in a worker of xdist
         config.workeroutput['needs_mmdet'] = len(left)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node, error):
-    """Takes the number from a process of xdist; all have the same."""
+    """Takes the number of deselected tests from a worker of xdist; all have the
+    same."""
     node.config.needs_mmdet = getattr(node, 'workeroutput',
                                       {}).get('needs_mmdet', 0)
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """Says how many tests were left out."""
+    """Prints how many tests were deselected."""
     num = getattr(config, 'needs_mmdet', 0)
     if num:
         terminalreporter.write_line(
@@ -56,13 +57,13 @@ def pytest_terminal_summary(terminalreporter, config):
 
 @pytest.fixture(scope='session')
 def root():
-    """The checkout."""
+    """The folder of the checkout."""
     return ROOT
 
 
 @pytest.fixture(scope='session')
 def reference_costs():
-    """Subnets and what the published program says they cost."""
+    """Subnets, with their costs according to the published program."""
     path = FIXTURES / 'subnet_costs.json'
     if not path.is_file():
         pytest.skip(f'{path} is not there; PSS_FIXTURES names its folder')
@@ -70,7 +71,7 @@ def reference_costs():
 
 
 def classifier_config(type='pss.SlimmableMobileNetV2', **backbone):
-    """Config of a supernet with ten classes, MobileNetV2's if not told."""
+    """The config of a supernet with ten classes; MobileNetV2's by default."""
     backbone = dict(type=type, **backbone)
     return dict(
         type='pss.SupernetClassifier',
@@ -86,23 +87,33 @@ def classifier_config(type='pss.SlimmableMobileNetV2', **backbone):
 
 @pytest.fixture
 def supernet():
-    """A MobileNetV2 supernet for 32 x 32 pixels, random weights."""
+    """A MobileNetV2 supernet for 32 x 32 pixels, with random weights."""
     from pss.models import SupernetClassifier
     torch.manual_seed(0)
     config = classifier_config(search_space=dict(resolutions=[16, 24, 32]))
     config.pop('type')
     model = SupernetClassifier(**config)
+    randomise_statistics(model)
+    return model
+
+
+def randomise_statistics(model):
+    """Draws running statistics of batch norms at random, in place."""
     for name, buffer in model.named_buffers():
         if name.endswith('running_mean'):
             buffer.normal_(0, 0.1)
         elif name.endswith('running_var'):
             buffer.uniform_(0.5, 1.5)
-    return model
 
 
 def random_bank(num=6, classes=None, **backbone):
-    """A bank of subnets drawn at random, and its supernet: a small ResNet of
-    one stage if not told otherwise; costs in two resources."""
+    """A supernet and its bank of random subnets, with costs in two resources.
+
+    Args:
+        num: subnets besides the smallest and the largest.
+        classes: names of classes.
+        **backbone: the backbone's config; a ResNet of one stage by default.
+    """
     import numpy as np
 
     from pss.deploy import Bank, KeptSubnet
@@ -135,7 +146,7 @@ def random_bank(num=6, classes=None, **backbone):
     statistics = calibrate(model, list(dict.fromkeys(subnets)),
                            [torch.randn(64, 3, size, size)])
     flops = flops_table(model)(space.encode(subnets))
-    latency = rng.permutation(flops) * 100  # another order than FLOPs
+    latency = rng.permutation(flops) * 100  # in another order than FLOPs
     accuracy = rng.permutation(len(subnets)) + 50.
     names = ['smallest', *range(num), 'largest']
     kept = [
@@ -181,7 +192,7 @@ SMALL_RESNET = dict(
     base_channels=32,
     search_space=dict(resolutions=[16, 20, 24]))
 
-# the three networks of the configs, at resolutions that are quick
+# the three networks of the configs, at small resolutions
 NETWORKS = {
     'mbv1':
     dict(
@@ -202,7 +213,7 @@ NETWORKS = {
 
 @pytest.fixture(scope='session')
 def bank(tmp_path_factory):
-    """The folder of a small bank; not to be changed."""
+    """The folder of a small bank, which tests must not change."""
     from pss.deploy import write_bank
     folder = tmp_path_factory.mktemp('banks') / 'bank'
     write_bank(random_bank(classes=tuple('abcdefghij'))[1], folder)
@@ -218,13 +229,13 @@ def imagenet_model():
 
 @pytest.fixture(scope='session')
 def imagenet_flops(imagenet_model):
-    """Its cost table."""
+    """The cost table of ``imagenet_model``."""
     from pss.resources import flops_table
     return flops_table(imagenet_model)
 
 
 def batch(num=4, size=32, classes=10, seed=0):
-    """A batch as a dataloader gives it."""
+    """A batch such as a dataloader returns."""
     from mmpretrain.structures import DataSample
     rng = torch.Generator().manual_seed(seed)
     images = torch.randn(num, 3, size, size, generator=rng)
@@ -250,7 +261,7 @@ def tiny_config(tiny_fashion_mnist, tmp_path):
 
 
 def shrink(config, data_root, work_dir, batch_size=18):
-    """Points a config at other data and makes its loaders small."""
+    """Points a config at other data, for a short training in one process."""
     config.work_dir = str(work_dir)
     config.launcher = 'none'
     loaders = [
@@ -268,46 +279,40 @@ def shrink(config, data_root, work_dir, batch_size=18):
         dataset.data_root = str(data_root)
     config.optim_wrapper.optimizer.lr = 0.01
     config.param_scheduler = config.param_scheduler[-1]  # without a warm-up
-    config.default_hooks.pop('bank')  # tests that want one say so
-    config.val_cfg.ranked_pools = 0  # and those that want these
+    # tests that need a bank or ranked pools set them
+    config.default_hooks.pop('bank')
+    config.val_cfg.ranked_pools = 0
     config.val_cfg.calibration_batches = 1
     config.test_cfg.calibration_batches = 2
     return config
 
 
 def train(config, **changes):
-    """Trains with MMEngine's Runner and gives it back."""
+    """Trains with MMEngine's Runner and returns it."""
     from mmengine.runner import Runner
     config.merge_from_dict(changes)
-    # MMEngine keeps what it logs by this name
+    # MMEngine keeps logs and messages by this name
     config.experiment_name = uuid.uuid4().hex
     runner = Runner.from_cfg(config)
     runner.train()
     return runner
 
 
+def save_run(path, iteration, **changes):
+    """Writes a checkpoint with what finding and resuming a run look for."""
+    content = dict(
+        meta=dict(epoch=1, iter=iteration),
+        optimizer={},
+        message_hub={},
+        state_dict={'weight': torch.arange(10_000.)})
+    torch.save({**content, **changes}, path)
+    return path
+
+
 @pytest.fixture(scope='session')
 def tiny_imagenet(tmp_path_factory, tiny_fashion_mnist):
     """A folder in ImageNet's layout, of JPEG files made from the tiny images:
     24 training and 10 validation images of 3 sizes."""
-    import numpy as np
-    from PIL import Image
     root = tmp_path_factory.mktemp('data') / 'imagenet'
-    for split, source, num in (('train', 'train', 24), ('val', 't10k', 10)):
-        images = (tiny_fashion_mnist /
-                  f'{source}-images-idx3-ubyte').read_bytes()[16:]
-        labels = (tiny_fashion_mnist /
-                  f'{source}-labels-idx1-ubyte').read_bytes()[8:]
-        lines = []
-        for i in range(num):
-            pixels = np.frombuffer(images[784 * i:784 * (i + 1)], np.uint8)
-            image = Image.fromarray(pixels.reshape(28, 28)).convert('RGB')
-            name = f'n{labels[i]:08d}/{split}_{i}.JPEG'
-            path = root / split / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            image.resize([(320, 256), (256, 300),
-                          (500, 375)][i % 3]).save(path, 'JPEG')
-            lines.append(f'{name} {labels[i]}')
-        (root / 'meta').mkdir(exist_ok=True)
-        (root / 'meta' / f'{split}.txt').write_text('\n'.join(lines))
+    write_imagenet(root, tiny_fashion_mnist)
     return root

@@ -1,7 +1,8 @@
-"""What tests of several processes share: running a function in each, and a
-supernet in float64."""
+"""Running a function in several processes, and a supernet in float64 for
+comparing what they compute."""
 
 import os
+import socket
 import time
 from datetime import timedelta
 from typing import Any, Callable, List
@@ -9,10 +10,13 @@ from typing import Any, Callable, List
 import torch
 from torch import multiprocessing
 
+from pss.apis import load_config
 from pss.models import SupernetClassifier
 from pss.registry import MODELS
 
-# seconds that a collective may take, so that nothing waits for ever
+from .conftest import ROOT, shrink
+
+# seconds after which a collective fails, so that nothing waits for ever
 COLLECTIVE = 60
 
 
@@ -31,7 +35,7 @@ def _run(rank: int, world: int, folder: str, function: Callable,
         rank=rank,
         world_size=world,
         timeout=timedelta(seconds=COLLECTIVE))
-    # gloo on one side may still be connecting when the other is done already
+    # otherwise one side of gloo may still be connecting when the other exits
     torch.distributed.barrier()
     result = function(rank, *arguments)
     torch.save(result, f'{folder}/{rank}.pt')
@@ -48,14 +52,17 @@ def run_ranks(world: int,
     They are forked, so they see what this process has in memory.
 
     Args:
-        world: how many.
-        folder: a folder for what they exchange; used once.
-        function: gives tensors, numbers and containers of these.
-        *arguments: its other arguments.
+        world: the number of processes.
+        folder: an unused folder for the files that they exchange.
+        function: returns tensors, numbers and containers of these.
+        *arguments: the function's other arguments.
         timeout: seconds for all of it.
 
     Returns:
-        What the function gave, by rank.
+        What the function returned, by rank.
+
+    Raises:
+        TimeoutError: if it takes longer.
     """
     end = time.monotonic() + timeout
     context = multiprocessing.start_processes(
@@ -76,6 +83,64 @@ def run_ranks(world: int,
         torch.load(f'{folder}/{rank}.pt', weights_only=True)
         for rank in range(world)
     ]
+
+
+def free_port():
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def config_of(data_root,
+              work_dir,
+              processes,
+              global_batch=8,
+              epochs=1,
+              evaluating=False,
+              **changes):
+    """The demo's config with a network of five convolutions, and images that
+    are the same whichever process loads them: 14 iterations an epoch."""
+    config = load_config(ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py')
+    shrink(config, data_root, work_dir, global_batch // processes)
+    config.model.backbone = dict(
+        type='pss.SlimmableResNet',
+        depth=18,
+        num_stages=1,
+        out_indices=(0, ),
+        strides=(1, ),
+        dilations=(1, ),
+        stem_channels=16,
+        base_channels=16,
+        zero_init_residual=False,
+        search_space=dict(resolutions=[6, 8, 10], divisor=2))
+    config.model.head.in_channels = 16
+    config.model.channels_last = False
+    config.train_dataloader.dataset.every = 15  # of 120 images: 112 are left
+    config.train_dataloader.dataset.dataset.pipeline = [dict(type='PackInputs')]
+    hooks = config.default_hooks
+    hooks.pss_sampler.budgets = dict(flops=dict(pools=3))
+    hooks.pss_sampler.sampler.pool_size = 4
+    hooks.logger.interval = 1000
+    hooks.checkpoint.interval = 1000
+    config.train_cfg.max_epochs = epochs
+    config.train_cfg.val_interval = 1000
+    if not evaluating:
+        config.val_cfg = config.val_dataloader = config.val_evaluator = None
+        config.test_cfg = config.test_dataloader = config.test_evaluator = None
+    config.launcher = 'none' if processes == 1 else 'pytorch'
+    config.merge_from_dict(changes)
+    return config
+
+
+def on_ranks(function, processes, folder, data_root, work_dir=None, **changes):
+    """What a function of rank and config gives, by rank."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = config_of(data_root, work_dir or folder / 'work', processes,
+                       **changes)
+    if processes == 1:
+        return [function(0, config)]
+    return run_ranks(processes, folder, function, config)
 
 
 @MODELS.register_module()

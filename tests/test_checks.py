@@ -6,6 +6,7 @@ from pss.checks import (
     check_boolean,
     check_choice,
     check_integer,
+    check_keys,
     check_number,
     check_text,
     shown,
@@ -49,3 +50,12 @@ def test_messages():
             'above 0 and below 1$'):
         check_number('a', 0, above=0, below=1)
     assert shown('x' * 100) == "'" + 76 * 'x' + '...'
+
+
+def test_unknown_keys():
+    """Oracle: the key, the most similar one and all of them, by hand."""
+    check_keys(['a', 'size'], ['size', 'a', 'b'], 'here')
+    with pytest.raises(InputError) as error:
+        check_keys(['a', 'sise'], ['size', 'a'], 'here')
+    assert str(error.value) == ("here: unknown key 'sise' (did you mean "
+                                "'size'?); expected one of a, size")

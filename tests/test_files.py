@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pss.engine.checkpoints.reading import read_checkpoint
+from pss.engine.checkpoints import read_checkpoint
 from pss.errors import InputError
 from pss.evaluation import read_results
 from pss.evaluation.pool_log import read_pool_log
@@ -112,7 +112,7 @@ def test_size_is_asked_before_reading(tmp_path):
 
 @pytest.mark.parametrize(
     'text, words',
-    [('[' * 101 + ']' * 101, 'inside one another; expected at most 100'),
+    [('[' * 101 + ']' * 101, 'nested too deeply; expected at most 100'),
      ('{"a":' * 100 + '[]' + '}' * 100, 'expected at most 100'),
      ('[' * 100_000, 'expected at most 100'),
      ('1' * 101, 'an integer of 101 digits; expected at most 100'),

@@ -1,12 +1,15 @@
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
+import torch
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 
+from pss.apis import load_config
 from pss.errors import InputError
-from pss.registry import HOOKS, check_config
+from pss.registry import HOOKS, MODELS, check_config, importing_nothing
 
 from .conftest import ROOT
 
@@ -244,3 +247,53 @@ def test_a_name_of_others():
             check_config(dict(type=f'pss.{name}', other=2))
     finally:
         HOOKS.module_dict.pop(name)
+
+
+@pytest.mark.parametrize('path, value, words', [
+    ('default_hooks.pss_sampler.sampler.pool_sise', 50,
+     "default_hooks.pss_sampler.*'pool_sise'.*did you mean 'pool_size'"),
+    ('model.backbone.widen_facto', 1, "model.backbone.*'widen_facto'"),
+    ('model.channel_last', True, "model .*did you mean 'channels_last'"),
+    ('optim_wrapper.clip_grads', 3, "optim_wrapper.*did you mean 'clip_grad'"),
+    ('test_cfg.candidate', 3, "test_cfg.*did you mean 'candidates'"),
+    ('val_cfg.calibration_batch', 3, "val_cfg.*'calibration_batches'"),
+    ('train_dataloader.dataset.evry', 3, "dataset.*did you mean 'every'"),
+    ('model.type', 'pss.SupernetClasifier',
+     "did you mean 'pss.SupernetClassifier'"),
+])
+def test_misspelt_keys_of_ours(root, path, value, words):
+    """Oracle: the place, the key and the nearest legal one."""
+    config = load_config(root / 'configs' / 'pss_mbv2_fashion_mnist.py')
+    config.merge_from_dict({path: value})
+    with pytest.raises(InputError, match=words):
+        check_config(config)
+
+
+def test_keys_of_our_bases_are_legal(root):
+    """Oracle: arguments of mmpretrain's and MMEngine's classes."""
+    config = load_config(root / 'configs' / 'pss_mbv2_fashion_mnist.py')
+    config.merge_from_dict({
+        'model.backbone.frozen_stages': 2,
+        'model.train_cfg': None,
+        'optim_wrapper.clip_grad': dict(max_norm=1.),
+        'optim_wrapper.accumulative_counts': 2,
+        'default_hooks.pss_sampler.priority': 'NORMAL',
+        'val_evaluator.prefix': 'x',
+    })
+    check_config(config)
+
+
+def test_other_threads_build_as_before():
+    """Oracle: MMEngine's import by name, in a thread beside one in which it is
+    switched off, and in that one afterwards, errors and nesting included."""
+    found = []
+    other = threading.Thread(
+        target=lambda: found.append(MODELS.get('torch.nn.Linear')))
+    with importing_nothing():
+        with pytest.raises(RuntimeError), importing_nothing():
+            raise RuntimeError
+        assert MODELS.get('torch.nn.Linear') is None
+        other.start()
+        other.join()
+    assert found == [torch.nn.Linear]
+    assert MODELS.get('torch.nn.Linear') is torch.nn.Linear

@@ -1,8 +1,8 @@
 """Measures a device and writes its latency table.
 
 Every block that the config's space can reach is measured once: stem, blocks,
-last convolution, classifier, in every size. Stopped and started again it goes
-on where it was.
+last convolution and classifier, in every size. If it is stopped, the same
+command continues where it left off.
 """
 
 import argparse
@@ -22,8 +22,9 @@ from pss.cli import (
 )
 from pss.errors import InputError
 from pss.outputs import check_out
-from pss.profiling.latency_building import build_table, verify_table
+from pss.profiling.latency_building import build_table
 from pss.profiling.profiler import DTYPES, Profiler
+from pss.profiling.verification import verify_table
 
 
 def parse_args():
@@ -34,7 +35,7 @@ def parse_args():
         '--device',
         choices=['cpu', 'cuda'],
         default='cpu',
-        help='what to measure (default: %(default)s)')
+        help='device to measure (default: %(default)s)')
     parser.add_argument(
         '--backend',
         choices=['torch', 'onnxruntime'],
@@ -59,32 +60,32 @@ def parse_args():
         '--max-blocks',
         type=int,
         default=None,
-        help='measure at most so many blocks (but two of each kind), and '
+        help='measure at most this many blocks (but two of each kind), and '
         'interpolate the rest')
     parser.add_argument(
         '--min-run-time',
         type=float,
         default=0.05,
-        help='seconds that a measurement takes at least '
+        help='least duration of a measurement, in seconds '
         '(default: %(default)s)')
     parser.add_argument(
         '--rounds',
         type=int,
         default=3,
-        help='how often everything is measured, at different times; the '
-        'median counts (default: %(default)s)')
+        help='how often everything is measured, at different times; the table '
+        'holds the median (default: %(default)s)')
     parser.add_argument(
         '--verify',
         type=int,
         default=0,
         metavar='N',
         help='then measure N random subnets and report how far the sums of '
-        'their blocks are from them')
+        'their blocks are off')
     parser.add_argument(
         '--seed',
         type=int,
         default=0,
-        help='of the subnets to verify with (default: %(default)s)')
+        help='for drawing the subnets of --verify (default: %(default)s)')
     add_options(parser)
     args = parser.parse_args()
     check_integers(
@@ -95,8 +96,8 @@ def parse_args():
         rounds=(1, 1000),
         verify=(0, 1_000_000))
     if args.verify in (1, 2):
-        raise InputError(f'--verify={args.verify} must be at least 3: fewer '
-                         'subnets have no order')
+        raise InputError(f'--verify={args.verify}: expected 0, or at least 3 '
+                         'for a rank correlation')
     check_numbers(args, min_run_time=(0, 3600))
     check_seed(args)
     check_out(args.out, [args.config])
@@ -119,12 +120,13 @@ def main():
                 verify_table(profiler, table, args.out, args.verify, args.seed,
                              args.rounds))
     except KeyboardInterrupt:
-        print('\nstopped; the same command goes on from here', file=sys.stderr)
+        print(
+            '\nstopped; the same command continues from here', file=sys.stderr)
         sys.exit(130)
 
 
 def print_table(table, path):
-    """What was measured, and where it lies."""
+    """Prints what was measured, and where the table is."""
     header = table.header
     spreads = [
         t.spread / t.latency for t in table.timings.values()
@@ -144,7 +146,7 @@ def print_table(table, path):
 
 
 def print_verification(found):
-    """How far sums of blocks are from whole subnets."""
+    """Prints how far sums of blocks are from whole subnets."""
     low, high = (value / 1000 for value in found['measured'])
     print(f'{found["subnets"]} subnets, {low:.2f} to {high:.2f} ms: sums of '
           f'blocks times {found["scale"]:.3f} are off by '

@@ -1,8 +1,8 @@
 """Chooses and tests the best subnet of every pool of a checkpoint.
 
 ``python tools/test.py CONFIG CHECKPOINT --out results.json`` writes the results
-as JSON, and beside them as CSV and as a plot. CONFIG may be that of a plain
-network too, such as an exported subnet's: then its metrics are written.
+as JSON, and beside it as CSV and as a plot. CONFIG may also describe a plain
+network, such as an exported subnet; then its metrics are written.
 """
 
 import argparse
@@ -14,14 +14,14 @@ from pss.cli import (
     add_arguments,
     check_integers,
     join_processes,
-    keep_testing,
     merge_arguments,
     run,
+    strip_training,
     verify_config,
 )
-from pss.config.checks import TESTING, need_fields
+from pss.config import TESTING, need_fields
 from pss.engine import SubnetTestLoop
-from pss.engine.checkpoints.reading import check_checkpoint
+from pss.engine.checkpoints import check_checkpoint
 from pss.errors import InputError
 from pss.evaluation import report_results
 from pss.files import write_json
@@ -31,20 +31,19 @@ from pss.outputs import check_out_folder, check_report
 def parse_args():
     parser = argparse.ArgumentParser(
         description='Test (and evaluate) the best subnets of a supernet')
-    parser.add_argument('config', help='test config file path')
+    parser.add_argument('config', help='config of the test')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument(
         '--out',
-        help='the JSON file to output results; a CSV file and a plot get the '
-        'same name. Defaults to results.json in the work dir')
+        help='JSON file for the results; a CSV file and a plot of the same '
+        'name are written beside it (default: results.json in the work dir)')
     parser.add_argument(
-        '--show-dir',
-        help='directory where the visualization images will be saved.')
+        '--show-dir', help='folder for images with predictions drawn')
     parser.add_argument(
         '--interval',
         type=int,
         default=1,
-        help='visualize per interval samples.')
+        help='draw every so many images (default: %(default)s)')
     add_arguments(parser)
     args = parser.parse_args()
     check_integers(args, interval=1)
@@ -52,10 +51,10 @@ def parse_args():
 
 
 def merge_args(cfg, args):
-    """Merges the command line's arguments into the config."""
+    """Merges the arguments of the command line into the config."""
     merge_arguments(cfg, args)
     need_fields(cfg, TESTING, 'testing')
-    keep_testing(cfg, args.checkpoint)
+    strip_training(cfg, args.checkpoint)
     if args.amp:
         cfg.test_cfg.fp16 = True
     if args.show_dir is not None:

@@ -1,7 +1,7 @@
 """Trains a supernet: ``python tools/train.py CONFIG``.
 
-At the end it chooses and tests the best subnet of every pool, as tools/test.py
-does, and writes them as a bank (``default_hooks.bank``).
+At the end it chooses and tests the best subnet of every pool, like
+tools/test.py, and writes them to a bank (``default_hooks.bank``).
 """
 
 import argparse
@@ -20,8 +20,8 @@ from pss.cli import (
     run,
     verify_config,
 )
-from pss.config.checks import TRAINING, need_fields
-from pss.engine.checkpoints.reading import check_checkpoint
+from pss.config import TRAINING, need_fields
+from pss.engine.checkpoints import check_checkpoint
 from pss.errors import InputError
 from pss.evaluation import report_results
 from pss.locks import locked
@@ -30,34 +30,33 @@ from pss.outputs import check_report
 
 def parse_args():
     parser = argparse.ArgumentParser(description='Train a supernet')
-    parser.add_argument('config', help='train config file path')
+    parser.add_argument('config', help='config of the training')
     parser.add_argument(
         '--resume',
         nargs='?',
         const='auto',
         metavar='CKPT',
-        help='If specify checkpoint path, resume from it, while if not '
-        'specify, try to auto resume from the latest checkpoint '
-        'in the work directory.')
+        help='resume from this checkpoint, or from the newest one in the work '
+        'directory if none is given')
     parser.add_argument(
         '--no-validate',
         action='store_true',
-        help='whether not to evaluate the checkpoint during training')
+        help='do not evaluate during training')
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help='whether to auto scale the learning rate according to the '
-        'actual batch size and the original batch size.')
+        help='scale the learning rate with the ratio of the actual to the '
+        'original batch size')
     parser.add_argument(
         '--no-persistent-workers',
         action='store_true',
-        help='whether to disable the persistent_workers option in dataloaders.')
+        help='disable the persistent_workers option of data loaders')
     add_arguments(parser)
     return parser.parse_args()
 
 
 def merge_args(cfg, args):
-    """Merges the command line's arguments into the config."""
+    """Merges the arguments of the command line into the config."""
     merge_arguments(cfg, args)
     need_fields(cfg, TRAINING, 'training')
     if args.no_validate:
@@ -78,20 +77,21 @@ def merge_args(cfg, args):
 
 
 def choose_checkpoint(cfg, resume):
-    """Goes on from the newest checkpoint of the work dir if that is asked for,
-    or if the launcher started the processes again after one had died.
+    """Resumes from the newest checkpoint in the work directory, if asked to or
+    if the launcher restarted the processes after one had died.
 
-    If there is none the run starts as the config says, from ``load_from`` too.
+    Without such a checkpoint the run starts as the config says, from
+    ``load_from`` if that is set.
 
     Args:
-        cfg: with ``resume`` and ``load_from``, which this writes.
+        cfg: its ``resume`` and ``load_from`` are set.
         resume: the argument of the command line.
     """
     again = restarts() > 0
     asked = resume == 'auto' or cfg.resume and cfg.load_from is None
     if not (again or asked):
         return
-    # what an earlier run left is not gone on from unless that is asked for
+    # checkpoints of an earlier run are only used if asked for
     since = 0. if asked else launched_at()
     newest = ask_first(lambda: find_checkpoint(cfg.work_dir, since))
     if newest is not None:
@@ -114,12 +114,12 @@ def main():
                 locked(
                     Path(cfg.work_dir, '.train'), f'work_dir={cfg.work_dir!r}'))
 
-        ask_first(hold_work_dir)  # if the first cannot, all end
+        ask_first(hold_work_dir)  # if the first process cannot, all end
         train(cfg, args.resume)
 
 
 def train(cfg, resume):
-    """Trains, and reports what was chosen and tested at the end."""
+    """Trains, and reports the subnets chosen and tested at the end."""
     choose_checkpoint(cfg, resume)
     runner = build_runner(cfg)
     if cfg.resume and cfg.load_from is not None:

@@ -1,16 +1,7 @@
-# The smallest subnet of an ImageNet bank as the backbone; any that the bank keeps
-# can stand here, with its own neck.in_channels
-_base_ = ['mmdet::_base_/models/faster-rcnn_r50_fpn.py', '_base_/coco_fixed.py']
+# Faster R-CNN on COCO over the smallest subnet of MobileNetV2's bank.
+# bash tools/dist_train.sh configs/detection/faster-rcnn_mbv2_fpn_coco_fixed.py 8
+_base_ = ['_base_/faster-rcnn_coco_fixed.py', '_base_/backbones/mbv2.py']
 
 model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='pss.SlimmableMobileNetV2',
-        out_indices=(1, 2, 4, 6),
-        norm_eval=True,
-        subnet=dict(resolution=128, widths=(24, 16, 24, 24, 48, 72, 120, 240)),
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='bank://work_dirs/pss_mbv2_imagenet/bank',
-            prefix='backbone.')),
-    neck=dict(in_channels=[24, 24, 72, 240]))
+    backbone=dict(subnet=_base_.subnet, **_base_.backbone),
+    neck=dict(in_channels=_base_.subnet_channels))

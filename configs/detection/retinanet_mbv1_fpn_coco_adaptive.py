@@ -1,19 +1,5 @@
-# MobileNetV1 as a supernet: widths as on ImageNet, short sides of 480 to 800
-_base_ = [
-    'mmdet::_base_/models/retinanet_r50_fpn.py', '_base_/coco_adaptive.py'
-]
+# RetinaNet on COCO over MobileNetV1's supernet: one detector, many budgets.
+# bash tools/dist_train.sh configs/detection/retinanet_mbv1_fpn_coco_adaptive.py 8
+_base_ = ['_base_/retinanet_coco_adaptive.py', '_base_/backbones/mbv1.py']
 
-model = dict(
-    type='pss.SupernetDetector',
-    detector='mmdet.RetinaNet',
-    input_size=(800, 1333),
-    backbone=dict(
-        _delete_=True,
-        type='pss.SlimmableMobileNetV1',
-        out_indices=(1, 2, 3, 4),
-        search_space=dict(resolutions=dict(start=480, stop=800, step=40)),
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='bank://work_dirs/pss_mbv1_imagenet/bank',
-            prefix='backbone.')),
-    neck=dict(in_channels=[128, 256, 512, 1024]))
+model = dict(backbone=_base_.backbone, neck=dict(in_channels=_base_.channels))

@@ -1,10 +1,7 @@
-# The supernet of `make demo`'s bank as the backbone of a RetinaNet that runs at
-# many budgets: 3,168 widths times 5 resolutions
+# RetinaNet on garments over the supernet of `make demo`: 3,168 widths, 5 sizes.
+# python tools/train.py configs/detection/retinanet_mbv2_fashion_mnist_adaptive.py
 _base_ = [
-    '_base_/retinanet_fashion_mnist.py',
-    '_base_/fashion_mnist_detection.py',
-    '_base_/schedule_fashion_mnist.py',
-    '_base_/adaptive_runtime.py',
+    '_base_/retinanet_fashion_mnist.py', '_base_/fashion_mnist_adaptive.py'
 ]
 
 model = dict(
@@ -14,37 +11,3 @@ model = dict(
     channels_last=True,  # a third faster on a CPU
     backbone=dict(
         search_space=dict(resolutions=dict(start=64, stop=96, step=8))))
-
-calibration_dataloader = dict(
-    batch_size=64,
-    num_workers=1,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=_base_.train_set)
-val_cfg = dict(
-    type='pss.SubnetValLoop',
-    calibration_dataloader=calibration_dataloader,
-    calibration_batches=4)
-test_cfg = dict(
-    type='pss.SubnetTestLoop',
-    calibration_dataloader=calibration_dataloader,
-    calibration_batches=8,
-    selection_dataloader=_base_.val_dataloader,
-    selection_evaluator=_base_.val_evaluator,
-    metric='bbox_mAP',
-    candidates=3)
-optim_wrapper = dict(type='pss.SandwichOptimWrapper')
-# three passes an iteration: fewer of them
-train_cfg = dict(max_epochs=4, val_interval=4)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
-    dict(
-        type='CosineAnnealingLR',
-        T_max=4,
-        eta_min=0.,
-        by_epoch=True,
-        convert_to_iter_based=True),
-]
-# of the backbone at 96 x 96; the space reaches from about 108 to 239 MFLOPs
-default_hooks = dict(
-    logger=dict(interval=20),
-    pss_sampler=dict(budgets=dict(flops=dict(pools=5))))

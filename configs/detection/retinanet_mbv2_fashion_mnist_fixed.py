@@ -1,5 +1,6 @@
-# The smallest subnet of `make demo`'s bank as the backbone of a RetinaNet; any
-# that the bank keeps can stand here, with its own neck.in_channels
+# RetinaNet on garments over the smallest subnet of the bank of `make demo`.
+# python tools/train.py configs/detection/retinanet_mbv2_fashion_mnist_fixed.py
+# Any other that the bank keeps can take its place, with its own in_channels.
 _base_ = [
     '_base_/retinanet_fashion_mnist.py',
     '_base_/fashion_mnist_detection.py',

@@ -1,19 +1,5 @@
-# MobileNetV2 as a supernet: widths as on ImageNet, short sides of 480 to 800
-_base_ = [
-    'mmdet::_base_/models/retinanet_r50_fpn.py', '_base_/coco_adaptive.py'
-]
+# RetinaNet on COCO over MobileNetV2's supernet: one detector, many budgets.
+# bash tools/dist_train.sh configs/detection/retinanet_mbv2_fpn_coco_adaptive.py 8
+_base_ = ['_base_/retinanet_coco_adaptive.py', '_base_/backbones/mbv2.py']
 
-model = dict(
-    type='pss.SupernetDetector',
-    detector='mmdet.RetinaNet',
-    input_size=(800, 1333),
-    backbone=dict(
-        _delete_=True,
-        type='pss.SlimmableMobileNetV2',
-        out_indices=(1, 2, 4, 6),
-        search_space=dict(resolutions=dict(start=480, stop=800, step=40)),
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='bank://work_dirs/pss_mbv2_imagenet/bank',
-            prefix='backbone.')),
-    neck=dict(in_channels=[24, 32, 96, 320]))
+model = dict(backbone=_base_.backbone, neck=dict(in_channels=_base_.channels))

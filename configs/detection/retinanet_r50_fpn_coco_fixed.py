@@ -1,21 +1,7 @@
-# The smallest subnet of an ImageNet bank as the backbone; any that the bank keeps
-# can stand here, with its own neck.in_channels
-_base_ = ['mmdet::_base_/models/retinanet_r50_fpn.py', '_base_/coco_fixed.py']
+# RetinaNet on COCO over the smallest subnet of ResNet-50's bank.
+# bash tools/dist_train.sh configs/detection/retinanet_r50_fpn_coco_fixed.py 8
+_base_ = ['_base_/retinanet_coco_fixed.py', '_base_/backbones/r50.py']
 
 model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='pss.SlimmableResNet',
-        depth=50,
-        out_indices=(0, 1, 2, 3),
-        frozen_stages=1,
-        norm_eval=True,
-        subnet=dict(
-            resolution=128,
-            widths=(48, 192, 384, 768, 1536, 48, 48, 48, 96, 96, 96, 96, 192,
-                    192, 192, 192, 192, 192, 384, 384, 384)),
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='bank://work_dirs/pss_r50_imagenet/bank',
-            prefix='backbone.')),
-    neck=dict(in_channels=[192, 384, 768, 1536]))
+    backbone=dict(frozen_stages=1, subnet=_base_.subnet, **_base_.backbone),
+    neck=dict(in_channels=_base_.subnet_channels))

@@ -1,7 +1,8 @@
-# The smallest subnet of an ImageNet bank in mmdet's SSDLite
-_base_ = '_base_/ssdlite_mbv2.py'
+# SSDLite on COCO over the smallest subnet of MobileNetV2's bank.
+# bash tools/dist_train.sh configs/detection/ssdlite_mbv2_coco_fixed.py 8
+_base_ = ['_base_/ssdlite_mbv2.py']
 
-channels = (72, 1280, 512, 256, 256, 128)
+channels = (72, 1280, 512, 256, 256, 128)  # the subnet's two, then SSDLite's
 model = dict(
     # mmdet's detector as it is; in mmdet 3.3.0 SSD cannot predict without it
     type='pss.ResizedDetector',

@@ -1,15 +1,34 @@
-"""What a script or a notebook imports."""
+"""What scripts and notebooks import.
 
-from ..config.building import build_runner
-from ..config.detectors import feature_channels
-from ..config.reading import load_config
+==========================  ==================================================
+:func:`load_config`         reads a config, and imports the modules it names
+:func:`init_model`          builds a config's supernet, with a checkpoint's
+                            weights
+:func:`build_runner`        builds a config's runner, which trains and tests
+:func:`find_checkpoint`     the newest complete checkpoint in a work directory
+:func:`feature_channels`    channels of a backbone's features, for a neck
+:func:`read_bank`           reads and checks a bank of trained subnets
+:class:`AdaptiveClassifier` runs a bank's subnets, and switches between them
+:class:`AdaptiveDetector`   the same for a bank of an MMDetection detector
+:class:`Exporter`           writes a bank's subnets for PyTorch, ONNX Runtime
+                            or TorchScript
+==========================  ==================================================
+
+All of them raise :class:`pss.errors.InputError`, with a message of one line,
+for a bad config, file or argument. What subnets, pools and resources are made
+of is in :mod:`pss.structures`, :mod:`pss.sampling` and :mod:`pss.resources`.
+"""
+
+from ..config import build_runner, feature_channels, load_config
+from ..deploy.bank_reading import read_bank
 from ..deploy.exporter import Exporter
-from ..engine.checkpoints.newest import find_checkpoint
+from ..engine.checkpoints import find_checkpoint
 from .adaptive_classifier import AdaptiveClassifier
 from .adaptive_detector import AdaptiveDetector
 from .model import init_model
 
 __all__ = [
     'AdaptiveClassifier', 'AdaptiveDetector', 'Exporter', 'build_runner',
-    'feature_channels', 'find_checkpoint', 'init_model', 'load_config'
+    'feature_channels', 'find_checkpoint', 'init_model', 'load_config',
+    'read_bank'
 ]

@@ -1,27 +1,25 @@
-"""From a config to a model."""
+"""Building the model of a config."""
 
 import logging
 from contextlib import contextmanager
-from typing import Iterator, Optional, Union
+from typing import Any, Iterator, Optional, Union
 
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
-from torch import nn
 
 from .. import registry
-from ..config.checks import need_fields
-from ..config.reading import building, load_config
+from ..config import building_part, load_config, need_fields
 from ..deploy.extraction import model_config
-from ..engine.checkpoints.reading import check_checkpoint
+from ..engine.checkpoints import check_checkpoint
 from ..files import FilePath
 from ..registry import check_config
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps MMEngine from printing how each parameter was initialised."""
+    """Keeps MMEngine from logging how each parameter was initialised."""
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.WARNING)
@@ -33,25 +31,31 @@ def _quiet() -> Iterator[None]:
 
 def init_model(config: Union[FilePath, Config],
                checkpoint: Optional[FilePath] = None,
-               device: Union[str, torch.device] = 'cpu') -> nn.Module:
+               device: Union[str, torch.device] = 'cpu') -> Any:
     """Builds the model of a config, in evaluation mode.
 
+    ::
+
+        model = init_model('configs/pss_mbv2_imagenet.py', 'latest.pth')
+        model.switch_to(model.search_space.smallest)
+        logits = model(images, mode='tensor')    # (N, C, H, W) to (N, classes)
+
     Args:
-        config: path of a config, or one that was read.
-        checkpoint: weights to load; random ones without.
+        config: path of a config, or the result of :func:`load_config`.
+        checkpoint: path of the weights to load; random ones by default.
         device: where the model goes.
 
     Returns:
-        The supernet: ``model.search_space``, ``model.switch_to(subnet)``,
-        ``model(x, mode='tensor')`` for logits.
+        The supernet (see :class:`pss.supernet.Supernet`), or the plain model
+        of another config.
 
     Raises:
-        InputError: for a bad config, or a checkpoint that does not fit.
+        InputError: for a bad config, and for a checkpoint that does not fit.
     """
     if not isinstance(config, Config):
         config = load_config(config)
     need_fields(config, ['model'])
-    with building(config, 'model'):
+    with building_part(config, 'model'):
         check_config(config)
         scope = config.get('default_scope', 'mmpretrain')
         with DefaultScope.overwrite_default_scope(scope):

@@ -1,4 +1,4 @@
-"""What the command-line tools share."""
+"""Shared by the command-line tools: arguments, checks, launching, failures."""
 
 from .arguments import (
     add_arguments,
@@ -10,11 +10,11 @@ from .arguments import (
 from .checks import check_integers, check_numbers, check_seed
 from .processes import ask_first, join_processes, launched_at, restarts
 from .running import run
-from .verifying import keep_testing, verify_config
+from .verifying import strip_training, verify_config
 
 __all__ = [
     'add_arguments', 'add_options', 'ask_first', 'check_integers',
-    'check_numbers', 'check_seed', 'join_processes', 'keep_testing',
-    'launched_at', 'merge_arguments', 'merge_options', 'mix_precision',
-    'restarts', 'run', 'verify_config'
+    'check_numbers', 'check_seed', 'join_processes', 'launched_at',
+    'merge_arguments', 'merge_options', 'mix_precision', 'restarts', 'run',
+    'strip_training', 'verify_config'
 ]

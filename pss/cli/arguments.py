@@ -1,4 +1,4 @@
-"""Arguments that tools share, and merging them into a config."""
+"""Arguments that several tools have, and merging them into a config."""
 
 import argparse
 import os
@@ -9,10 +9,7 @@ import torch
 from mmengine.config import Config, DictAction
 
 from ..checks import check_integer, shown
-from ..config.checks import (
-    LARGEST,
-    check_sections,
-)
+from ..config import LARGEST, check_sections
 from ..config.failures import said
 from ..engine.precision import default_amp
 from ..errors import InputError
@@ -20,20 +17,18 @@ from .processes import NAMES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments that training and testing have in common.
-
-    They are mmpretrain's.
+    """Adds the arguments of both training and testing, which are mmpretrain's.
     """
-    parser.add_argument('--work-dir', help='the dir to save logs and models')
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints')
     parser.add_argument(
         '--amp',
         action='store_true',
-        help='enable automatic-mixed-precision, evaluation included (float16 '
-        'on a GPU, bfloat16 on a CPU, if the config names no type)')
+        help='enable automatic mixed precision, in evaluation too (float16 on '
+        'a GPU, bfloat16 on a CPU, unless the config names a type)')
     parser.add_argument(
         '--no-pin-memory',
         action='store_true',
-        help='whether to disable the pin_memory option in dataloaders.')
+        help='disable the pin_memory option of data loaders')
     add_options(parser)
     parser.add_argument(
         '--launcher',
@@ -45,10 +40,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class _Options(DictAction):
-    """MMEngine's action for ``KEY=VALUE``, which says what it cannot read."""
+    """MMEngine's action for ``KEY=VALUE``, with an error for a bad word."""
 
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
-        """Reads the words after the option."""
+    def __call__(self,
+                 parser: argparse.ArgumentParser,
+                 namespace: argparse.Namespace,
+                 values: Any,
+                 option_string: Optional[str] = None) -> None:
+        """Parses the words after the option.
+
+        Raises:
+            ArgumentError: for one that is not ``KEY=VALUE``.
+        """
         for word in values:
             name, _, value = word.partition('=')
             if not value or not all(name.split('.')) or \
@@ -70,21 +73,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         '--cfg-options',
         nargs='+',
         action=_Options,
-        help='override some settings in the used config, the key-value pair '
-        'in xxx=yyy format will be merged into config file. If the value to '
-        'be overwritten is a list, it should be like key="[a,b]" or key=a,b '
-        'It also allows nested list/tuple values, e.g. key="[(a,b),(c,d)]" '
-        'Note that the quotation marks are necessary and that no white space '
-        'is allowed.')
+        help='override fields of the config, such as '
+        'train_cfg.max_epochs=3. A list is written key="[a,b]" or key=a,b; '
+        'lists and tuples can be nested, as in key="[(a,b),(c,d)]". The '
+        'quotation marks are necessary, and spaces are not allowed.')
 
 
 def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
-    """Merges those arguments into a config, ``--cfg-options`` first."""
+    """Merges the arguments of :func:`add_arguments` into a config,
+    ``--cfg-options`` first.
+
+    Raises:
+        InputError: if one does not fit.
+    """
     check_integer('--local-rank', args.local_rank, 0, LARGEST)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     merge_options(cfg, args.cfg_options)
     cfg.launcher = args.launcher
-    # work_dir is determined in this priority: CLI > config > file name
+    # the command line comes before the config, the config before its name
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
@@ -96,8 +102,8 @@ def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def mix_precision(cfg: Config) -> None:
-    """Turns on mixed precision for training, validation and test, as
-    ``--amp`` does; a type that the config names stays."""
+    """Turns on mixed precision for training, validation and testing, for
+    ``--amp``; a type that the config names is kept."""
     amp = cfg.optim_wrapper.setdefault('amp', default_amp())
     for name in ('val_cfg', 'test_cfg'):
         if cfg.get(name) and str(cfg[name].get('type')).startswith('pss.'):
@@ -108,7 +114,7 @@ def merge_options(cfg: Config, options: Optional[Dict[str, Any]]) -> None:
     """Merges ``--cfg-options`` into a config.
 
     Raises:
-        InputError: if an option does not fit.
+        InputError: if an option does not fit the config.
     """
     options = options or {}
     replaced = tuple(name[:-len('_delete_')] for name in options
@@ -124,7 +130,7 @@ def merge_options(cfg: Config, options: Optional[Dict[str, Any]]) -> None:
 
 
 def _check_place(cfg: Config, name: str) -> None:
-    """Checks that a config has a place for an option; keys may be new."""
+    """Checks that an option fits into a config; keys may be new."""
     value: Any = cfg
     keys = name.split('.')
     for i, key in enumerate(keys):
@@ -132,7 +138,7 @@ def _check_place(cfg: Config, name: str) -> None:
         if isinstance(value, (list, tuple)):
             if not (key.isascii() and key.isdigit() and int(key) < len(value)):
                 raise InputError(f'{where} has {len(value)} entries; expected '
-                                 f'the number of one, from 0, not {key!r}')
+                                 f'the index of one, from 0, not {key!r}')
             value = value[int(key)]
         elif isinstance(value, (dict, Config)):
             if key not in value:

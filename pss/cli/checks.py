@@ -1,19 +1,19 @@
-"""Checks of a tool's arguments, before hours of work and not after them."""
+"""Checks of a tool's arguments, made before it begins to work."""
 
 import argparse
 from typing import Optional, Tuple, Union
 
 from ..checks import check_integer, check_number
-from ..config.checks import LARGEST, LARGEST_SEED
+from ..config import LARGEST, LARGEST_SEED
 
 
 def check_integers(args: argparse.Namespace,
                    **ranges: Union[int, Tuple[int, int]]) -> None:
-    """Checks integers, where they are given.
+    """Checks the integers among the arguments that are given.
 
     Args:
-        args: what was parsed.
-        **ranges: the least of each argument, or its least and its most.
+        args: as parsed.
+        **ranges: by name, the least value, or the least and the greatest.
 
     Raises:
         InputError: for one that is out of its range.
@@ -26,15 +26,15 @@ def check_integers(args: argparse.Namespace,
 
 def check_numbers(args: argparse.Namespace,
                   **ranges: Tuple[float, Optional[float]]) -> None:
-    """Checks numbers, where they are given: finite, above one and below
-    another.
+    """Checks the numbers among the arguments that are given.
 
     Args:
-        args: what was parsed.
-        **ranges: what each argument must be above and, if not ``None``, below.
+        args: as parsed.
+        **ranges: by name, the bounds that the number must be above and, if not
+            ``None``, below.
 
     Raises:
-        InputError: for one that is out of its range.
+        InputError: for one that is not finite or out of its range.
     """
     for name, (above, below) in ranges.items():
         if getattr(args, name) is not None:

@@ -1,4 +1,4 @@
-"""Joining the other processes of a launch, and leaving them."""
+"""Joining the processes of a launch, and agreeing with them."""
 
 import os
 import subprocess
@@ -18,8 +18,8 @@ from mmengine.utils.dl_utils import set_multi_processing
 
 from ..errors import InputError
 
-# For each launcher, where torch's names for rank, number of processes and rank
-# on the node come from.
+# The environment variables in which each launcher passes rank, number of
+# processes and rank on the node.
 NAMES = {
     'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
     'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
@@ -29,13 +29,13 @@ NAMES = {
 
 
 def join_processes(cfg: Config) -> None:
-    """Joins the other processes of a launch: over NCCL, or what the config
-    says, with GPUs; over gloo without.
+    """Joins the other processes of a launch.
 
-    MMEngine does the first; it asks for a GPU.
+    With GPUs, MMEngine does so, over NCCL or the backend in the config. It
+    requires a GPU, so without one the processes join over gloo here.
 
     Raises:
-        InputError: if the launcher left no word of a process's place.
+        InputError: if a variable of the launcher is missing.
     """
     launcher = cfg.get('launcher', 'none')
     if launcher == 'none' or is_distributed():
@@ -44,8 +44,8 @@ def join_processes(cfg: Config) -> None:
         if name not in os.environ:
             raise InputError(
                 f'--launcher={launcher}: the environment has no {name}, so '
-                f'this was not started by {launcher}; tools/dist_train.sh and '
-                'tools/slurm_train.sh start it')
+                f'this process was not started by {launcher}; start it with '
+                'tools/dist_train.sh or tools/slurm_train.sh')
     env_cfg = cfg.get('env_cfg', {})
     options = dict(env_cfg.get('dist_cfg', {}))
     # as Runner does before it joins
@@ -54,21 +54,22 @@ def join_processes(cfg: Config) -> None:
         init_dist(launcher, **options)
         return
     os.environ.update(_place(launcher, options))
-    timeout = {'timeout': timedelta(seconds=options['timeout'])} \
-        if 'timeout' in options else {}
+    timeout: Dict[str, Any] = {}  # torch 2.1 takes no None
+    if 'timeout' in options:
+        timeout['timeout'] = timedelta(seconds=options['timeout'])
     torch.distributed.init_process_group('gloo', **timeout)
 
 
 def leave_processes() -> None:
-    """Says goodbye to the other processes, if there are any."""
+    """Destroys the process group, if there is one."""
     if is_distributed():
         torch.distributed.destroy_process_group()
 
 
 def restarts() -> int:
-    """How often torchrun started this run's processes again.
+    """How often torchrun has restarted the processes of this run.
 
-    Nodes count only deaths of their own, so it is the most of all.
+    Each node only counts its own, so this is the maximum over all.
     """
     count = torch.tensor(int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)))
     all_reduce(count, 'max')
@@ -76,17 +77,19 @@ def restarts() -> int:
 
 
 def launched_at() -> float:
-    """When ``tools/dist_train.sh`` started, in seconds since 1970; 0 if
-    something else started this process."""
+    """When ``tools/dist_train.sh`` started this process, in seconds since
+    1970; 0 if it did not."""
     return float(os.environ.get('PSS_LAUNCHED_AT', 0))
 
 
 def ask_first(question: Callable[[], Any]) -> Any:
-    """What the first process answers, in all processes: files that one node
-    sees another may not see yet.
+    """Asks a question in the first process, and returns its answer in all.
+
+    Processes could disagree about files, which one node may see before
+    another.
 
     Raises:
-        InputError: in all of them, if it does in the first.
+        InputError: in all processes, if the question does in the first.
     """
     answer: List[Any] = [None, None]
     if get_rank() == 0:
@@ -101,7 +104,7 @@ def ask_first(question: Callable[[], Any]) -> Any:
 
 
 def _place(launcher: str, options: Dict[str, object]) -> Dict[str, str]:
-    """What torch reads from the environment, by name."""
+    """The environment variables that torch reads, from the launcher's."""
     place = {
         ours: os.environ[theirs]
         for ours, theirs in zip(NAMES['pytorch'], NAMES[launcher])
@@ -116,6 +119,7 @@ def _place(launcher: str, options: Dict[str, object]) -> Dict[str, str]:
 
 
 def _first_node(launcher: str) -> str:
+    """The address of a launch's first node."""
     nodes = os.environ.get('SLURM_NODELIST')
     if launcher == 'slurm' and nodes:
         try:

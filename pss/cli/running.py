@@ -1,34 +1,36 @@
-"""Running a command-line tool."""
+"""Running a command-line tool, and reporting what ended it."""
 
 import logging
 import os
 import select
 import sys
-from contextlib import suppress
+from io import TextIOWrapper
 from typing import Callable, List, TextIO
 
-from ..config.failures import built_part, is_out_of_memory, said, write_log
+from ..config.built_part import built_part
+from ..config.failures import is_out_of_memory, said
 from ..engine import Terminated
 from ..errors import DataError, DivergedError, InputError, printable
+from .error_log import write_log
 from .processes import NAMES, leave_processes
 
 
 def run(main: Callable[[], None]) -> None:
-    """Runs a tool and says in one line what ended it.
+    """Runs a tool, prints one line about what ended it, and exits.
 
-    The status is 2 for bad input, a config whose parts cannot be built and a
-    disk or folder that cannot be written to; 3 for losses or weights that are
-    not finite; 130 after Ctrl-C; 141 where nobody reads the output any more;
-    143 after SIGTERM; and 1 for anything else. Tracebacks are written into a
-    file, see :func:`.write_log`.
+    The status is 2 for bad input, for a config whose parts cannot be built and
+    for a disk or folder that cannot be written to; 3 for losses or weights
+    that are not finite; 130 after Ctrl-C; 141 if the reader of the output has
+    gone; 143 after SIGTERM; and 1 for anything else. Tracebacks are written to
+    a file, see :func:`.write_log`.
 
-    Loading stays ``weights_only=True`` in all of it, also where MMEngine calls
-    ``torch.load`` with an older torch, whose default is another.
+    Throughout, files are loaded with ``weights_only=True``, also where
+    MMEngine calls ``torch.load`` of an older torch with another default.
     """
     os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
-    # a log on a full disk would print a traceback for every line
+    # without this, logging to a full disk prints a traceback for every line
     logging.raiseExceptions = False
-    with suppress(AttributeError):  # names of files may not be UTF-8
+    if isinstance(sys.stdout, TextIOWrapper):  # file names may not be UTF-8
         sys.stdout.reconfigure(errors='backslashreplace')
     try:
         main()
@@ -45,9 +47,9 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _report(error: Exception) -> int:
-    """Says what ended a tool; gives its status."""
+    """Prints what ended a tool, and returns its exit status."""
     if isinstance(error, BrokenPipeError) and _is_closed(sys.stdout):
-        return 141  # the shell's for a process that SIGPIPE ended
+        return 141  # the shell's status for a process that SIGPIPE ended
     if isinstance(error, DivergedError):
         _say(f'error: {error}')
         return 3
@@ -68,8 +70,8 @@ def _report(error: Exception) -> int:
 
 
 def _is_closed(stream: TextIO) -> bool:
-    """Whether nobody reads a stream any more. It then leads nowhere, so that
-    Python does not complain when it ends."""
+    """Whether the reader of a stream has gone. If so, the stream is redirected
+    to nowhere, so that Python does not complain when it exits."""
     poll = select.poll()
     poll.register(stream, select.POLLOUT)
     closed = any(event & (select.POLLERR | select.POLLHUP)
@@ -80,13 +82,13 @@ def _is_closed(stream: TextIO) -> bool:
 
 
 def _ranks() -> List[str]:
-    """This process's rank on its node, by each launcher, where it is not 0."""
+    """This process's rank on its node by each launcher, unless it is 0."""
     found = [os.environ.get(name, '0') for _, _, name in NAMES.values()]
     return [rank for rank in found if rank != '0']
 
 
 def _say(message: str, alone: bool = False) -> None:
-    """Prints a line, in the process that speaks for all of its node, or in
-    any that ``alone`` knows it."""
+    """Prints a line, in the first process of a node only, or in this one if it
+    alone knows."""
     if alone or not _ranks():
         print(printable(message), file=sys.stderr)

@@ -1,26 +1,27 @@
-"""Checks of a whole config, before a tool builds anything of it."""
+"""Checks of a whole config, before a tool builds any of it."""
 
 import tempfile
 from pathlib import Path
 
 from mmengine.config import Config
 
-from ..config.checks import (
+from ..config import (
     check_data,
+    check_detector,
     check_sections,
     check_values,
     import_modules,
     name_of,
     need_fields,
 )
-from ..config.detectors import check_detector
 from ..config.failures import said
 from ..errors import InputError
+from ..files import system_errors
 from ..registry import check_config
 
 
-def keep_testing(cfg: Config, checkpoint: str) -> None:
-    """Takes from a config what only training needs, for a Runner that tests
+def strip_training(cfg: Config, checkpoint: str) -> None:
+    """Removes the training parts of a config, for a Runner that tests
     ``checkpoint``."""
     cfg.load_from = checkpoint
     cfg.resume = False
@@ -30,13 +31,13 @@ def keep_testing(cfg: Config, checkpoint: str) -> None:
 
 
 def verify_config(cfg: Config) -> None:
-    """Checks what can be checked before anything is built.
+    """Checks everything that can be checked before anything is built.
 
     Raises:
-        InputError: if the config has a key that nobody reads or a value that
-            its field cannot have, names modules or data that are not there, or
-            a work directory that cannot be written to, or compiles a supernet;
-            or a detector's neck does not fit its backbone.
+        InputError: for an unknown key, a bad value, a module or data that do
+            not exist, a work directory that cannot be written to, a supernet
+            that is to be compiled, or a detector's neck that does not fit its
+            backbone.
     """
     try:
         _verify(cfg)
@@ -55,10 +56,10 @@ def _verify(cfg: Config) -> None:
     check_detector(cfg)
     if cfg.get('compile') and 'pss.Supernet' in str(cfg.model.get('type')):
         raise InputError(
-            f'compile={cfg.compile!r}: a supernet has other shapes in every '
-            'pass, and would be compiled again for each; expected compile for '
-            'the config of one subnet, as tools/deployment/export_subnet.py '
-            'writes it')
+            f'compile={cfg.compile!r}: a supernet has different shapes in '
+            'each pass and would be compiled again and again; expected compile '
+            'only in the config of one subnet, such as '
+            'tools/deployment/export_subnet.py writes')
     if cfg.get('sync_bn') not in (None, 'torch'):
         raise InputError(
             f'sync_bn={cfg.sync_bn!r}: layers of that kind cannot change their '
@@ -71,10 +72,7 @@ def _verify(cfg: Config) -> None:
 
 def _check_folder(work_dir: str) -> None:
     """Checks that logs and checkpoints can be written."""
-    try:
+    with system_errors(f'work_dir={work_dir!r}: cannot be written to'):
         Path(work_dir).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=work_dir) as file:
             file.write(b'0' * 4096)
-    except OSError as error:
-        raise InputError(f'work_dir={work_dir!r}: cannot be written to '
-                         f'({error.strerror or error})') from None

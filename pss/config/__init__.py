@@ -1,0 +1,29 @@
+"""Configs: read, checked, and built from."""
+
+from .building import (
+    build_runner,
+    building_part,
+    calibration_images,
+    config_resources,
+)
+from .data_files import check_data
+from .detectors import check_detector, feature_channels
+from .reading import load_config
+from .sections import (
+    TESTING,
+    TRAINING,
+    VALIDATION,
+    check_sections,
+    import_modules,
+    name_of,
+    need_fields,
+)
+from .values import LARGEST, LARGEST_SEED, check_values
+
+__all__ = [
+    'LARGEST', 'LARGEST_SEED', 'TESTING', 'TRAINING', 'VALIDATION',
+    'build_runner', 'building_part', 'calibration_images', 'check_data',
+    'check_detector', 'check_sections', 'check_values', 'config_resources',
+    'feature_channels', 'import_modules', 'load_config', 'name_of',
+    'need_fields'
+]

@@ -1,4 +1,4 @@
-"""Channels of detectors' necks: worked out, or checked."""
+"""The channels of a detector's neck: computed or checked."""
 
 from typing import Any, Dict, List, Union
 
@@ -15,37 +15,38 @@ BACKBONES = ('pss.SlimmableMobileNetV1', 'pss.SlimmableMobileNetV2',
 
 
 def feature_channels(backbone: Union[nn.Module, Dict[str, Any]]) -> List[int]:
-    """How many channels a backbone's features have: a neck's ``in_channels``.
+    """The channels of a backbone's features: its neck's ``in_channels``.
 
     Args:
-        backbone: one of ours, or its config: at full width, unless it is one
-            subnet.
+        backbone: a slimmable backbone or its config; at full width, unless it
+            is one subnet.
     """
+    network: Any = backbone
     if not isinstance(backbone, nn.Module):
         cfg = dict(backbone)
         cfg.pop('init_cfg', None)
         with DefaultScope.overwrite_default_scope('mmpretrain'):
-            backbone = MODELS.build(cfg)
-    with evaluating(backbone):
-        features = backbone(blank(backbone, 64))
+            network = MODELS.build(cfg)
+    with evaluating(network):
+        features = network(blank(network, 64))
     return [level.shape[1] for level in features]
 
 
 def check_detector(config: Config) -> None:
-    """Fills in or checks the channels that a detector's neck takes.
+    """Fills in or checks ``model.neck.in_channels`` of a detector's config.
 
-    Only where the backbone is one of ours and the neck lists its
-    ``in_channels``; they are worked out where they are missing or ``None``.
+    Only if the backbone is slimmable and the neck takes a list of channels.
+    They are filled in if they are missing or ``None``.
 
     Raises:
-        InputError: if they are others than the backbone's features have.
+        InputError: if they differ from the channels of the backbone's features.
     """
     model = config.get('model') or {}
     backbone, neck = model.get('backbone') or {}, model.get('neck')
     if backbone.get('type') not in BACKBONES or not isinstance(neck, dict):
         return
     if 'GlobalAveragePooling' in neck.get('type', ''):
-        return  # a classifier's
+        return  # of a classifier
     found = feature_channels(backbone)
     given = neck.get('in_channels')
     if given is None:
@@ -53,5 +54,5 @@ def check_detector(config: Config) -> None:
     elif isinstance(given, (list, tuple)) and list(given) != found:
         raise InputError(
             f'model.neck.in_channels={list(given)}: expected {found}, the '
-            f'channels of the features that {backbone["type"]} gives' +
+            f'channels of the features of {backbone["type"]}' +
             (' as that subnet' if backbone.get('subnet') else ''))

@@ -1,4 +1,4 @@
-"""Splitting the training set, and checking what is loaded."""
+"""Splits the training set, and checks what is loaded."""
 
 from .checked import CheckedDataset, checked_dataset
 from .held_out import held_out_split

@@ -1,4 +1,4 @@
-"""A dataset whose bad images and labels are one clear error."""
+"""A dataset that reports a bad image or label as one clear error."""
 
 import os
 import struct
@@ -15,10 +15,10 @@ from ..checks import shown
 from ..errors import DataError, InputError
 from ..registry import DATASETS
 
-# what readers and decoders raise for files that are missing or damaged
+# what readers and decoders raise for missing or damaged files
 _DAMAGED = (OSError, AssertionError, EOFError, SyntaxError, cv2.error,
             struct.error, zlib.error)
-# Labels that are looked at before the first iteration: 0.06 s. All of
+# How many labels are checked before the first iteration, in 0.06 s. All of
 # ImageNet's would take 4 s for each of six loaders.
 _LABELS = 20_000
 
@@ -26,22 +26,22 @@ _LABELS = 20_000
 class CheckedDataset(Dataset):
     """A dataset that says which image cannot be used, and why.
 
-    An image is refused if it cannot be read, or is a JPEG file that was cut
-    off (some decoders make grey of what is missing), or if its label is none
-    of the classifier's: that ends in a crash in training, and in an evaluation
-    it would count as a mistake. All else is as in the dataset, its attributes
-    included.
+    An image is refused if it cannot be read, if it is a truncated JPEG file
+    (some decoders fill in grey for what is missing), or if its label is not one
+    of the classifier's: in training that would end in a crash, and in an
+    evaluation it would count as a mistake. In all else, attributes included, it
+    behaves as the dataset it wraps.
 
     Args:
-        dataset: the dataset.
-        where: the field of the config that it is in, for messages.
-        num_classes: of the classifier; ``None`` if it is none.
-        exact: whether another image may not stand in for one whose pipeline
-            gives nothing, as MMEngine's datasets let it.
+        dataset: the dataset, with a length.
+        where: the config's field that has the dataset, for messages.
+        num_classes: the classifier's; ``None`` for other models.
+        exact: whether to refuse an image for which the pipeline returns
+            ``None``; MMEngine's datasets return another image instead.
     """
 
     def __init__(self,
-                 dataset: Dataset,
+                 dataset: Any,
                  where: str,
                  num_classes: Optional[int] = None,
                  exact: bool = False) -> None:
@@ -51,7 +51,8 @@ class CheckedDataset(Dataset):
         self.exact = exact
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith('__') or name == 'dataset':  # being unpickled
+        # while it is unpickled, it has no dataset yet
+        if name.startswith('__') or name == 'dataset':
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
@@ -64,7 +65,8 @@ class CheckedDataset(Dataset):
         except InputError:
             raise
         except Exception as error:
-            # MMEngine's datasets raise plain ones if no image can be used
+            # MMEngine's datasets raise Exception itself if they find no usable
+            # image
             if not isinstance(error, _DAMAGED) and type(error) is not Exception:
                 raise
             reason = getattr(error, 'strerror', None) or error
@@ -74,8 +76,9 @@ class CheckedDataset(Dataset):
         path = getattr(sample, 'img_path', None)
         if is_cut_off(path):
             raise DataError(f'{self.where}: {path}: the file is cut off')
-        if getattr(sample, 'gt_label', None) is not None:
-            self._check_label(index, sample.gt_label)
+        label = getattr(sample, 'gt_label', None)
+        if label is not None:
+            self._check_label(index, label)
         return item
 
     def _load(self, index: int) -> Any:
@@ -85,17 +88,16 @@ class CheckedDataset(Dataset):
             return self.dataset[index]
         item = self.dataset.prepare_data(index)
         if item is None:
-            raise self._wrong(
-                index, 'its pipeline gives nothing; expected an '
-                'image')
+            raise self._wrong(index,
+                              'its pipeline returns None; expected an image')
         return item
 
     def check_labels(self) -> None:
-        """Looks at the labels without loading images: at all, or at so many,
-        evenly spaced.
+        """Checks labels without loading images: all of them, or 20,000 to
+        40,000 evenly spaced ones of a large dataset.
 
         Raises:
-            InputError: for one that is not a class; it names the image.
+            InputError: for a label that is not a class; it names the image.
         """
         if self.num_classes is None or \
                 not hasattr(self.dataset, 'get_data_info'):
@@ -119,10 +121,10 @@ class CheckedDataset(Dataset):
         return DataError(f'{self.where}: {self._name(index)}: {what}')
 
     def _name(self, index: int) -> str:
-        """An image's file; its number, if it has none."""
+        """An image's file, or its number if it has none."""
         try:
             path = self.dataset.get_data_info(index)['img_path']
-        except Exception:  # whatever is wrong is being reported already
+        except Exception:  # the message being built reports the reason
             path = None
         return str(path or f'image {index} of {type(self.dataset).__name__}')
 
@@ -135,14 +137,14 @@ def checked_dataset(dataset: Dict[str, Any],
     """Builds a dataset and checks what can be checked before it is used.
 
     Args:
-        dataset: its config.
-        where, num_classes, exact: as for :class:`CheckedDataset`.
+        dataset: the config of the dataset.
+        where, num_classes, exact: see :class:`CheckedDataset`.
 
     Returns:
-        A :class:`CheckedDataset`; of datasets that only iterate, themselves.
+        A :class:`CheckedDataset`, or an iterable dataset as it is.
 
     Raises:
-        InputError: if the data is not there, there is no image, or a label is
+        InputError: if the data is missing, there is no image, or a label is
             not a class.
     """
     built = build_dataset(dataset)
@@ -156,8 +158,8 @@ def checked_dataset(dataset: Dict[str, Any],
     return checked
 
 
-def build_dataset(dataset: Dict[str, Any]) -> Dataset:
-    """Builds a dataset and lets it read its annotations.
+def build_dataset(dataset: Dict[str, Any]) -> Any:
+    """Builds a dataset and makes it read its annotations.
 
     Raises:
         InputError: if its files are missing or annotations cannot be read.
@@ -169,7 +171,8 @@ def build_dataset(dataset: Dict[str, Any]) -> Dataset:
     except InputError:
         raise
     except (RuntimeError, AssertionError, ValueError) as error:
-        # how datasets say that files are missing, empty or not what they read
+        # what datasets raise for files that are missing, empty or of another
+        # format
         raise InputError(f'{dataset["type"]} in data_root='
                          f'{dataset.get("data_root")!r}: {error}') from None
     return built
@@ -178,11 +181,11 @@ def build_dataset(dataset: Dict[str, Any]) -> Dataset:
 def is_cut_off(path: Optional[str]) -> bool:
     """Whether a JPEG file ends before its image does.
 
-    A look at its last two bytes, 10 us; only if these are not the end of an
-    image, Pillow decides. Files of other kinds, or elsewhere, are not looked
-    at.
+    The last two bytes tell in 10 us; only if they are not the end of an image,
+    Pillow decides. ``False`` for other formats and for what is not a local
+    file.
     """
-    if not str(path).lower().endswith(('.jpg', '.jpeg')):
+    if path is None or not str(path).lower().endswith(('.jpg', '.jpeg')):
         return False
     try:
         with open(path, 'rb') as file:
@@ -194,7 +197,7 @@ def is_cut_off(path: Optional[str]) -> bool:
     try:
         with Image.open(path) as image:
             image.load()
-    except UnidentifiedImageError:  # another kind of image
+    except UnidentifiedImageError:  # not an image, whatever its name says
         return False
     except (OSError, SyntaxError):
         return True

@@ -1,8 +1,10 @@
-"""What leaves the supernet: banks of subnets, and extracted ones."""
+"""What leaves a supernet: banks of subnets, and extracted ones."""
 
-from .bank import Bank, KeptSubnet, read_bank, write_bank
+from .bank import Bank, KeptSubnet
 from .bank_hook import BankHook, bank_of
 from .bank_networks import build_supernet, kept_networks
+from .bank_reading import read_bank
+from .bank_writing import write_bank
 from .extraction import extract, extracted_config, model_config
 
 __all__ = [

@@ -3,11 +3,8 @@
 from pathlib import Path
 from typing import Any, Dict, Union
 
-import torch
-from torch import Tensor
-
 from ..models.backbones.loading import statistics_key
-from .bank import read_bank
+from .bank_reading import read_bank
 
 
 def bank_checkpoint(folder: Union[str, Path],
@@ -16,25 +13,19 @@ def bank_checkpoint(folder: Union[str, Path],
 
     Args:
         folder: the bank's.
-        map_location: a device, or what :func:`torch.load` takes for one.
+        map_location: a device, or another value that :func:`torch.load` takes.
 
     Returns:
-        ``meta`` and ``state_dict``. The latter has the keys of the supernet,
-        with the largest subnet's running statistics, and besides, for the
-        backbone, :func:`.statistics_key`'s.
+        ``meta`` and ``state_dict``. The latter has the supernet's keys, with
+        the largest subnet's running statistics, and for every kept subnet the
+        backbone's statistics under the keys of :func:`.statistics_key`.
 
     Raises:
-        InputError: for a bank that is not whole.
+        InputError: if the bank cannot be read, see :func:`.read_bank`.
     """
     bank = read_bank(folder)
-    state: Dict[str, Tensor] = dict(bank.weights)
     largest = next(kept.subnet for kept in bank.kept if kept.name == 'largest')
-    for name, (mean, var) in bank.statistics[largest].items():
-        state.update({
-            f'{name}.running_mean': mean,
-            f'{name}.running_var': var,
-            f'{name}.num_batches_tracked': torch.tensor(0)
-        })
+    state = bank.state_dict(largest)
     start = 'backbone.'
     for subnet, statistics in bank.statistics.items():
         for name, (mean, var) in statistics.items():

@@ -1,4 +1,4 @@
-"""Writes a subnet bank when subnets have been chosen and tested."""
+"""The hook that writes a subnet bank after a test has chosen its subnets."""
 
 import copy
 import json
@@ -20,24 +20,26 @@ from ..models.classifiers.supernet_classifier import SupernetClassifier
 from ..registry import HOOKS
 from ..structures import Subnet, level_name
 from ..version import __version__
-from .bank import (
-    Bank,
-    KeptSubnet,
-    check_classes,
-    check_target,
-    check_types,
-    write_bank,
-)
-from .classifier_vocabulary import inference_steps
-from .detector_vocabulary import detector_steps, is_detector
+from .bank import Bank, KeptSubnet, check_classes
+from .bank_writing import check_target, write_bank
 from .extraction import model_config
-from .testing_vocabulary import check_testing, testing_of
-from .vocabulary import Trust, check_trust
+from .vocabularies import (
+    Trust,
+    check_testing,
+    check_trust,
+    check_types,
+    is_detector,
+)
+from .vocabularies.stripping import (
+    classifier_steps,
+    detector_steps,
+    kept_testing,
+)
 
 
 @HOOKS.register_module()
 class BankHook(Hook):
-    """Writes what :class:`.SubnetTestLoop` chose and tested as a bank.
+    """Writes the subnets that :class:`.SubnetTestLoop` chose as a bank.
 
     ::
 
@@ -47,15 +49,20 @@ class BankHook(Hook):
 
     Args:
         out: the bank's folder; ``bank`` in the work directory by default.
-        samples: how many held-out images the bank holds, for checking the
-            networks that are exported from it; 0 for none.
-        after_training: whether the end of training chooses, tests and writes.
-        strict: whether it is an error if no bank can be written, because of a
-            type in the config that banks cannot have, for instance. Otherwise
-            the log says so, before the work and after it.
+        samples: how many held-out images the bank holds, to check exported
+            networks on; 0 for none.
+        after_training: whether the test, and with it the bank, follows at the
+            end of training.
+        strict: whether it is an error if no bank can be written, for instance
+            because the config has a type that banks cannot have. Otherwise the
+            log says so, before the work and after it.
         trust: packages whose registered classes the bank may name, besides
-            those that :func:`.check_types` knows. Its readers have to trust
-            them too.
+            those on the lists of :mod:`.vocabularies`. Readers of the bank have
+            to trust them as well.
+
+    Raises:
+        InputError: for an argument of another type, and for a package that
+            cannot be imported.
     """
 
     priority = 'LOWEST'
@@ -73,13 +80,13 @@ class BankHook(Hook):
         self.trust = check_trust(trust)
 
     def before_train(self, runner) -> None:
-        """Finds out before the training, not after it, what is missing."""
+        """Checks before the training that a bank can be written after it."""
         if self.after_training and runner.cfg.get('test_cfg'):
             self._allow(runner, self._check)
             self._allow(runner, _check_names)
 
     def before_test(self, runner) -> None:
-        """Finds out before the test what is missing."""
+        """Checks before a test that a bank can be written after it."""
         if isinstance(runner.test_loop, SubnetTestLoop):
             self._allow(runner, self._check)
 
@@ -89,9 +96,12 @@ class BankHook(Hook):
             return
         if not isinstance(runner.test_loop, SubnetTestLoop):
             runner.logger.warning(
-                'No bank is written: the config has no pss.SubnetTestLoop for '
-                'test_cfg, which chooses its subnets')
-        elif not runner.test_loop.sampler_hook.sampler.candidates(1):
+                'No bank is written: test_cfg is not a pss.SubnetTestLoop, '
+                'which chooses its subnets')
+            return
+        sampler = runner.test_loop.sampler_hook.sampler
+        assert sampler is not None  # built before the training
+        if not sampler.candidates(1):
             runner.logger.warning('No bank is written: the pools are empty')
         else:
             runner.test_loop.run()
@@ -102,7 +112,7 @@ class BankHook(Hook):
             self._allow(runner, self._write)
 
     def _allow(self, runner, step: Callable[[Any], None]) -> None:
-        """Takes a step; if not strict, an error in it is only logged."""
+        """Takes a step; unless strict, an error in it is only logged."""
         try:
             step(runner)
         except InputError as error:
@@ -130,7 +140,7 @@ class BankHook(Hook):
 
 
 def _check_names(runner) -> None:
-    """Finds out before a training if its classes have too few names."""
+    """Checks before a training that its classes have enough names."""
     check_classes(
         runner.train_dataloader.dataset.metainfo.get('classes'),
         kept_config(runner.cfg), 'train_dataloader')
@@ -143,18 +153,25 @@ def bank_of(loop: SubnetTestLoop,
     """The bank of the subnets that a test loop chose.
 
     Args:
-        loop: after its run.
+        loop: the loop, after its run.
         config: the runner's.
         samples: how many held-out images the bank holds.
         trust: packages whose registered classes it may name.
+
+    Raises:
+        InputError: if the config holds more than JSON can, or the held-out
+            images have several sizes.
     """
+    assert loop.results is not None  # it has run
     # detectors take images of many sizes
     size = getattr(loop.model, 'input_size', None)
-    images = sample_images(loop.selection_dataloader.dataset,
-                           samples if size is None else 0)
-    classes = loop.dataloader.dataset.metainfo.get('classes')
+    held_out, tested = (
+        loader.dataset
+        for loader in (loop.selection_dataloader, loop.dataloader))
+    images = sample_images(held_out, samples if size is None else 0)
+    classes = getattr(tested, 'metainfo', {}).get('classes')
     if size is None:
-        size = loop.selection_dataloader.dataset[0]['inputs'].shape[-2:]
+        size = held_out[0]['inputs'].shape[-2:]
     return Bank(
         model=kept_config(config),
         classes=None if classes is None else tuple(classes),
@@ -171,10 +188,10 @@ def bank_of(loop: SubnetTestLoop,
 
 
 def _testing(config: Any, trust: Trust) -> Dict[str, Any]:
-    """How exported networks are tested: as the config tests, if that is data
-    and nothing else; otherwise empty, and the log says why."""
+    """The config's own test, for exported networks; empty if a bank cannot
+    hold it, and then the log says why."""
     try:
-        testing = testing_of(
+        testing = kept_testing(
             _plain(config.test_dataloader), _plain(config.test_evaluator))
         check_testing(testing, 'config', trust)
     except InputError as error:
@@ -186,7 +203,10 @@ def _testing(config: Any, trust: Trust) -> Dict[str, Any]:
 
 
 def kept_config(config: Any) -> Dict[str, Any]:
-    """A config's model as a bank keeps it: without what only training needs.
+    """A config's model as a bank keeps it, without what only training needs.
+
+    Raises:
+        InputError: if it holds more than JSON can.
     """
     model = _plain(model_config(config))
     model.pop('train_cfg', None)
@@ -196,7 +216,7 @@ def kept_config(config: Any) -> Dict[str, Any]:
 
 
 def _strip(part: Any) -> None:
-    """Removes how parts are initialised and where types are looked up."""
+    """Removes, in place, how parts are initialised and the scopes of types."""
     if isinstance(part, dict):
         for key in ('init_cfg', 'pretrained', '_scope_'):
             part.pop(key, None)
@@ -206,7 +226,8 @@ def _strip(part: Any) -> None:
 
 
 def weights_of(model: SupernetClassifier) -> Dict[str, Tensor]:
-    """A supernet's state without the buffers that statistics stand in for."""
+    """A supernet's state dict without the buffers that batch-norm statistics
+    replace."""
     buffers = {
         f'{name}.{buffer}'
         for name, norm in model.norms.items()
@@ -219,7 +240,7 @@ def weights_of(model: SupernetClassifier) -> Dict[str, Tensor]:
 
 
 def versions() -> Dict[str, str]:
-    """Of the packages that a bank's contents depend on."""
+    """Versions of the packages that a bank's contents depend on."""
     return {
         'pss-net': __version__,
         'torch': torch.__version__,
@@ -229,7 +250,11 @@ def versions() -> Dict[str, str]:
 
 
 def sample_images(dataset: Any, num: int) -> Tensor:
-    """Images of a data set, evenly spread, ``(N, C, H, W)``."""
+    """Images of a dataset at equal distances, ``(N, C, H, W)``.
+
+    Raises:
+        InputError: if they have several sizes.
+    """
     num = min(num, len(dataset))
     images = [dataset[i * len(dataset) // num]['inputs'] for i in range(num)]
     shapes = {tuple(image.shape) for image in images}
@@ -242,19 +267,21 @@ def sample_images(dataset: Any, num: int) -> Tensor:
 
 
 def _pipeline(config: Any) -> List[Dict[str, Any]]:
-    """The transforms of a config's test images, as predictions need them."""
+    """The transforms of a config's test images, without what predictions do
+    not need."""
     dataset = _plain(config.test_dataloader)['dataset']
     while 'pipeline' not in dataset:
         dataset = dataset['dataset']
     _strip(dataset)
     if is_detector(config.model):
         return detector_steps(dataset['pipeline'])
-    return inference_steps(dataset['pipeline'])
+    return classifier_steps(dataset['pipeline'])
 
 
 def _kept(loop: SubnetTestLoop) -> List[KeptSubnet]:
     """The smallest, the best of every pool, the largest."""
     results, costs = loop.results, loop.sampler_hook.costs
+    assert results is not None  # it has run
 
     def kept(row: Dict[str, Any], end: Optional[str] = None) -> KeptSubnet:
         subnet = Subnet.from_dict(row['subnet'])
@@ -280,7 +307,11 @@ def _kept(loop: SubnetTestLoop) -> List[KeptSubnet]:
 
 
 def _plain(config: Any) -> Any:
-    """A config as JSON holds it."""
+    """A copy of a config as JSON holds it.
+
+    Raises:
+        InputError: if JSON cannot hold it.
+    """
     config = copy.deepcopy(config)
     if hasattr(config, 'to_dict'):
         config = config.to_dict()

@@ -1,39 +1,46 @@
-"""From a bank to networks that are ready to run."""
+"""Builds a bank's networks, ready to run."""
 
 import copy
 import math
-from typing import Dict, Tuple, Union
+from typing import Dict, Tuple, Type, TypeVar, Union
 
 import torch
 from mmengine.registry import DefaultScope
-from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ..checks import shown
-from ..errors import InputError
-from ..models import KeptNetwork, SharedWeights, SupernetClassifier
+from ..errors import InputError, first_line
+from ..models import (
+    KeptNetwork,
+    SharedWeights,
+    SupernetClassifier,
+    SupernetDetector,
+)
 from ..models.kept_network import kept_network
 from ..registry import MODELS, importing_nothing
 from ..structures import Subnet
 from .bank import Bank, KeptSubnet
-from .detector_vocabulary import is_detector
+from .vocabularies import is_detector
+
+_Network = TypeVar('_Network', SupernetClassifier, SupernetDetector)
 
 
 def build_supernet(bank: Bank,
-                   device: Union[str, torch.device] = 'cpu',
-                   kind: type = SupernetClassifier) -> nn.Module:
+                   kind: Type[_Network],
+                   device: Union[str, torch.device] = 'cpu') -> _Network:
     """The supernet of a bank, in evaluation mode, without gradients.
 
     Its running statistics are the largest subnet's.
 
     Args:
         bank: the bank.
-        device: where it goes.
-        kind: that it must be of: :class:`.SupernetClassifier` or
+        kind: the class that is expected: :class:`.SupernetClassifier` or
             :class:`.SupernetDetector`.
+        device: where the supernet goes.
 
     Raises:
-        InputError: if the bank's weights are not of its model.
+        InputError: if the bank's model cannot be built, is of another class, or
+            its weights do not fit.
     """
     elements = sum(value.numel() for value in bank.weights.values())
     try:
@@ -42,35 +49,28 @@ def build_supernet(bank: Bank,
                 _Allowance(4 * elements + 100_000_000):
             model = MODELS.build(copy.deepcopy(bank.model))
         if not isinstance(model, kind):
-            raise TypeError(f'it is a {type(model).__name__}, no '
+            raise TypeError(f'it is a {type(model).__name__}, not a '
                             f'pss.{kind.__name__}')
         _check_channels(model, bank)
         space = model.search_space
         for kept in bank.kept:
             space.validate(kept.subnet)
             _check_kept(kept, model, bank)
-        state = dict(bank.weights)
         if space.largest not in bank.statistics:
             raise InputError('bank: the largest subnet is missing')
-        for name, (mean, var) in bank.statistics[space.largest].items():
-            state.update({
-                f'{name}.running_mean': mean,
-                f'{name}.running_var': var,
-                f'{name}.num_batches_tracked': torch.tensor(0)
-            })
-        model.load_state_dict(state, strict=True)
+        model.load_state_dict(bank.state_dict(space.largest), strict=True)
     except InputError:
         raise
-    except Exception as error:  # whatever a wrong config makes a type raise
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError('bank: its model config does not build a network '
-                         f'that its weights fit ({first})') from None
+    except Exception as error:  # types raise anything for a wrong config
+        raise InputError(
+            'bank: its model config does not build a network '
+            f'that its weights fit ({first_line(error)})') from None
     return model.to(device).requires_grad_(False).eval()
 
 
-def _check_channels(model: nn.Module, bank: Bank) -> None:
-    """Refuses images, and a normalisation, of other channels than the model
-    takes."""
+def _check_channels(model: _Network, bank: Bank) -> None:
+    """Refuses images and a normalisation whose number of channels is not the
+    model's."""
     channels = model.input_channels
     if bank.input_shape[0] != channels:
         raise InputError(f'bank: input_shape={list(bank.input_shape)}: '
@@ -85,9 +85,9 @@ def _check_channels(model: nn.Module, bank: Bank) -> None:
                          f'{sorted(lengths)} values: expected {channels} each')
 
 
-def _check_kept(kept: KeptSubnet, model: nn.Module, bank: Bank) -> None:
-    """Refuses ends of the space that are none, and statistics of other layers
-    than the model's batch norms."""
+def _check_kept(kept: KeptSubnet, model: _Network, bank: Bank) -> None:
+    """Refuses a smallest or largest subnet that is not the space's, and
+    statistics that do not belong to exactly the model's batch norms."""
     space = model.search_space
     ends = dict(smallest=space.smallest, largest=space.largest)
     if kept.subnet != ends.get(kept.name, kept.subnet):
@@ -101,9 +101,12 @@ def _check_kept(kept: KeptSubnet, model: nn.Module, bank: Bank) -> None:
 
 
 class _Allowance(TorchFunctionMode):
-    """Most elements that may be allocated inside; raises ValueError beyond.
+    """Limits how many elements are allocated inside; beyond, a ValueError.
 
     A small file can describe a network of any size.
+
+    Args:
+        elements: the limit.
     """
 
     CREATING = (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand,
@@ -132,11 +135,14 @@ def kept_networks(
 
     Args:
         bank: the bank.
-        model: its supernet; what it holds is shared from here on.
-        limit: see :class:`.SharedWeights`.
+        model: its supernet; from here on, the networks share its weights.
+        limit: bytes of copies of weights, see :class:`.SharedWeights`.
+
+    Returns:
+        The network of each kept subnet, and what they share.
 
     Raises:
-        InputError: if the statistics of a subnet are not of its layers.
+        InputError: if the statistics of a subnet do not fit its layers.
     """
     weights = SharedWeights(limit)
     device = next(model.parameters()).device

@@ -1,4 +1,4 @@
-"""Holding a latency while the load varies."""
+"""Meeting a latency target while the load varies."""
 
 import math
 import threading
@@ -10,40 +10,41 @@ from ..errors import InputError
 
 
 class LatencyFollower:
-    """Says which subnet holds a latency under the present load.
+    """Chooses the subnet that meets a latency target under the present load.
 
-    How much slower the device is than when it was unloaded shows in every
-    request, whichever subnet answers it: the *slowdown*, its latency by the
-    subnet's typical one. A subnet is predicted to take its typical latency
-    times the slowdown that ``share`` of the recent requests stay below.
+    Every request, whichever subnet answers it, shows how much slower the device
+    is than it was without load: its *slowdown* is its latency divided by the
+    subnet's typical one. The predicted latency of a subnet is its typical one
+    times the slowdown that ``share`` of the recent requests did not exceed.
 
-    Moving to a faster subnet takes two slow requests in ten; moving back takes
-    ``patience`` requests of which few were slow, and a margin. A move back
-    that turns out to be too early doubles the patience, so it does not flap;
-    it halves again with time.
+    Two slow requests in ten are enough to move to a faster subnet. Moving to a
+    more accurate one takes ``patience`` requests with few slow ones among them,
+    and a margin. If such a move turns out to be too early, the patience
+    doubles, so that subnets do not alternate; with time it halves again.
 
     Args:
-        target_ms: the latency to hold.
-        typical_ms: of each subnet on the unloaded device.
-        accuracies: of each subnet.
+        target_ms: the latency to stay within, in milliseconds.
+        typical_ms: latency of each subnet on the unloaded device.
+        accuracies: accuracy of each subnet.
         share: of the requests that should stay within the target.
-        margin: how far below the target a more accurate subnet's predicted
-            latency must be, as a share of it.
-        patience: requests between a move and one to a more accurate subnet.
+        margin: how far below the target the predicted latency of a more
+            accurate subnet must be, as a share of the target.
+        patience: requests between a move and the next one to a more accurate
+            subnet.
 
     Attributes:
-        position (int): of the subnet to use now; at first the most accurate
-            whose typical latency is within the target.
+        position (int): index of the subnet to use now; at first, the most
+            accurate one whose typical latency is within the target.
         moves (int): how often the position has changed.
 
     Raises:
-        InputError: for a value that is no number of its range, and if there
-            are not as many accuracies as latencies, or none.
+        InputError: for a value that is not a number in its range, and unless
+            there are as many accuracies as latencies, and at least one.
     """
 
-    RECENT = 10  # requests that a move to a faster subnet goes by
-    SETTLING = 5  # requests between any two moves
-    LONGEST = 16  # times ``patience``, at most
+    RECENT = 10  # requests that decide on a move to a faster subnet
+    SETTLING = 5  # fewest requests between any two moves
+    LONGEST = 16  # most that the patience grows to, times ``patience``
 
     def __init__(self,
                  target_ms: float,
@@ -76,14 +77,14 @@ class LatencyFollower:
         self._lock = threading.Lock()
 
     def observe(self, position: int, latency_ms: float) -> int:
-        """Takes note of a request.
+        """Records a request.
 
         Args:
-            position: of the subnet that answered it.
-            latency_ms: how long it took.
+            position: index of the subnet that answered it.
+            latency_ms: how long it took, in milliseconds.
 
         Returns:
-            The position of the subnet to use from now on.
+            The index of the subnet to use from now on.
         """
         with self._lock:
             self._slowdowns.append(latency_ms / self.typical_ms[position])
@@ -93,6 +94,7 @@ class LatencyFollower:
             return self.position
 
     def _consider(self) -> None:
+        """Moves to another subnet if the recent requests call for it."""
         seen = list(self._slowdowns)
         recent = self._reached(seen[-self.RECENT:])
         if self.typical_ms[self.position] * recent > self.target_ms:
@@ -129,6 +131,6 @@ class LatencyFollower:
             within, key=lambda i: (self.accuracies[i], -self.typical_ms[i]))
 
     def _reached(self, slowdowns: Sequence[float]) -> float:
-        """What ``share`` of the slowdowns stay at or below."""
+        """The slowdown that ``share`` of the slowdowns do not exceed."""
         ordered = sorted(slowdowns)
         return ordered[math.ceil(self.share * len(ordered)) - 1]

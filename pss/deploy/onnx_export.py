@@ -5,19 +5,22 @@ import inspect
 import io
 import re
 import warnings
-from typing import Any, BinaryIO, Dict, Tuple, Union
+from typing import Any, BinaryIO, Dict, Tuple
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..errors import InputError, first_line
 
 # the oldest versions that work
 OLDEST = dict(onnx='1.14', onnxruntime='1.16')
 
 
 def check_onnx(what: str) -> None:
-    """Refuses ``what`` where the packages for it are missing or do not work.
+    """Checks that onnx and onnxruntime are installed and work.
+
+    Args:
+        what: needs them, for the message.
 
     Raises:
         InputError: it names the package.
@@ -41,33 +44,31 @@ def check_onnx(what: str) -> None:
 
 
 def _numbers(version: str) -> Tuple[int, ...]:
-    """A version to compare; that of no version is the least."""
+    """A version's first two numbers, to compare; empty, the least, if it has
+    none."""
     return tuple(map(int, re.findall(r'\d+', version)[:2]))
 
 
-def first_line(error: Exception) -> str:
-    """What an error says, in one line; its type if it says nothing."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def export_onnx(network: nn.Module, images: Tensor, out: Union[str, BinaryIO],
+def export_onnx(network: nn.Module, images: Tensor, out: BinaryIO,
                 **options: Any) -> None:
     """Writes a network as ONNX, its input ``images`` and its output ``logits``.
 
     Args:
         network: in evaluation mode.
-        images: an input, to trace it with.
-        out: where to.
-        **options: as for ``torch.onnx.export``.
+        images: an input to trace it with.
+        out: the file to write to.
+        **options: further arguments of ``torch.onnx.export``.
     """
     if 'dynamo' in inspect.signature(torch.onnx.export).parameters:
-        options['dynamo'] = False  # torch 2.5 and newer; needs no more packages
+        # torch 2.5 and newer; the other exporter needs further packages
+        options['dynamo'] = False
     with warnings.catch_warnings(), torch.no_grad(), \
             contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter('ignore')  # shapes that are constants here
         torch.onnx.export(
-            network, (images, ),
-            out,
+            network,
+            (images, ),
+            out,  # type: ignore[arg-type]  # documented to take file objects
             input_names=['images'],
             output_names=['logits'],
             opset_version=17,
@@ -80,7 +81,7 @@ def onnx_bytes(network: nn.Module, images: Tensor, properties: Dict[str, str],
 
     Args:
         network, images, **options: see :func:`export_onnx`.
-        properties: texts that the file holds besides.
+        properties: texts to keep in the file, by name.
 
     Raises:
         InputError: if the installed versions cannot make it.
@@ -93,14 +94,14 @@ def onnx_bytes(network: nn.Module, images: Tensor, properties: Dict[str, str],
         onnx.helper.set_model_props(model, properties)
         onnx.checker.check_model(model)
         return model.SerializeToString()
-    except Exception as error:  # each package has its own
+    except Exception as error:  # each package has its own kinds
         raise InputError(f'torch {torch.__version__} and onnx '
                          f'{onnx.__version__} cannot write the network as ONNX '
                          f'({first_line(error)})') from error
 
 
 def onnx_session(content: bytes) -> Any:
-    """An ONNX file in ONNX Runtime, on the CPU.
+    """Loads an ONNX file into ONNX Runtime, on the CPU.
 
     Raises:
         InputError: if the installed version cannot run it.
@@ -110,8 +111,8 @@ def onnx_session(content: bytes) -> Any:
     try:
         return onnxruntime.InferenceSession(
             content, providers=['CPUExecutionProvider'])
-    except Exception as error:  # it has its own
+    except Exception as error:  # it has its own kinds
         raise InputError(f'onnxruntime {onnxruntime.__version__} cannot run '
                          f'what torch {torch.__version__} and onnx '
                          f'{onnx.__version__} write ({first_line(error)}); '
-                         'expected versions that fit each other') from error
+                         'expected versions that work together') from error

@@ -1,8 +1,6 @@
-"""From image files, arrays and tensors to what networks take."""
+"""From image files, arrays and tensors to the input of classifiers."""
 
 import io
-import math
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence, Tuple, Union
 
@@ -16,7 +14,7 @@ from PIL import Image as Pillow
 from torch import Tensor
 
 from ..datasets.checked import is_cut_off
-from ..errors import InputError
+from ..errors import InputError, first_line
 from ..files import read_regular
 from ..models import SupernetClassifier
 from ..registry import importing_nothing
@@ -30,11 +28,11 @@ LARGEST_IMAGE = 1 << 27  # pixels, as they are or resized
 class Preprocessing:
     """A bank's preprocessing: its transforms, then its model's normalisation.
 
-    Images are loaded as mmpretrain's inferencer loads them.
+    It loads images as mmpretrain's inferencer does.
 
     Args:
-        bank: says the transforms.
-        model: its supernet; says the normalisation, and the device.
+        bank: has the transforms.
+        model: its supernet; has the normalisation, and the device.
 
     Raises:
         InputError: if the transforms cannot be built.
@@ -43,46 +41,46 @@ class Preprocessing:
     def __init__(self, bank: Bank, model: SupernetClassifier) -> None:
         self.input_shape = bank.input_shape
         self._normalise = model.data_preprocessor
-        # loading is done here, since not every image is a file
+        # not every image is a file, so loading is done here
         steps = remove_transform(bank.pipeline, 'LoadImageFromFile')
-        first = bank.pipeline[0] if len(steps) < len(bank.pipeline) else {}
-        self._decoder = first.get('imdecode_backend', 'cv2')
+        loading = bank.pipeline[0] if len(steps) < len(bank.pipeline) else {}
+        self._decoder = loading.get('imdecode_backend', 'cv2')
         self._steps = steps
         try:
             with importing_nothing():
                 self._pipeline = Compose([
                     TRANSFORMS.build({
-                        # transforms want tuples, of which a bank makes lists
+                        # transforms want tuples, and a bank has lists
                         key:
                         tuple(value) if isinstance(value, list) else value
                         for key, value in step.items()
                     }) for step in steps
                 ])
-        except Exception as error:  # whatever a wrong config makes a type raise
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        except Exception as error:  # types raise anything for a wrong config
             raise InputError('bank: preprocessing.pipeline cannot be built '
-                             f'({first})') from None
-        # Pillow resizes integers only
+                             f'({first_line(error)})') from None
+        # Pillow resizes only integers
         self._type = np.uint8 if any(
             step.get('backend') == 'pillow' for step in steps) else None
 
     def load(self, images: Union[Image, Sequence[Image]]) -> List[Tensor]:
-        """Images as the transforms give them, each ``(C, H, W)``.
+        """Loads images and applies the transforms; each becomes ``(C, H, W)``.
 
         Args:
             images: see :meth:`.AdaptiveClassifier.predict`.
 
         Raises:
-            InputError: for a file that is no image, and an image of another
+            InputError: for a file that is no image, and for an image of another
                 shape or type.
         """
         return [self._one(image, where) for image, where in _each(images)]
 
     def batch(self, loaded: Sequence[Tensor]) -> Tensor:
-        """Loaded images as networks take them, ``(N, C, H, W)``.
+        """A normalised batch of loaded images, ``(N, C, H, W)``.
 
         Raises:
-            InputError: if they have another number of channels.
+            InputError: if its channels, height and width are not those of the
+                bank's input.
         """
         batch = self._normalise(dict(inputs=torch.stack(list(loaded))),
                                 False)['inputs']
@@ -93,7 +91,7 @@ class Preprocessing:
         return batch
 
     def _one(self, image: Any, where: str) -> Tensor:
-        """An image as the pipeline gives it, ``(C, H, W)``."""
+        """One image after the transforms, ``(C, H, W)``."""
         if isinstance(image, (str, Path)):
             where = str(image)
             pixels = _read(where, self.input_shape[0] == 1, self._decoder)
@@ -126,8 +124,8 @@ class Preprocessing:
         return loaded
 
     def _check_growth(self, pixels: np.ndarray, where: str) -> None:
-        """Refuses images that the steps would make endless, or nothing, such
-        as a strip whose short edge is resized."""
+        """Refuses images that a step would make huge or empty, such as a strip
+        whose short edge is resized."""
         height, width = pixels.shape[:2]
         for step in self._steps:
             height, width = _size_after(step, height, width)
@@ -140,7 +138,7 @@ class Preprocessing:
 
 def _size_after(step: Dict[str, Any], height: int,
                 width: int) -> Tuple[int, int]:
-    """About how high and wide an image is after a step."""
+    """Height and width of an image after a step, within a pixel."""
     name = step['type'].rpartition('.')[2]
     if name == 'ResizeEdge':
         edge = dict(
@@ -165,11 +163,14 @@ def _size_after(step: Dict[str, Any], height: int,
 
 
 def _pair(sides: Union[int, Sequence[int]]) -> Tuple[int, int]:
-    return (sides, sides) if isinstance(sides, int) else tuple(sides)
+    if isinstance(sides, int):
+        return sides, sides
+    one, other = sides
+    return one, other
 
 
 def _each(images: Any) -> Iterator[Tuple[Any, str]]:
-    """Single images, and what to call them in messages."""
+    """Single images, each with its name for messages."""
     several = isinstance(images, (list, tuple)) or \
         isinstance(images, (np.ndarray, Tensor)) and images.ndim == 4
     if several:
@@ -180,24 +181,42 @@ def _each(images: Any) -> Iterator[Tuple[Any, str]]:
 
 
 def _read(path: str, grey: bool, decoder: str) -> np.ndarray:
-    """The pixels of an image file, BGR or grey."""
+    """The pixels of an image file, BGR or grey.
+
+    Args:
+        path: of the file.
+        grey: whether one channel is wanted.
+        decoder: mmcv's name of the library that decodes it.
+    """
     content = read_regular(path, most=LARGEST_FILE)
-    with suppress(Exception):  # what Pillow does not know, others may
-        with Pillow.open(io.BytesIO(content)) as header:
-            size = header.size
-        if math.prod(size) > LARGEST_IMAGE:
-            raise InputError(f'{path}: {size[0]} x {size[1]} pixels: expected '
-                             f'at most {LARGEST_IMAGE} of them')
+    _check_pixels(path, content)
     try:
         pixels = imfrombytes(
             content, 'grayscale' if grey else 'color', backend=decoder)
-    except Exception as error:  # the decoder's own
+    except Exception as error:  # each decoder has its own kinds
         raise InputError(f'{path}: cannot be read ({error})') from None
     if pixels is None:
         raise InputError(f'{path}: not an image file')
     if is_cut_off(path):
         raise InputError(f'{path}: the file is cut off')
     return pixels
+
+
+def _check_pixels(path: str, content: bytes) -> None:
+    """Refuses a file whose header announces too many pixels, before they are
+    decoded."""
+    try:
+        with Pillow.open(io.BytesIO(content)) as header:
+            width, height = header.size
+        found = f'{width} x {height} pixels'
+        is_large = width * height > LARGEST_IMAGE
+    except Pillow.DecompressionBombError as error:
+        found, is_large = first_line(error), True
+    except Exception:  # other decoders may know what Pillow does not
+        return
+    if is_large:
+        raise InputError(
+            f'{path}: {found}: expected at most {LARGEST_IMAGE} of them')
 
 
 def _pixels(image: Any, where: str) -> np.ndarray:

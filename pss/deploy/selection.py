@@ -1,4 +1,4 @@
-"""Choosing a kept subnet by what it may cost."""
+"""Choosing a kept subnet by limits on its costs."""
 
 import difflib
 import math
@@ -10,49 +10,55 @@ from .bank import KeptSubnet
 
 def check_limits(limits: Mapping[str, Any],
                  resources: Mapping[str, str]) -> Dict[str, float]:
-    """Limits as numbers.
+    """Checks limits on costs, and returns them as floats.
+
+    Args:
+        limits: the most that a subnet may cost, by resource; infinity is no
+            limit.
+        resources: the unit of every resource.
 
     Raises:
-        InputError: for a resource that the bank does not know, and a limit
-            that is not a number above 0.
+        InputError: for an unknown resource, and for a limit that is not a
+            number above 0.
     """
     for name, limit in limits.items():
         if name not in resources:
             near = difflib.get_close_matches(name, resources, 1)
             hint = f' (did you mean {near[0]!r}?)' if near else ''
-            legal = ', '.join(f'{key} ({unit})' if unit else key
+            known = ', '.join(f'{key} ({unit})' if unit else key
                               for key, unit in resources.items())
             raise InputError(f'limit {name}={limit!r}: unknown resource{hint}; '
-                             f'the bank knows {legal}')
+                             f'expected {known}')
         try:
-            legal = not isinstance(limit, (bool, str)) and float(limit) > 0
+            is_positive = not isinstance(limit, (bool, str)) and \
+                float(limit) > 0
         except (TypeError, ValueError, OverflowError):
-            legal = False
-        if not legal:  # NaN is not above 0 either
-            raise InputError(f'limit {name}={limit!r} must be a number above '
+            is_positive = False
+        if not is_positive:  # NaN is not above 0 either
+            raise InputError(f'limit {name}={limit!r}: expected a number above '
                              '0')
     return {name: float(limit) for name, limit in limits.items()}
 
 
 def fits(kept: KeptSubnet, limits: Mapping[str, float]) -> bool:
-    """Whether a subnet costs no more than every limit."""
+    """Whether a subnet is within every limit."""
     return all(kept.costs[name] <= limit for name, limit in limits.items())
 
 
 def most_accurate(subnets: Sequence[KeptSubnet], limits: Mapping[str, float],
                   resources: Mapping[str, str]) -> KeptSubnet:
-    """The subnet with the best held-out accuracy that fits all limits.
+    """The subnet with the best held-out accuracy among those within all limits.
 
-    Of equally accurate ones, the cheapest in the resources in turn.
+    Ties go to the cheapest, compared in the limited resources in turn.
 
     Args:
         subnets: to choose from.
-        limits: see :func:`check_limits`.
+        limits: as :func:`check_limits` returns them.
         resources: the unit of every resource.
 
     Raises:
-        InputError: if none fits; it names the nearest, the one that exceeds
-            its limits by the smallest factor, and what that needs.
+        InputError: if none fits; it names the one that exceeds its limits by
+            the smallest factor, and the limits that this one needs.
     """
     fitting = [kept for kept in subnets if fits(kept, limits)]
     if fitting:
@@ -80,7 +86,7 @@ def most_accurate(subnets: Sequence[KeptSubnet], limits: Mapping[str, float],
 
 
 def _rounded_up(cost: float) -> str:
-    """A cost to five digits, never below it: as a limit it fits."""
+    """A cost to five digits, rounded up: as a limit, the cost is within it."""
     if not 1e-9 < cost < 1e15:
         return f'{cost:g}'
     digits = 4 - math.floor(math.log10(cost))

@@ -1,4 +1,4 @@
-"""What plugs into MMEngine's Runner: hooks, optimizer wrapper, loops."""
+"""Extensions of MMEngine's Runner: hooks, optimizer wrapper, loops."""
 
 from .hooks import (
     AtomicCheckpointHook,

@@ -1,4 +1,4 @@
-"""Mixed precision, the same in training and in evaluation."""
+"""Mixed precision, the same in training and evaluation."""
 
 from contextlib import nullcontext
 from typing import Any, ContextManager, Optional
@@ -21,17 +21,16 @@ def amp_type(name: Optional[str]) -> Optional[torch.dtype]:
 
 
 def default_amp() -> str:
-    """What ``--amp`` and ``fp16=True`` mean: float16 on a GPU, bfloat16 on a
+    """The type for ``--amp`` and ``fp16=True``: float16 on a GPU, bfloat16 on a
     CPU."""
     return 'bfloat16' if get_device() == 'cpu' else 'float16'
 
 
 def mixed_precision(dtype: Optional[torch.dtype]) -> ContextManager[Any]:
-    """Autocast to ``dtype`` on the device that MMEngine uses; nothing for
-    ``None``.
+    """Autocasts to ``dtype`` on MMEngine's device; does nothing for ``None``.
 
-    MMEngine's ``autocast`` allows only bfloat16 on a CPU, and takes no type
-    from its loops.
+    MMEngine's ``autocast`` allows only bfloat16 on a CPU, and its loops cannot
+    choose a type.
     """
     return nullcontext() if dtype is None else \
         torch.autocast(get_device(), dtype)

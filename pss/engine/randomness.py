@@ -1,4 +1,4 @@
-"""Random numbers that follow from what they are for, not from those before."""
+"""Seeds derived from their purpose (run, epoch, image), not from past draws."""
 
 import random
 from contextlib import contextmanager
@@ -7,10 +7,11 @@ from typing import Iterator
 import numpy as np
 import torch
 from mmengine.dist import broadcast
+from mmengine.runner import Runner
 
 
 def mixed(*entropy: int) -> int:
-    """One number of 32 bits from several.
+    """Mixes several numbers into a seed of 32 bits.
 
     Args:
         *entropy: such as a seed, an iteration and a rank, each at least 0.
@@ -26,7 +27,7 @@ def seed_everything(seed: int) -> None:
 
 
 def seed_images(seed: int) -> None:
-    """Seeds what augments images: as above without GPUs, which take time."""
+    """Seeds image augmentation: as above without GPUs, which take time."""
     random.seed(seed)
     np.random.seed(seed)
     torch.default_generator.manual_seed(seed)
@@ -34,7 +35,7 @@ def seed_images(seed: int) -> None:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Random numbers from a seed inside; outside they go on as before."""
+    """Seeds the random numbers inside; restores all states afterwards."""
     states = random.getstate(), np.random.get_state()
     with torch.random.fork_rng():
         seed_everything(seed % 2**32)
@@ -45,8 +46,8 @@ def seeded(seed: int) -> Iterator[None]:
             np.random.set_state(states[1])
 
 
-def shared_seed(runner) -> int:
-    """The first process's seed: ``diff_rank_seed`` gives each its own."""
+def shared_seed(runner: Runner) -> int:
+    """The first process's seed; with ``diff_rank_seed`` each has its own."""
     seed = torch.tensor(runner.seed)
     broadcast(seed)
     return int(seed)

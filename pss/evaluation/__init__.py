@@ -2,7 +2,7 @@
 
 from .comparison import (
     caption_of,
-    compare,
+    compare_methods,
     comparison_rows,
     comparison_table,
     plot_comparison,
@@ -25,7 +25,7 @@ from .results import (
 )
 
 __all__ = [
-    'SubnetAccuracy', 'caption_of', 'compare', 'comparison_rows',
+    'SubnetAccuracy', 'caption_of', 'compare_methods', 'comparison_rows',
     'comparison_table', 'csv_text', 'is_name', 'names_of', 'plot_comparison',
     'plot_pools', 'plot_results', 'rank_summary', 'read_pool_log',
     'read_results', 'report_comparison', 'report_files', 'report_results',

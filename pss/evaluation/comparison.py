@@ -1,8 +1,9 @@
 """Methods side by side: top-1 at matched costs, means and errors over runs.
 
 A run's curve is linear between the subnets that it kept, its largest and its
-smallest. What is compared are the curves' heights at some levels, and the area
-under them over the costs that all reach, divided by that range: a mean top-1.
+smallest. Curves are compared by their heights at some levels, and by the area
+under them over the range of costs that all reach, divided by that range: a mean
+top-1.
 """
 
 from pathlib import Path
@@ -16,10 +17,10 @@ from ..files import FilePath, write_json, write_text
 from ..resources import cost_field
 from .results import Results, csv_text, label_of, save_figure, units_of
 
-# The runs of each method, by the name that tables show.
+# The runs of each method, by the method's name in tables.
 Runs = Dict[str, List[Results]]
 # {"reference": str, "resource": str, "unit": str, "range": [low, high],
-#  "levels": [...], "methods": [...]}, see compare().
+#  "levels": [...], "methods": [...]}, see compare_methods().
 Comparison = Dict[str, Any]
 
 
@@ -27,21 +28,22 @@ def curve_of(results: Results,
              resource: str = 'flops') -> Tuple[np.ndarray, np.ndarray]:
     """Costs, ascending, and top-1 of the kept subnets.
 
-    Those of the resource's pools, or of all pools where none is of it, and the
-    ends of the space. Of subnets with the same cost the best counts.
+    They are those of the resource's pools, or of all pools if the resource has
+    none, and the ends of the space. Of subnets with the same cost the best
+    counts.
 
     Raises:
-        InputError: if the results have no such cost, a pool is of none of
-            their resources, or a figure is out of its range.
+        InputError: if the results have no such cost, a pool's resource is not
+            one of theirs, or a figure is out of its range.
     """
     units, field = units_of(results), cost_field(resource)
     if resource not in units:
-        raise InputError(f'no costs in {resource!r}; there are '
+        raise InputError(f'resource={resource!r}: expected one of '
                          f'{", ".join(units)}')
     for i, row in enumerate(results['pools']):
         if row['resource'] not in units:
-            raise InputError(f'pools[{i}].resource={row["resource"]!r} is not '
-                             f'one of the resources: {", ".join(units)}')
+            raise InputError(f'pools[{i}].resource={row["resource"]!r}: '
+                             f'expected one of {", ".join(units)}')
     pools = results['pools']
     pools = [r for r in pools if r['resource'] == resource] or pools
     best: Dict[float, float] = {}
@@ -57,7 +59,7 @@ def curve_of(results: Results,
 
 def height(curve: Tuple[np.ndarray, np.ndarray],
            level: float) -> Optional[float]:
-    """A curve's top-1 at a cost; ``None`` where it does not reach."""
+    """A curve's top-1 at a cost; ``None`` outside the curve."""
     costs, top1 = curve
     if not costs[0] <= level <= costs[-1]:
         return None
@@ -66,7 +68,7 @@ def height(curve: Tuple[np.ndarray, np.ndarray],
 
 def area(curve: Tuple[np.ndarray, np.ndarray], low: float,
          high: float) -> float:
-    """The mean top-1 of a curve over a range of costs that it reaches."""
+    """A curve's mean top-1 over a range of costs, all on the curve."""
     costs, top1 = curve
     inside = costs[(costs > low) & (costs < high)]
     x = np.array([low, *inside, high])
@@ -74,9 +76,9 @@ def area(curve: Tuple[np.ndarray, np.ndarray], low: float,
     return float(((y[1:] + y[:-1]) / 2 * np.diff(x)).sum() / (high - low))
 
 
-def spread(values: Sequence[float]) -> Dict[str, Optional[float]]:
-    """Mean and standard deviation; the latter needs two values (it divides by
-    one less than their number)."""
+def mean_and_std(values: Sequence[float]) -> Dict[str, Optional[float]]:
+    """``mean`` and sample standard deviation ``std``, which is ``None`` for a
+    single value."""
     return dict(
         mean=float(np.mean(values)),
         std=float(np.std(values, ddof=1)) if len(values) > 1 else None)
@@ -84,9 +86,9 @@ def spread(values: Sequence[float]) -> Dict[str, Optional[float]]:
 
 def difference(one: Sequence[float],
                other: Sequence[float]) -> Dict[str, Optional[float]]:
-    """Difference of two means, ``one`` minus ``other``, and its standard error,
-    which needs two values of each: of independent samples with variances of
-    their own (Welch)."""
+    """The ``mean`` of ``one`` minus that of ``other``, and its
+    ``standard_error`` for independent samples of unequal variance (Welch),
+    which is ``None`` if either has a single value."""
     error = None
     if len(one) > 1 and len(other) > 1:
         error = float(
@@ -96,32 +98,33 @@ def difference(one: Sequence[float],
     return dict(mean=float(np.mean(one) - np.mean(other)), standard_error=error)
 
 
-def compare(runs: Runs,
-            reference: str,
-            levels: Optional[Sequence[float]] = None,
-            resource: str = 'flops') -> Comparison:
-    """Compares methods.
+def compare_methods(runs: Runs,
+                    reference: str,
+                    levels: Optional[Sequence[float]] = None,
+                    resource: str = 'flops') -> Comparison:
+    """Compares methods at matched costs.
 
     Args:
         runs: the results of each method's runs. ``train_seconds`` is compared
             too where all runs of a method have it.
         reference: the method that the others are subtracted from.
         levels: the costs to compare at; some round ones by default.
-        resource: the cost.
+        resource: names the cost.
 
     Returns:
         ``range`` (of costs that all runs reach), ``levels``, and for each of
-        ``methods`` its name ``method``, the number of its ``runs``, and by
-        ``level`` and for the ``area``: ``mean`` and ``std`` of top-1 and, but
-        for the reference, ``difference``: ``mean`` and ``standard_error`` of
-        the reference minus it. A level that a run does not reach is ``None``.
+        ``methods`` its name ``method``, the number of its ``runs``, and for
+        each of ``levels`` and for the ``area`` the ``mean`` and ``std`` of
+        top-1. Methods other than the reference also have ``difference``: the
+        ``mean`` and ``standard_error`` of the reference minus the method. A
+        level that one of the method's runs does not reach is ``None``.
 
     Raises:
         InputError: if there is nothing to compare.
     """
     if reference not in runs:
-        raise InputError(f'reference={reference!r} is not one of the methods: '
-                         f'{", ".join(runs)}')
+        raise InputError(f'reference={reference!r}: expected one of the '
+                         f'methods {", ".join(runs)}')
     curves = {
         name: _curves(name, group, resource)
         for name, group in runs.items()
@@ -156,21 +159,23 @@ def compare(runs: Runs,
         mine, other = values[name][key], values[reference][key]
         if None in mine:
             return None
-        found: Dict[str, Any] = spread(mine)
+        found: Dict[str, Any] = mean_and_std(mine)
         if name != reference and None not in other:
             found['difference'] = difference(other, mine)
         return found
 
     methods = []
     for name, group in runs.items():
-        seconds = [results.get('train_seconds') for results in group]
+        times = [results.get('train_seconds') for results in group]
+        seconds = [time for time in times if time is not None]
         methods.append(
             dict(
                 method=name,
                 runs=len(group),
                 levels=[figures(name, level) for level in levels],
                 area=figures(name, 'area'),
-                train_seconds=None if None in seconds else spread(seconds)))
+                train_seconds=mean_and_std(seconds)
+                if len(seconds) == len(group) else None))
     return dict(
         reference=reference,
         resource=resource,
@@ -190,14 +195,14 @@ def _curves(name: str, group: Sequence[Results],
 
 def check_levels(levels: Sequence[float],
                  every: Sequence[np.ndarray]) -> List[float]:
-    """Levels that were asked for, ascending.
+    """Sorts the levels that were asked for.
 
     Args:
         levels: the levels.
         every: the costs of each run's subnets, ascending.
 
     Raises:
-        InputError: for one that appears twice, or that no run reaches.
+        InputError: for a level that appears twice, or that no run reaches.
     """
     low, high = (pick(costs[end] for costs in every)
                  for pick, end in ((min, 0), (max, -1)))
@@ -219,11 +224,11 @@ def round_levels(low: float, high: float) -> List[float]:
 
 
 def comparison_table(comparison: Comparison, style: str = 'github') -> str:
-    """A table for people, in Markdown by default.
+    """A table to read, in Markdown by default.
 
     Args:
-        comparison: see :func:`compare`.
-        style: as ``tabulate`` names it.
+        comparison: see :func:`compare_methods`.
+        style: one of ``tabulate``'s formats.
     """
     reference, unit = comparison['reference'], comparison['unit']
     timed = any(row['train_seconds'] for row in comparison['methods'])
@@ -259,7 +264,7 @@ def _figure(found: Optional[Dict[str, Any]],
 
 
 def caption_of(comparison: Comparison) -> str:
-    """What a table's figures are."""
+    """Says what the figures of a comparison's table are."""
     low, high = comparison['range']
     text = ('Top-1 in percent, ± standard deviation over the runs. `area`: the '
             f'mean over {low:.4g} to {high:.4g} {comparison["unit"]}, which '
@@ -295,16 +300,16 @@ def comparison_rows(comparison: Comparison) -> List[Dict[str, Any]]:
 def plot_comparison(panels: Dict[str, Runs],
                     path: FilePath,
                     resource: str = 'flops') -> None:
-    """Draws the methods' mean curves, one standard deviation around them, and
-    the kept subnets of all runs.
+    """Draws the methods' mean curves, a band of one standard deviation around
+    them, and the kept subnets of all runs.
 
     Args:
         panels: the runs of each panel, by its title.
-        path: where to; the suffix says the format.
-        resource: the cost.
+        path: the figure's file; its suffix sets the format.
+        resource: names the cost.
 
     Raises:
-        InputError: if it cannot be drawn.
+        InputError: if the figure cannot be drawn or written.
     """
     import matplotlib
     matplotlib.use('Agg')
@@ -333,9 +338,9 @@ def plot_comparison(panels: Dict[str, Runs],
     save_figure(figure, path)
 
 
-def _draw(axes, curves: Sequence[Tuple[np.ndarray, np.ndarray]],
+def _draw(axes: Any, curves: Sequence[Tuple[np.ndarray, np.ndarray]],
           colour: str) -> Any:
-    """Draws one method; gives its line."""
+    """Draws one method and returns its line."""
     low = max(costs[0] for costs, _ in curves)
     high = min(costs[-1] for costs, _ in curves)
     x = np.linspace(low, high, 400)
@@ -353,15 +358,15 @@ def _draw(axes, curves: Sequence[Tuple[np.ndarray, np.ndarray]],
 
 def report_comparison(comparison: Comparison, runs: Runs,
                       out: FilePath) -> List[Path]:
-    """Writes a comparison as JSON, CSV, Markdown and a figure of one name.
+    """Writes a comparison as JSON, CSV, Markdown and a figure.
 
     Args:
-        comparison: of those runs.
-        runs: the runs, by method.
-        out: the JSON file.
+        comparison: see :func:`compare_methods`.
+        runs: what was compared, by method.
+        out: the JSON file; the others differ in the suffix.
 
     Returns:
-        The files.
+        The files, in that order.
     """
     files = report_files(out)
     plot_comparison({'': runs}, files[3], comparison['resource'])
@@ -377,11 +382,11 @@ def report_files(out: FilePath) -> List[Path]:
     """The files of a report: JSON, CSV, Markdown and a figure.
 
     Raises:
-        InputError: if the first is not the name of a JSON file, or one of them
-            is a folder.
+        InputError: if ``out`` does not end in .json, or one is a folder.
     """
     if Path(out).suffix != '.json':
-        raise InputError(f'out={str(out)!r} must end in .json')
+        raise InputError(f'out={str(out)!r}: expected a name that ends in '
+                         '.json')
     files = [Path(out).with_suffix(s) for s in ('.json', '.csv', '.md', '.png')]
     for file in files:
         if file.is_dir():

@@ -1,4 +1,4 @@
-"""Accuracy of many subnets without keeping their predictions."""
+"""Accuracy of many subnets, without keeping their predictions."""
 
 from typing import Any, Dict, List, Sequence
 
@@ -13,13 +13,13 @@ from ..registry import METRICS
 
 @METRICS.register_module()
 class SubnetAccuracy(BaseMetric):
-    """Top-k accuracy in percent, counted as the predictions come.
+    """Top-k accuracy in percent, counted batch by batch.
 
     mmpretrain's ``Accuracy`` keeps the scores of all classes for every image
     until the end: 200 MB for one subnet on ImageNet's validation set, times
-    the number of subnets here. This keeps one count for each ``k``. It is
-    exact in distributed evaluation if no image is given to two processes
-    (``sampler=dict(..., round_up=False)``), and says so if one was.
+    the number of subnets. This metric keeps one count for each ``k``. In
+    distributed evaluation it is exact if no two processes get the same image
+    (``sampler=dict(..., round_up=False)``), and refuses to evaluate otherwise.
 
     Args:
         topk: which top-k accuracies to report, as ``topK``.
@@ -53,7 +53,11 @@ class SubnetAccuracy(BaseMetric):
         }
 
     def evaluate(self, size: int) -> Dict[str, float]:
-        """The accuracies over all processes; starts anew."""
+        """The accuracies over all processes; resets the counts.
+
+        Raises:
+            InputError: if there is not one prediction for each image.
+        """
         counts = torch.tensor(self._counts)
         all_reduce(counts)
         self._counts = [0] * len(self._counts)

@@ -1,7 +1,7 @@
-"""The state of the pools over a training, read from its log and drawn.
+"""Reads the state of the pools from a training's log, and draws it.
 
 The log is MMEngine's ``vis_data/scalars.json``, one JSON object a line;
-:class:`pss.engine.PoolLogHook` writes the scalars that are read here.
+:class:`pss.engine.PoolLogHook` writes the scalars read here.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from ..checks import is_number, shown
 from ..errors import InputError
 from ..files import FilePath, parse_json, read_text
 
-# What is drawn: the scalars' prefix, and what the axis says.
+# One panel each: the scalars' prefix, and the label of the axis.
 PANELS = {
     'pool_fill': 'fill',
     'pool_best': 'best score',
@@ -30,21 +30,21 @@ class Curve(NamedTuple):
     values: List[float]
 
 
-# By panel; ``agreement`` has a curve of resource ``all`` too.
+# By panel; ``agreement`` also has a curve of the resource ``all``.
 PoolLog = Dict[str, List[Curve]]
 
 
 def read_pool_log(paths: Sequence[FilePath]) -> PoolLog:
-    """Reads what was logged of the pools.
+    """Reads the scalars of the pools.
 
     Args:
         paths: ``scalars.json`` files, or folders: the work directory of a run
-            has one for each time that it was started or resumed. What a later
-            file says of a step counts.
+            has one file for each time that it was started or resumed. Where
+            several files have the same step, the last counts.
 
     Raises:
-        InputError: if there is no log, a line is not one of a log, or none
-            says anything of pools.
+        InputError: if there is no log, a line of one cannot be read, or none
+            has scalars of pools.
     """
     series: Dict[str, Dict[int, float]] = {}
     for path in _files(paths):
@@ -56,11 +56,12 @@ def read_pool_log(paths: Sequence[FilePath]) -> PoolLog:
                 if not is_number(value) or not is_number(step):
                     raise InputError(
                         f'{path}, line {number}: {name}={shown(value)} at '
-                        f'step={shown(step)} must be numbers')
+                        f'step={shown(step)}: expected numbers')
+                assert value is not None and step is not None
                 series.setdefault(name, {})[int(step)] = float(value)
     if not series:
-        raise InputError(f'{", ".join(map(str, paths))}: nothing of pools; '
-                         'they are written by pss.PoolLogHook')
+        raise InputError(f'{", ".join(map(str, paths))}: expected scalars of '
+                         'pools, which pss.PoolLogHook writes')
     log: PoolLog = {panel: [] for panel in PANELS}
     for name, values in series.items():
         panel, _, pool = name.partition('/')
@@ -72,31 +73,31 @@ def read_pool_log(paths: Sequence[FilePath]) -> PoolLog:
 
 
 def _pool(name: str, pool: str) -> Tuple[str, float]:
-    """Resource and level of a pool's name in the log."""
+    """Resource and level from a pool's name in the log."""
     resource, _, level = pool.rpartition('_')
     if pool == 'all':
         return pool, 0.
     try:
         return resource, float(level)
     except ValueError:
-        raise InputError(f'{name}: {pool!r} is not the name of a pool, such as '
-                         "'flops_80'") from None
+        raise InputError(f'{name}: {pool!r} is not a pool; expected a name '
+                         "such as 'flops_80'") from None
 
 
 def _files(paths: Sequence[FilePath]) -> List[Path]:
-    """The logs, those of a folder in the order that they were begun."""
+    """The logs, those of a folder in the order in which they were begun."""
     files: List[Path] = []
     for path in map(Path, paths):
         found = sorted(path.rglob('scalars.json')) if path.is_dir() else [path]
         if not found:
-            raise InputError(f'{path}: has no scalars.json in it')
+            raise InputError(f'{path}: expected a scalars.json in this folder')
         files += found
     return files
 
 
 def _lines(path: Path) -> List[Tuple[int, dict]]:
-    """A log's lines and their numbers. The last may be cut off, where a run
-    was killed; it is left out then."""
+    """A log's lines with their numbers. A last line that a killed run has cut
+    off is left out."""
     lines = read_text(path).splitlines()
     read = []
     for number, line in enumerate(lines, start=1):
@@ -105,10 +106,10 @@ def _lines(path: Path) -> List[Tuple[int, dict]]:
         except InputError as error:
             if number == len(lines):
                 break
-            raise InputError(f'{path}, line {number}: not JSON '
+            raise InputError(f'{path}, line {number}: expected JSON '
                              f'({error})') from None
         if not isinstance(entry, dict):
-            raise InputError(f'{path}, line {number}: not an object')
+            raise InputError(f'{path}, line {number}: expected an object')
         read.append((number, entry))
     return read
 
@@ -118,11 +119,11 @@ def plot_pools(log: PoolLog, path: FilePath) -> None:
     each resource, a line for each pool.
 
     Args:
-        log: as it was read.
-        path: where to; the suffix says the format.
+        log: what :func:`read_pool_log` returned.
+        path: the figure's file; its suffix sets the format.
 
     Raises:
-        InputError: if it cannot be drawn.
+        InputError: if the figure cannot be drawn or written.
     """
     import matplotlib
     matplotlib.use('Agg')

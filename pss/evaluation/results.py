@@ -1,10 +1,10 @@
-"""The results of a supernet: which subnets were kept and what each reaches.
+"""The results of a supernet: the kept subnets, their costs and accuracies.
 
 ``{"resources": {"flops": "MFLOPs", ...}, "largest": R, "smallest": R, "pools":
 [{"resource": "flops", "level": 5.0, ...R}]}`` with R = ``{"subnet":
 {"resolution": int, "widths": [int]}, "mflops": float, "top1": float, ...}``,
-accuracies in percent. Costs in other resources stand under the resource's name;
-``resources`` has their units.
+accuracies in percent. Costs in other resources have the resource's name as
+their key; ``resources`` has the units.
 """
 
 import csv
@@ -24,7 +24,7 @@ Results = Dict[str, Any]
 
 
 def rows_of(results: Results) -> List[Dict[str, Any]]:
-    """One flat row a subnet, the smallest first."""
+    """A flat row for each subnet, the smallest first."""
     rows = [dict(pool='smallest', **results['smallest'])]
     rows += [
         dict(pool=level_name(r['resource'], r['level']), **r)
@@ -40,7 +40,7 @@ def rows_of(results: Results) -> List[Dict[str, Any]]:
 
 
 def results_table(results: Results) -> str:
-    """A table for people."""
+    """A table to read."""
     columns = {'pool': 'pool', 'resolution': 'resolution', 'widths': 'widths'}
     columns.update({
         cost_field(name): label_of(results, name)
@@ -49,7 +49,7 @@ def results_table(results: Results) -> str:
     costs = list(columns)[3:]
     columns.update(held_out_top1='held-out top-1', top1='test top-1')
     rows = rows_of(results)
-    # other metrics than top-1 go by the evaluator's names
+    # metrics other than top-1 keep the evaluator's names
     columns.update({
         c: c
         for row in rows
@@ -72,7 +72,7 @@ def units_of(results: Results) -> Dict[str, str]:
 
 
 def label_of(results: Results, resource: str) -> str:
-    """What a column or an axis of costs is called."""
+    """The heading of a column of costs, and the label of an axis."""
     unit = units_of(results)[resource]
     return unit if resource == 'flops' else f'{resource} ({unit})'
 
@@ -83,7 +83,7 @@ def write_results(results: Results, path: FilePath) -> None:
 
 
 def write_csv(results: Results, path: FilePath) -> None:
-    """Writes results as CSV, one row a subnet."""
+    """Writes results as CSV, a row for each subnet."""
     write_text(csv_text(rows_of(results)), path)
 
 
@@ -101,8 +101,8 @@ def report_results(results: Results, out: FilePath) -> None:
     """Writes results as JSON, CSV and plots, and prints them as a table.
 
     Args:
-        results: of the test loop.
-        out: the JSON file; the others get the same name.
+        results: what the test loop found.
+        out: the JSON file; the others have the same name.
     """
     out = Path(out)
     write_results(results, out)
@@ -120,12 +120,12 @@ def report_results(results: Results, out: FilePath) -> None:
 
 
 def read_results(path: FilePath, subnets: bool = True) -> Results:
-    """Reads results.
+    """Reads and checks results.
 
     Args:
-        path: of the file.
-        subnets: whether it must say which subnets were kept; figures that were
-            published may not.
+        path: the JSON file.
+        subnets: whether the kept subnets themselves are required; published
+            figures may lack them.
 
     Raises:
         InputError: it names the field that is missing or wrong.
@@ -138,8 +138,8 @@ def read_results(path: FilePath, subnets: bool = True) -> Results:
         if key not in results:
             raise InputError(f'{path}: field {key!r} is missing')
     if not isinstance(results['pools'], list):
-        raise InputError(f'{path}: pools={shown(results["pools"])} is not a '
-                         'list')
+        raise InputError(f'{path}: pools={shown(results["pools"])}: expected '
+                         'a list')
     entries = {'largest': results['largest'], 'smallest': results['smallest']}
     entries.update({
         f'pools[{i}]': row
@@ -148,12 +148,12 @@ def read_results(path: FilePath, subnets: bool = True) -> Results:
     units = results.get('resources', {})
     if not isinstance(units, dict) or not all(
             isinstance(unit, str) for unit in units.values()):
-        raise InputError(f'{path}: resources={shown(units)} must have the unit '
-                         'of each resource')
+        raise InputError(f'{path}: resources={shown(units)}: expected the '
+                         'unit of each resource')
     for key, is_legal, kind in (('method', is_name, 'a name'),
                                 ('train_seconds', _is_number, 'a number')):
         if key in results and not is_legal(results[key]):
-            raise InputError(f'{path}: {key}={shown(results[key])} must be '
+            raise InputError(f'{path}: {key}={shown(results[key])}: expected '
                              f'{kind}')
     for where, row in entries.items():
         fields = {
@@ -169,7 +169,7 @@ def read_results(path: FilePath, subnets: bool = True) -> Results:
                 resource=lambda value: isinstance(value, str), level=_is_number)
         if subnets:
             fields['subnet'] = lambda value: isinstance(value, dict)
-        if isinstance(row, dict):  # what need not be there, but may
+        if isinstance(row, dict):  # optional fields
             fields.update(
                 dict.fromkeys({'held_out_top1', 'score', 'top5'} & row.keys(),
                               _is_number))
@@ -186,7 +186,7 @@ def read_results(path: FilePath, subnets: bool = True) -> Results:
 
 
 def names_of(paths: Sequence[FilePath]) -> List[str]:
-    """A different name for each results file, from its path."""
+    """A unique name for each results file, from its path."""
     parents = [Path(path).resolve().parent.name for path in paths]
     stems = [Path(path).stem for path in paths]
     for names in (parents, stems, [f'{p}/{s}' for p, s in zip(parents, stems)]):
@@ -196,13 +196,14 @@ def names_of(paths: Sequence[FilePath]) -> List[str]:
 
 
 def is_name(value: Any) -> bool:
-    """Whether it is a text that tables and figures can show."""
+    """Whether a value is a text that tables and figures can show."""
     return isinstance(value, str) and bool(value.strip()) and \
         value.isprintable()
 
 
 def _is_number(value: Any) -> bool:
-    """Whether it is a number that can be drawn; JSON in Python has others."""
+    """Whether a value is a number that can be drawn: Python reads NaN and
+    infinity from JSON too."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) \
         and abs(value) < 1e300
 
@@ -210,17 +211,19 @@ def _is_number(value: Any) -> bool:
 def plot_results(named: Dict[str, Results],
                  path: FilePath,
                  resource: str = 'flops') -> None:
-    """Draws top-1 against a cost of one or several results into one figure.
+    """Draws top-1 against a cost, for one or several results in one figure.
 
-    The best of each pool of that resource; of all pools, where none is of it.
+    Shown are the best of each of the resource's pools, or of all pools if the
+    resource has none, and the ends of the space.
 
     Args:
-        named: results by the name that the legend shows.
-        path: where to; the suffix says the format.
-        resource: the cost.
+        named: results by their name in the legend.
+        path: the figure's file; its suffix sets the format.
+        resource: names the cost.
 
     Raises:
-        InputError: if a result has no such cost, or it cannot be drawn.
+        InputError: if a result has no such cost, or the figure cannot be drawn
+            or written.
     """
     import matplotlib
     matplotlib.use('Agg')
@@ -228,8 +231,8 @@ def plot_results(named: Dict[str, Results],
 
     for name, results in named.items():
         if resource not in units_of(results):
-            raise InputError(f'{name}: has no costs in {resource!r}; there are '
-                             f'{", ".join(units_of(results))}')
+            raise InputError(f'{name}: no costs in {resource!r}; expected one '
+                             f'of {", ".join(units_of(results))}')
     figure, axes = plt.subplots(figsize=(7, 4.5), layout='constrained')
     field = cost_field(resource)
     several = len(named) > 1
@@ -250,11 +253,11 @@ def plot_results(named: Dict[str, Results],
     save_figure(figure, path)
 
 
-def save_figure(figure, path: FilePath) -> None:
-    """Writes a matplotlib figure whole or not at all, and closes it.
+def save_figure(figure: Any, path: FilePath) -> None:
+    """Writes a matplotlib figure atomically, and closes it.
 
     Raises:
-        InputError: if it cannot be drawn.
+        InputError: if it cannot be drawn or written.
     """
     from matplotlib import pyplot as plt
     try:
@@ -268,7 +271,7 @@ def save_figure(figure, path: FilePath) -> None:
         plt.close(figure)
 
 
-def _scatter(axes, rows: Sequence[Dict[str, Any]], field: str, style: str,
+def _scatter(axes: Any, rows: Sequence[Dict[str, Any]], field: str, style: str,
              colour: str, label: str) -> None:
     axes.plot([r[field] for r in rows], [r['top1'] for r in rows],
               style,

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..registry import MODEL_WRAPPERS
-from ..supernet import blank
+from ..supernet import blank, evaluating
+from .switching import SwitchableModel
 
 
 @MODEL_WRAPPERS.register_module()
@@ -17,25 +18,25 @@ class SupernetDistributedDataParallel(MMDistributedDataParallel):
 
     DDP sums gradients in buckets. After the first backward pass it sorts them
     anew, in the order in which gradients came. A sum over three or more
-    processes depends on where in a bucket a gradient lies (a ring begins with
-    another process for every part), so a resumed run, whose first iteration
-    would have the unsorted buckets, would not repeat an uninterrupted one bit
-    by bit. One pass over a blank image, here, lets DDP sort before any
-    training: from then on the buckets are the same in every run.
+    processes depends on where in a bucket a gradient lies (a ring starts each
+    part at another process), so a resumed run, whose first iteration would have
+    the unsorted buckets, would not repeat an uninterrupted one bit by bit. One
+    pass over a blank image, here, lets DDP sort before any training: from then
+    on the buckets are the same in every run.
 
-    Where ``sync_bn='torch'`` in a config made MMEngine put torch's
-    ``SyncBatchNorm`` in, which has one width, the slimmable layers come back
+    If ``sync_bn='torch'`` in a config made MMEngine insert torch's
+    ``SyncBatchNorm``, which has one width, the slimmable layers are put back
     and synchronise themselves.
 
     Args:
         module: the supernet.
         device_ids: the GPU of this process; ignored for a module on the CPU,
-            for which MMEngine gives one all the same.
+            for which MMEngine passes one too.
         **kwargs: as for MMEngine's class.
     """
 
     def __init__(self,
-                 module: nn.Module,
+                 module: SwitchableModel,
                  device_ids: Optional[List] = None,
                  **kwargs) -> None:
         if next(module.parameters()).device.type == 'cpu':
@@ -46,26 +47,23 @@ class SupernetDistributedDataParallel(MMDistributedDataParallel):
 
     def _sort_buckets(self) -> None:
         """One backward pass; it leaves the supernet as it was."""
-        training = [m for m in self.module.modules() if m.training]
-        self.module.eval()  # no dropout, statistics stay
         images = blank(self.module, self.module.active_subnet.resolution)
-        with torch.enable_grad():
+        # in evaluation mode, without dropout or new statistics
+        with evaluating(self.module), torch.enable_grad():
             self(images, mode='tensor').sum().backward()
         self.module.zero_grad(set_to_none=True)
-        for part in training:
-            part.training = True
 
     def train_step(self, data: Any, optim_wrapper) -> Dict[str, Tensor]:
-        """As in :meth:`.SupernetClassifier.train_step`."""
+        """See :meth:`.SupernetClassifier.train_step`."""
         return optim_wrapper.train_step(self, data)
 
 
-def _keep_slimmable(supernet: nn.Module) -> None:
-    """Puts back the slimmable batch norms that MMEngine's ``sync_bn`` took out,
-    whose parameters and buffers the layers in their places share.
+def _keep_slimmable(supernet: SwitchableModel) -> None:
+    """Puts back the slimmable batch norms that MMEngine's ``sync_bn`` replaced
+    by layers with the same parameters and buffers.
 
     Raises:
-        InputError: for another layer than torch's in the place of one.
+        InputError: if one was replaced by another layer than torch's.
     """
     for name, norm in supernet.norms.items():
         found = supernet.get_submodule(name)

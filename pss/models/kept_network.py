@@ -8,12 +8,9 @@ from torch import Tensor, nn
 
 from ..structures import Subnet
 from ..supernet import blank
-from .classifiers.supernet_classifier import (
-    Statistics,
-    SupernetClassifier,
-    resize,
-)
+from .classifiers.supernet_classifier import SupernetClassifier, resize
 from .narrowing import narrow
+from .switching import Statistics
 
 
 class SharedWeights:
@@ -26,8 +23,8 @@ class SharedWeights:
     channels that occurs, and all networks with that number view the copy.
 
     Args:
-        limit: most bytes of all copies together. What goes beyond it stays a
-            view that is not contiguous: as right, but slower.
+        limit: most bytes of all copies together. Beyond it, weights stay views
+            that are not contiguous: correct, but slower.
 
     Attributes:
         copied_bytes (int): what the copies take.
@@ -36,7 +33,7 @@ class SharedWeights:
     def __init__(self, limit: float = float('inf')) -> None:
         self.limit = limit
         self.copied_bytes = 0
-        # by the weight's identity, which the weight itself keeps from reuse
+        # by id(), which is not reused: the weight is kept beside its copy
         self._copies: Dict[Tuple[int, int], Tuple[Tensor, Tensor]] = {}
 
     def cut(self, value: Tensor, *sizes: int) -> nn.Parameter:
@@ -62,12 +59,14 @@ class SharedWeights:
 
 class KeptNetwork(nn.Module):
     """One subnet as a plain network that is ready to run: no slimmable layer,
-    weights that it shares with other subnets, statistics of its own.
+    weights shared with other subnets, its own statistics.
 
-    Nothing in it changes any more, so any number of threads may run it.
+    Nothing in it changes, so any number of threads may run it.
 
     Args:
-        backbone, neck, head: its parts; the neck may be ``None``.
+        backbone: takes images.
+        neck: takes the backbone's features; may be ``None``.
+        head: returns logits.
         resolution: height and width in pixels that it works at.
         memory_format: how images lie in memory.
         input_channels: channels of the images.
@@ -84,14 +83,14 @@ class KeptNetwork(nn.Module):
         self.input_channels = input_channels
 
     def features(self, images: Tensor) -> Any:
-        """What the head takes, of preprocessed images ``(N, C, H, W)``."""
+        """The head's input, from preprocessed images ``(N, C, H, W)``."""
         images = resize(images, self.resolution)
         features = self.backbone(
             images.contiguous(memory_format=self.memory_format))
         return features if self.neck is None else self.neck(features)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(N, classes)`` of preprocessed images ``(N, C, H, W)``."""
+        """Logits ``(N, classes)`` for preprocessed images ``(N, C, H, W)``."""
         return self.head(self.features(images))
 
 
@@ -100,23 +99,24 @@ def kept_network(model: SupernetClassifier, subnet: Subnet,
     """The network of a subnet, over the weights of its supernet.
 
     Args:
-        model: the supernet, in evaluation mode.
+        model: the supernet, in evaluation mode; its largest subnet is active
+            afterwards.
         subnet: what to keep.
         statistics: its batch-norm statistics, see :func:`.calibrate`.
-        weights: what the networks of the model share.
+        weights: shared by the networks of the model.
     """
     model.switch_to(subnet, statistics)
-    # the copy has modules of its own and the model's parameters
+    # copies the modules, but not the parameters
     memo = {id(p): p for p in model.parameters()}
-    parts = copy.deepcopy(
-        [model.backbone, model.neck if model.with_neck else None, model.head],
+    backbone, neck, head = copy.deepcopy(
+        (model.backbone, model.neck if model.with_neck else None, model.head),
         memo)
     model.switch_to(model.search_space.largest)
-    # channels do not depend on the resolution: the smallest tells them soonest
+    # channels do not depend on the resolution: the smallest is the quickest
     low = model.search_space.smallest.resolution
-    network = KeptNetwork(*parts, low, model.memory_format,
+    network = KeptNetwork(backbone, neck, head, low, model.memory_format,
                           model.input_channels).eval()
-    narrow(network, blank(network, low), weights.cut)
+    narrow(network, blank(model, low), weights.cut)
     network.resolution = subnet.resolution
-    network.backbone.drives = []
+    backbone.drives = []
     return network.requires_grad_(False)

@@ -1,10 +1,11 @@
 """From slimmable layers to plain ones that are as narrow as a subnet."""
 
-from typing import Any, Callable, Dict, Optional, Tuple, Type
+from functools import partial
+from typing import Any, Callable, Dict, Optional, Tuple, Type, TypeVar
 
 from torch import Tensor, nn
 
-from ..supernet import evaluating
+from ..supernet import evaluating, hooked
 from .layers import (
     SlimmableBatchNorm2d,
     SlimmableConv2d,
@@ -12,12 +13,13 @@ from .layers import (
     SlimmableLinear,
 )
 
-# Gives the first entries of a parameter along its first axes.
+# Returns the first entries of a parameter along its first axes.
 Cut = Callable[..., nn.Parameter]
+Plain = TypeVar('Plain', bound=nn.Module)
 
 
 def copied(value: Tensor, *sizes: int) -> nn.Parameter:
-    """The first entries of a parameter, as one of its own."""
+    """The first entries of a parameter, copied."""
     part = value.detach()[tuple(slice(size) for size in sizes)]
     return nn.Parameter(part.clone(), requires_grad=value.requires_grad)
 
@@ -32,28 +34,23 @@ def narrow(model: nn.Module,
     norms take the statistics that are in use.
 
     Args:
-        model: what holds slimmable layers; itself it is none.
-        images: what it is called with, to see the layers' sizes.
+        model: holds the slimmable layers; it is no layer itself.
+        images: what the model runs on, to see the layers' sizes.
         cut: takes the plain layers' parameters from the slimmable ones'.
-        run: what is called instead of the model.
+        run: called with the images instead of the model.
     """
     channels: Dict[str, Tuple[int, int]] = {}
 
-    def note(name, x, y):
+    def note(name: str, layer: nn.Module, inputs: Tuple[Tensor],
+             y: Tensor) -> None:
         axis = -1 if y.dim() == 2 else 1
-        channels[name] = (x.shape[axis], y.shape[axis])
+        channels[name] = (inputs[0].shape[axis], y.shape[axis])
 
-    hooks = [
-        module.register_forward_hook(
-            lambda module, args, y, name=name: note(name, args[0], y))
-        for name, module in model.named_modules() if type(module) in _PLAIN
-    ]
-    try:
-        with evaluating(model):
-            (run or model)(images)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    layers = [(module, partial(note, name))
+              for name, module in model.named_modules()
+              if type(module) in _PLAIN]
+    with evaluating(model), hooked(after=layers):
+        (run or model)(images)
     for name, sizes in channels.items():
         wide = model.get_submodule(name)
         plain = _PLAIN[type(wide)](wide, *sizes, cut)
@@ -62,8 +59,7 @@ def narrow(model: nn.Module,
         setattr(model.get_submodule(parent), attribute, plain)
 
 
-def _fill(wide: nn.Module, plain: nn.Module, cut: Cut, *weight_sizes:
-          int) -> nn.Module:
+def _fill(wide: Any, plain: Plain, cut: Cut, *weight_sizes: int) -> Plain:
     """Gives a plain layer the first entries of a slimmable one's values."""
     if wide.weight is not None:
         plain.weight = cut(wide.weight, *weight_sizes)
@@ -78,15 +74,21 @@ def _plain_conv(wide: SlimmableConv2d, c_in: int, c_out: int,
     plain = nn.Conv2d(
         c_in,
         c_out,
-        wide.kernel_size,
-        wide.stride,
-        wide.padding,
-        wide.dilation,
+        _pair(wide.kernel_size),
+        _pair(wide.stride),
+        wide.padding if isinstance(wide.padding, str) else _pair(wide.padding),
+        _pair(wide.dilation),
         groups,
         wide.bias is not None,
         wide.padding_mode,
         device='meta')
     return _fill(wide, plain, cut, c_out, c_in // groups)
+
+
+def _pair(values: Tuple[int, ...]) -> Tuple[int, int]:
+    """Height and width; torch types them as a tuple of any length."""
+    height, width = values
+    return height, width
 
 
 def _plain_linear(wide: SlimmableLinear, c_in: int, c_out: int,
@@ -100,6 +102,8 @@ def _plain_batch_norm(wide: SlimmableBatchNorm2d, c_in: int, c_out: int,
     plain = nn.BatchNorm2d(c_out, wide.eps, wide.momentum, wide.affine,
                            wide.running_mean is not None)
     if wide.running_mean is not None:
+        assert wide.running_var is not None
+        assert wide.num_batches_tracked is not None
         mean, var = wide.statistics or (wide.running_mean, wide.running_var)
         plain.running_mean = mean[:c_out].clone()
         plain.running_var = var[:c_out].clone()
@@ -113,7 +117,7 @@ def _plain_group_norm(wide: SlimmableGroupNorm, c_in: int, c_out: int,
     return _fill(wide, plain, cut, c_out)
 
 
-_PLAIN: Dict[Type[nn.Module], object] = {
+_PLAIN: Dict[Type[nn.Module], Callable[..., nn.Module]] = {
     SlimmableConv2d: _plain_conv,
     SlimmableLinear: _plain_linear,
     SlimmableBatchNorm2d: _plain_batch_norm,

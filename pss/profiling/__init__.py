@@ -1,0 +1,1 @@
+"""Measuring blocks and subnets on a device, and tables of their latencies."""

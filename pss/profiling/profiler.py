@@ -6,9 +6,8 @@ import ctypes
 import io
 import platform
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.benchmark import Timer
@@ -18,7 +17,6 @@ from ..errors import InputError
 from ..models.classifiers.supernet_classifier import SupernetClassifier
 from ..models.narrowing import narrow
 from ..resources import BlockKey, Timing
-from ..sampling import rank_correlation
 from ..structures import Subnet
 from ..supernet import blank
 
@@ -37,13 +35,13 @@ class Profiler:
         model: the supernet, in evaluation mode.
         device: ``cpu`` or ``cuda``.
         backend: ``torch``, or ``onnxruntime``.
-        batch_size: images at a time.
-        threads: of a CPU that one run may use.
+        batch_size: images in a run.
+        threads: how many threads of a CPU a run may use.
         dtype: ``float32``, ``float16`` or ``bfloat16``.
         min_run_time: seconds that a measurement takes at least.
 
     Raises:
-        InputError: for a device, a backend or a type that is not there.
+        InputError: for a device, a backend or a type that is not available.
     """
 
     def __init__(self,
@@ -55,12 +53,13 @@ class Profiler:
                  dtype: str = 'float32',
                  min_run_time: float = 0.1) -> None:
         if device == 'cuda' and not torch.cuda.is_available():
-            raise InputError("device='cuda': torch sees no GPU here")
+            raise InputError(
+                "device='cuda': torch finds no GPU; expected 'cpu'")
         if backend == 'onnxruntime':
             _check_onnxruntime(device)
             if dtype != 'float32':
-                raise InputError(f'dtype={dtype!r}: with onnxruntime only '
-                                 "'float32' is measured")
+                raise InputError(f"dtype={dtype!r}: expected 'float32' with "
+                                 "backend='onnxruntime'")
         self.model = model
         self.device = device
         self.backend = backend
@@ -73,7 +72,8 @@ class Profiler:
 
     @property
     def conditions(self) -> Dict[str, Any]:
-        """What times can be compared under: a table's header says it."""
+        """The conditions that decide whether times can be compared; a table's
+        header has them."""
         versions = dict(
             torch=torch.__version__, python=platform.python_version())
         if self.backend == 'onnxruntime':
@@ -99,7 +99,7 @@ class Profiler:
         Args:
             key: the block's sizes.
             position: in ``model.blocks()``.
-            subnet: one that the block is a part of.
+            subnet: one that contains the block.
         """
         self.model.switch_to(subnet)
         block = nn.Sequential(
@@ -121,7 +121,7 @@ class Profiler:
         return self._ready(model, images)
 
     def measure(self, run: Run) -> Timing:
-        """How long a run takes, after a warm-up."""
+        """Measures how long a run takes, after a warm-up."""
         timer = Timer('run()', globals=dict(run=run), num_threads=self.threads)
         for _ in range(3):
             run()
@@ -136,7 +136,8 @@ class Profiler:
         dtype = DTYPES[self.dtype]
         memory_format = self.model.memory_format
         if images.dim() == 4:
-            module = module.to(memory_format=memory_format)
+            module = module.to(  # torch's stubs lack memory_format
+                memory_format=memory_format)  # type: ignore[call-overload]
             images = images.contiguous(memory_format=memory_format)
         module = module.to(self.device, dtype)
         images = images.to(self.device, dtype)
@@ -160,7 +161,7 @@ def _onnxruntime_run(module: nn.Module, images: Tensor, device: str,
     session = onnxruntime.InferenceSession(
         file.getvalue(), options, providers=[_PROVIDERS[device]])
     binding = session.io_binding()
-    # on the device, so that no copies are measured
+    # on the device already, so that no copy is measured
     binding.bind_ortvalue_input(
         'images',
         onnxruntime.OrtValue.ortvalue_from_numpy(images.numpy(), device))
@@ -181,57 +182,28 @@ def _check_onnxruntime(device: str) -> None:
     import onnxruntime
     if _PROVIDERS[device] not in onnxruntime.get_available_providers():
         raise InputError(
-            f"backend='onnxruntime', device={device!r}: this build has "
+            f"backend='onnxruntime', device={device!r}: expected a build with "
+            f'{_PROVIDERS[device]}; this one has '
             f'{onnxruntime.get_available_providers()}')
 
 
 def _keep_memory() -> None:
-    """Makes glibc keep memory that is given back, where there is glibc.
+    """Makes glibc, where there is one, keep freed memory for reuse.
 
-    Otherwise a block that runs alone gives the memory of its activations back
-    to the system and takes it again in every run, while a whole network often
+    Otherwise a block that runs alone returns the memory of its activations to
+    the system and requests it again in every run, which a whole network often
     does not: sums of blocks were up to 60 % off.
     """
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(-4, 0)  # M_MMAP_MAX: no maps of their own for large pieces
+        mallopt(-4, 0)  # M_MMAP_MAX: no separate maps for large pieces
         mallopt(-1, -1)  # M_TRIM_THRESHOLD: never shrink
 
 
 def _cpu_name() -> str:
-    """The processor's name where the system tells it."""
+    """The processor's name, if the system has it."""
     with contextlib.suppress(OSError):
         for line in Path('/proc/cpuinfo').read_text('utf-8').splitlines():
             if line.startswith('model name'):
                 return line.split(':', 1)[1].strip()
     return platform.processor() or platform.machine()
-
-
-def compare(predicted: np.ndarray,
-            measured: np.ndarray) -> Dict[str, Optional[float]]:
-    """How far a table's sums are from whole subnets.
-
-    Args:
-        predicted: sums, in microseconds.
-        measured: the same subnets, measured.
-
-    Returns:
-        ``scale``, the one factor that makes up for what sums leave out (the
-        geometric mean of the ratios); ``mean_relative_error`` and
-        ``worst_relative_error`` after scaling; ``rank_correlation``
-        (Spearman's; ``None`` if all sums or all measurements are equal).
-    """
-    scale = float(np.exp(np.log(measured / predicted).mean()))
-    errors = np.abs(scale * predicted / measured - 1)
-    return dict(
-        scale=scale,
-        mean_relative_error=float(errors.mean()),
-        worst_relative_error=float(errors.max()),
-        rank_correlation=rank_correlation(predicted, measured))
-
-
-def subnets_to_verify(model: SupernetClassifier, num: int,
-                      seed: int) -> Tuple[Subnet, ...]:
-    """Random subnets of a space."""
-    rng = np.random.default_rng(seed)
-    return tuple(model.search_space.decode(model.search_space.random(rng, num)))

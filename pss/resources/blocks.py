@@ -2,18 +2,27 @@
 
 A subnet runs its stem, its blocks, its last convolution and its classifier one
 after the other, and its latency is the sum of theirs ("Resources" in the
-paper). The backbones say what their blocks are; their sizes are read off the
-network, run on blank images.
+paper). Supernets list their blocks; the sizes are read off the network while
+it runs on blank images.
 """
 
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from functools import partial
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
-from torch import nn
+from torch import Size, Tensor, nn
 
-from ..structures import SearchSpace, Subnet
-from ..supernet import Block, restoring, run_blank
-from .scaled_layers import channels_along, find_drivers
+from ..structures import Subnet
+from ..supernet import (
+    After,
+    Before,
+    Block,
+    Supernet,
+    hooked,
+    restoring,
+    run_blank,
+)
+from .scaled_layers import Channels, channels_along, find_drivers
 
 
 class BlockKey(NamedTuple):
@@ -40,39 +49,44 @@ class BlockKey(NamedTuple):
 
 
 class BlockFamily(NamedTuple):
-    """What the keys of one block of the network have in common, and differ in.
+    """One block of the network in all its sizes: what its keys share, and where
+    they differ.
 
     Attributes:
         block: the block.
-        scope: the widths that its channels follow from.
+        scope: the widths that drive its channels.
         in_sizes: its input size at each of the space's resolutions.
         channels: input, inner and output channels, each an array of the shape
-            of the scope's choices; no inner ones for some blocks.
+            of the scope's choices; ``None`` if no layer is its inner one.
     """
     block: Block
     scope: Tuple[int, ...]
     in_sizes: np.ndarray
     channels: Tuple[np.ndarray, Optional[np.ndarray], np.ndarray]
 
-    def key(self, in_size: int, cin: int, cmid: Optional[int],
-            cout: int) -> BlockKey:
-        """The key of the block at some size."""
+    def keys(self, in_size: int) -> List[BlockKey]:
+        """The block's keys at one input size, for all choices of the scope in
+        C order."""
         block = self.block
-        return BlockKey(block.block_type, in_size, cin, cmid, cout,
-                        block.kernel_size, block.stride, block.shortcut)
+        cin, cmid, cout = self.channels
+        inner = [None] * cin.size if cmid is None else cmid.ravel().tolist()
+        return [
+            BlockKey(block.block_type, in_size, *channels, block.kernel_size,
+                     block.stride, block.shortcut)
+            for channels in zip(cin.ravel().tolist(), inner,
+                                cout.ravel().tolist())
+        ]
 
 
-def block_families(model: nn.Module) -> List[BlockFamily]:
+def block_families(model: Supernet) -> List[BlockFamily]:
     """The blocks of a supernet in every size that its space can reach.
 
-    Args:
-        model: a supernet with ``blocks()``; the subnet that was active is
-            active again after.
+    The active subnet is restored.
     """
-    space: SearchSpace = model.search_space
-    blocks: List[Block] = model.blocks()
+    space = model.search_space
+    blocks = model.blocks()
 
-    def channels_of(subnet):
+    def channels_of(subnet: Subnet) -> Dict[int, Channels]:
         return {
             i: size[1:]
             for i, size in enumerate(_block_sizes(model, blocks, subnet))
@@ -98,31 +112,27 @@ def block_families(model: nn.Module) -> List[BlockFamily]:
                 np.broadcast_to(
                     channels_along(space, driver, smallest).reshape(axis),
                     shape))
-        if block.inner is None:
-            channels[1] = None
+        cin, cmid, cout = channels
         families.append(
-            BlockFamily(block, scope, in_sizes[:, i], tuple(channels)))
+            BlockFamily(block, scope, in_sizes[:, i],
+                        (cin, None if block.inner is None else cmid, cout)))
     return families
 
 
-def reachable_blocks(model: nn.Module) -> Dict[BlockKey, Tuple[int, Subnet]]:
+def reachable_blocks(model: Supernet) -> Dict[BlockKey, Tuple[int, Subnet]]:
     """Every block that the space of a supernet can reach, once.
 
     Returns:
         For each, where it is found: its position in ``model.blocks()``, and a
-        subnet of which it is a part. In the network's order.
+        subnet that contains it. In the network's order.
     """
     space = model.search_space
     found: Dict[BlockKey, Tuple[int, Subnet]] = {}
     for position, family in enumerate(block_families(model)):
-        cin, cmid, cout = (None if c is None else c.ravel().tolist()
-                           for c in family.channels)
         choices = list(np.ndindex(*family.channels[0].shape))
         sizes, first = np.unique(family.in_sizes, return_index=True)
         for size, r in zip(sizes.tolist(), first.tolist()):
-            for i, choice in enumerate(choices):
-                key = family.key(size, cin[i],
-                                 None if cmid is None else cmid[i], cout[i])
+            for choice, key in zip(choices, family.keys(size)):
                 if key in found:
                     continue
                 widths = list(space.smallest.widths)
@@ -133,28 +143,29 @@ def reachable_blocks(model: nn.Module) -> Dict[BlockKey, Tuple[int, Subnet]]:
     return found
 
 
-def _block_sizes(model: nn.Module, blocks: List[Block],
+def _block_sizes(model: Supernet, blocks: List[Block],
                  subnet: Subnet) -> List[Tuple[int, int, int, int]]:
-    """Input size, input, inner and output channels of every block."""
-    sizes: List[Dict[str, Any]] = [{} for _ in blocks]
-    hooks = []
-    for size, block in zip(sizes, blocks):
+    """Input size, input, inner and output channels of every block; 0 inner
+    channels if no layer is the inner one."""
+    shapes: List[Dict[str, Size]] = [{} for _ in blocks]
+
+    def note_input(found: Dict[str, Size], module: nn.Module,
+                   inputs: Tuple[Tensor]) -> None:
+        found['in'] = inputs[0].shape
+
+    def note_output(found: Dict[str, Size], name: str, module: nn.Module,
+                    inputs: Tuple[Tensor], output: Tensor) -> None:
+        found[name] = output.shape
+
+    before: List[Before] = []
+    after: List[After] = []
+    for found, block in zip(shapes, blocks):
         first, last = block.ends
-        hooks += [
-            first.register_forward_pre_hook(
-                lambda module, args, size=size: size.update(x=args[0].shape)),
-            last.register_forward_hook(
-                lambda module, args, y, size=size: size.update(y=y.shape))
-        ]
+        before.append((first, partial(note_input, found)))
+        after.append((last, partial(note_output, found, 'out')))
         if block.inner is not None:
-            hooks.append(
-                block.inner.register_forward_hook(
-                    lambda module, args, y, size=size: size.update(inner=y.shape
-                                                                   )))
-    try:
+            after.append((block.inner, partial(note_output, found, 'inner')))
+    with hooked(before, after):
         run_blank(model, subnet)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return [(s['x'][2] if len(s['x']) == 4 else 1, s['x'][1],
-             s['inner'][1] if 'inner' in s else 0, s['y'][1]) for s in sizes]
+    return [(s['in'][2] if len(s['in']) == 4 else 1, s['in'][1],
+             s['inner'][1] if 'inner' in s else 0, s['out'][1]) for s in shapes]

@@ -5,25 +5,25 @@ from typing import Dict, Tuple
 
 import torch
 from fvcore.nn import FlopCountAnalysis
-from torch import nn
 
-from ..supernet import evaluating, image_size
+from ..structures import Subnet
+from ..supernet import Network, Supernet, evaluating, restoring
 
-# One multiply-add is one. Batch norm, activations and additions count nothing;
-# the average pool counts its input elements.
+# One multiply-add counts as one. Batch norms, activations and additions are
+# free; an average pool costs its input elements.
 OPERATORS = ('conv', 'linear', 'adaptive_avg_pool2d')
 
 
-def macs_by_module(model: nn.Module, input_shape: Tuple[int, int,
-                                                        int]) -> Dict[str, int]:
-    """Multiply-adds of every module on one image, its children included.
+def macs_by_module(model: Network, input_shape: Tuple[int, int,
+                                                      int]) -> Dict[str, int]:
+    """Multiply-adds of every module, its children included, for one image.
 
     Args:
         model: called with a float tensor of shape ``(1, *input_shape)``.
         input_shape: channels, height, width.
 
     Returns:
-        From module names (``''`` is the whole model) to multiply-adds.
+        Multiply-adds by module name; ``''`` is the whole model.
     """
     device = next(model.parameters()).device
     fvcore_log = logging.getLogger('fvcore')
@@ -44,17 +44,14 @@ def macs_by_module(model: nn.Module, input_shape: Tuple[int, int,
     }
 
 
-def count_macs(model: nn.Module, subnet) -> int:
-    """Multiply-adds of one subnet, by fvcore.
+def count_macs(model: Supernet, subnet: Subnet) -> int:
+    """Multiply-adds of one subnet, counted by fvcore.
 
     Args:
-        model: a supernet; the subnet that was active is active again after.
-        subnet (Subnet): the subnet to count, at its own resolution.
+        model: the supernet; its active subnet is restored.
+        subnet: the subnet to count, at its own resolution.
     """
-    active = model.active_subnet
-    model.switch_to(subnet)
-    try:
-        size = image_size(model, subnet.resolution)
+    with restoring(model):
+        model.switch_to(subnet)
+        size = model.image_size(subnet.resolution)
         return macs_by_module(model, (model.input_channels, *size))['']
-    finally:
-        model.switch_to(active)

@@ -1,7 +1,7 @@
-"""Times of blocks that were not measured, from those that were."""
+"""Times of blocks that were not measured, estimated from measured ones."""
 
 from collections import defaultdict
-from typing import Dict, List, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
 import numpy as np
 
@@ -13,15 +13,15 @@ FOLDS = 5
 
 
 def choose_blocks(keys: Sequence[BlockKey], num: int) -> List[BlockKey]:
-    """Which blocks to measure if not all are.
+    """The blocks to measure if measuring all takes too long.
 
     Every kind of block gets a share, larger kinds a larger one: first the ends
     of its range of sizes, then random ones. A larger ``num`` chooses the same
-    and more, so that a table can be refined.
+    blocks and more, so that a table can be refined.
 
     Args:
         keys: all blocks.
-        num: at most so many are chosen; at least two of each kind.
+        num: how many to choose at most; but two of each kind are always chosen.
     """
     rng = np.random.default_rng(0)
     queues = []
@@ -32,7 +32,7 @@ def choose_blocks(keys: Sequence[BlockKey], num: int) -> List[BlockKey]:
             order[0], *order[1:][-1:],
             *(rest[i] for i in rng.permutation(len(rest)))
         ])
-    # the square root of a kind's size, so that small kinds are not forgotten
+    # shares grow with the square root of a kind's size, for the small kinds
     positions = [((i + 1) / len(queue)**0.5, q, i)
                  for q, queue in enumerate(queues) for i in range(len(queue))]
     ends = [(q, i) for _, q, i in positions if i < 2]
@@ -54,8 +54,8 @@ def interpolate(
         keys: other blocks.
 
     Returns:
-        Their times; and the mean relative error that the same procedure makes
-        on measured blocks that it has not seen (5-fold cross-validation).
+        Their times, and the procedure's mean relative error for measured
+        blocks that were left out (5-fold cross-validation).
     """
     times: Dict[BlockKey, Timing] = {}
     errors: List[np.ndarray] = []
@@ -79,9 +79,9 @@ def interpolate(
     return times, error
 
 
-def _groups(keys) -> Dict[tuple, List[BlockKey]]:
-    """Blocks by kind: those that differ in nothing but their size."""
-    groups = defaultdict(list)
+def _groups(keys: Iterable[BlockKey]) -> Dict[Tuple[Any, ...], List[BlockKey]]:
+    """Blocks by kind: blocks of a kind differ in nothing but their size."""
+    groups: Dict[Tuple[Any, ...], List[BlockKey]] = defaultdict(list)
     for key in keys:
         groups[key.block_type, key.kernel_size, key.stride, key.shortcut,
                key.cmid is None].append(key)
@@ -95,12 +95,12 @@ def _sizes(keys: Sequence[BlockKey]) -> np.ndarray:
 
 
 def _work(key: BlockKey) -> float:
-    pixels, cin, cmid, cout = _sizes([key])[0]
-    return pixels * (cin * cmid + cmid * cout)
+    pixels, cin, cmid, cout = _sizes([key])[0].tolist()
+    return float(pixels * (cin * cmid + cmid * cout))
 
 
 def _features(keys: Sequence[BlockKey]) -> np.ndarray:
-    """What a block's time is made of: overhead, traffic, work, ``(N, 9)``."""
+    """The terms of a block's time: overhead, traffic, work, ``(N, 9)``."""
     pixels, cin, cmid, cout = _sizes(keys).T
     return np.stack([
         np.ones(len(pixels)), pixels, pixels * cin, pixels * cmid, pixels *
@@ -111,17 +111,17 @@ def _features(keys: Sequence[BlockKey]) -> np.ndarray:
 
 def _predict(known: Sequence[BlockKey], truth: np.ndarray,
              wanted: Sequence[BlockKey]) -> np.ndarray:
-    """Times of ``wanted`` from those of ``known``."""
+    """Times of ``wanted``, estimated from the times ``truth`` of ``known``."""
     features, others = _features(known), _features(wanted)
     size = features.max(0)
-    # relative errors count; the ridge decides where there are few blocks
+    # least relative errors; the ridge decides where blocks are few
     a = features / size / truth[:, None]
     weights = np.linalg.solve(
         a.T @ a + 1e-6 * np.trace(a.T @ a) / a.shape[1] * np.eye(a.shape[1]),
         a.T @ np.ones(len(truth)))
     low, high = truth.min() / 2, truth.max() * 2
     fit = np.clip(features / size @ weights, low, high)
-    guess = np.clip(others / size @ weights, low, high)
+    guess: np.ndarray = np.clip(others / size @ weights, low, high)
     places, near = np.log(_sizes(known)), np.log(_sizes(wanted))
     ratio = np.log(truth / fit)
     num = min(NEIGHBOURS, len(known))

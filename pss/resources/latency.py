@@ -10,8 +10,8 @@
                  "latency": 812.5, "spread": 3.1, "runs": 41}, ...]}
 
 ``latency`` is for the whole batch: the median of a round of ``runs``, and of
-several rounds. ``spread`` is the interquartile range of a round, or how far the
-rounds lie apart if that is more. Blocks that were not measured have
+several rounds. ``spread`` is the interquartile range of a round, or the
+distance between rounds if that is more. Blocks that were not measured have
 ``"interpolated": true``. A subnet's latency is ``scale`` times the sum of its
 blocks'.
 """
@@ -19,24 +19,23 @@ blocks'.
 import json
 import logging
 import statistics
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from mmengine.logging import print_log
-from torch import nn
 
-from ..checks import Fields, check_integer, check_number
+from ..checks import Fields, check_integer, check_number, shown
 from ..errors import InputError
-from ..files import read_json, write_text
+from ..files import FilePath, read_json, write_text
 from ..registry import RESOURCES
 from ..structures import CostTable
+from ..supernet import Supernet
 from .blocks import BlockFamily, BlockKey, block_families
 
 VERSION = 1
-# What decides whether times can be compared.
+# Header fields that must agree for times to be comparable.
 CONDITIONS = ('network', 'device', 'device_name', 'backend', 'threads',
               'batch_size', 'dtype', 'memory_format')
 
@@ -47,9 +46,9 @@ class Timing:
 
     Attributes:
         latency: of one run.
-        spread: how far runs differ; unknown in some tables.
+        spread: how much runs differ; ``None`` in tables that leave it out.
         runs: how many there were.
-        interpolated: whether it was not measured but follows from others.
+        interpolated: whether it is estimated from other blocks' times.
     """
     latency: float
     spread: Optional[float] = None
@@ -58,7 +57,7 @@ class Timing:
 
     @classmethod
     def median(cls, rounds: Sequence['Timing']) -> 'Timing':
-        """Of several rounds: their median, and how far they lie apart."""
+        """Several rounds as one: their median, and how far apart they lie."""
         latencies = [r.latency for r in rounds]
         return cls(
             statistics.median(latencies),
@@ -74,40 +73,39 @@ class LatencyTable:
 
     Attributes:
         header: everything in the file but the blocks.
-        timings: for each block.
+        timings: of each block.
     """
     header: Dict[str, Any]
     timings: Dict[BlockKey, Timing] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Union[str, Path]) -> 'LatencyTable':
+    def read(cls, path: FilePath) -> 'LatencyTable':
         """Reads a table.
 
         Raises:
-            InputError: if there is none, or it is not one; it names the field
-                or the block.
+            InputError: if there is no such file or it is no latency table; it
+                names the field or the block.
         """
         content = read_json(path)
         if not isinstance(content, dict) or 'blocks' not in content:
-            raise InputError(f'{path}: not a latency table (an object with '
-                             'blocks)')
+            raise InputError(f'{path}: not a latency table; expected an object '
+                             'with blocks')
         rows = content.pop('blocks')
         if content.get('version') != VERSION:
-            raise InputError(f'{path}: version={content.get("version")!r}; '
-                             f'this program reads version {VERSION}')
+            raise InputError(f'{path}: version={content.get("version")!r}: '
+                             f'expected {VERSION}')
         if content.get('unit') != 'microseconds':
-            raise InputError(f'{path}: unit={content.get("unit")!r} must be '
+            raise InputError(f'{path}: unit={content.get("unit")!r}: expected '
                              "'microseconds'")
-        if not _is_positive(content.get('scale')):
-            raise InputError(f'{path}: scale={content.get("scale")!r} must be '
-                             'a finite number above 0')
+        check_number(f'{path}: scale', content.get('scale'), above=0)
         if not isinstance(content.get('network'), dict):
-            raise InputError(f'{path}: network={content.get("network")!r} must '
-                             'be an object with the backbone\'s type')
+            raise InputError(f'{path}: network={content.get("network")!r}: '
+                             "expected an object with the backbone's type")
         _check_interpolation(content.get('interpolation'), path)
         if not isinstance(rows, list) or not rows:
-            raise InputError(f'{path}: blocks must be a list of at least one '
-                             'block')
+            raise InputError(
+                f'{path}: blocks={shown(rows)}: expected a list of '
+                'at least one block')
         timings: Dict[BlockKey, Timing] = {}
         for i, row in enumerate(rows):
             try:
@@ -119,40 +117,41 @@ class LatencyTable:
             timings[key] = timing
         return cls(content, timings)
 
-    def write(self, path: Union[str, Path]) -> None:
-        """Writes the table, one line a block, whole or not at all."""
+    def write(self, path: FilePath) -> None:
+        """Writes the table atomically, one line a block."""
         head = json.dumps(self.header, indent=1)[:-2]
         rows = ',\n  '.join(
             json.dumps(as_row(*item)) for item in self.timings.items())
         write_text(f'{head},\n "blocks": [\n  {rows}\n ]\n}}\n', path)
 
     def check(self, expected: Dict[str, Any], where: str) -> None:
-        """Compares the conditions with those that are expected.
+        """Checks that header fields have the expected values.
 
-        Some tables (published ones) do not say all of them; the log says so.
+        Some tables, published ones among them, leave fields out: that only
+        warns.
 
         Raises:
-            InputError: for the first one that differs.
+            InputError: for the first field that differs.
         """
         for name, value in expected.items():
             found = self.header.get(name)
             if found is None:
                 print_log(
-                    f'{where}: does not say its {name}; expected is '
-                    f'{value!r}', 'current', logging.WARNING)
+                    f'{where}: does not say its {name}; expected {value!r}',
+                    'current', logging.WARNING)
             elif found != value:
-                raise InputError(f'{where}: the table is for {name}={found!r}, '
-                                 f'expected is {name}={value!r}')
+                raise InputError(f'{where}: {name}={found!r}: expected '
+                                 f'{value!r}')
 
-    def cost_table(self, model: nn.Module, where: str) -> CostTable:
-        """What the subnets of ``model`` cost, in microseconds.
+    def cost_table(self, model: Supernet, where: str) -> CostTable:
+        """The latencies of a supernet's subnets, in microseconds.
 
         Args:
-            model: a supernet with ``blocks()`` and ``network``.
+            model: the supernet.
             where: the table's name, for errors.
 
         Raises:
-            InputError: if the table is of another network, or a block that
+            InputError: if the table is for another network, or a block that
                 the space can reach is missing.
         """
         known = {
@@ -179,27 +178,24 @@ class LatencyTable:
     def _lookup(self, family: BlockFamily, in_size: int,
                 missing: List[BlockKey]) -> np.ndarray:
         """Latencies of a block at one input size, of the scope's shape."""
-        cin, cmid, cout = family.channels
-        mids = [None] * cin.size if cmid is None else cmid.ravel().tolist()
         times = []
-        for a, b, c in zip(cin.ravel().tolist(), mids, cout.ravel().tolist()):
-            key = family.key(in_size, a, b, c)
+        for key in family.keys(in_size):
             timing = self.timings.get(key)
             if timing is None:
                 missing.append(key)
             times.append(0. if timing is None else timing.latency)
-        return np.array(times).reshape(cin.shape)
+        return np.array(times).reshape(family.channels[0].shape)
 
 
 @RESOURCES.register_module()
 class Latency:
-    """Latency by a table of measured blocks, in microseconds.
+    """Latency from a table of measured blocks, in microseconds.
 
     Args:
         table: path of the table; ``tools/build_latency_table.py`` writes one.
-        device, device_name, backend, threads, batch_size, dtype: what the
-            table must say of itself, where given; ``device`` is ``cpu`` or
-            ``cuda``.
+        device, device_name, backend, threads, batch_size, dtype: what is
+            expected in the table's header; anything if ``None``. ``device`` is
+            ``cpu`` or ``cuda``.
     """
 
     unit = 'us'
@@ -221,8 +217,8 @@ class Latency:
             batch_size=batch_size,
             dtype=dtype)
 
-    def table(self, model: nn.Module) -> CostTable:
-        """What the subnets of ``model`` cost."""
+    def table(self, model: Supernet) -> CostTable:
+        """The latencies of a supernet's subnets."""
         if not Path(self.path).is_file():
             raise InputError(
                 f'latency table {self.path}: no such file; write it with '
@@ -236,8 +232,8 @@ class Latency:
         return table.cost_table(model, self.path)
 
 
-def _check_interpolation(found: Any, path: Union[str, Path]) -> None:
-    """Refuses another form than what says how many blocks were measured."""
+def _check_interpolation(found: Any, path: FilePath) -> None:
+    """Checks the header's summary of what was measured and interpolated."""
     if found is None:
         return
     where = f'{path}: interpolation'
@@ -269,37 +265,25 @@ def parse_row(row: Any) -> Tuple[BlockKey, Timing]:
         InputError: it names the field.
     """
     if not isinstance(row, dict):
-        raise InputError(f'{row!r} is not an object')
+        raise InputError(f'{shown(row)}: expected an object')
     for name in ('block_type', 'in_size', 'cin', 'cout', 'latency'):
         if name not in row:
             raise InputError(f'field {name!r} is missing')
     for name in ('block_type', 'shortcut'):
         value = row.get(name)
         if not (isinstance(value, str) or value is None and name == 'shortcut'):
-            raise InputError(f'{name}={value!r} is not a string')
-    for name in ('in_size', 'cin', 'cout', 'cmid', 'kernel_size', 'stride',
-                 'runs'):
-        value = row.get(name)
-        optional = name not in ('in_size', 'cin', 'cout')
-        legal = isinstance(value, int) and not isinstance(value, bool) and \
-            value >= (0 if name == 'runs' else 1)
-        if not (legal or value is None and optional):
-            raise InputError(f'{name}={value!r} is not a positive integer')
-    if not _is_positive(row['latency']):
-        raise InputError(f'latency={row["latency"]!r} must be a finite number '
-                         'of microseconds above 0')
+            raise InputError(f'{name}={shown(value)}: expected a string')
+    for name in ('in_size', 'cin', 'cout'):
+        check_integer(name, row[name], least=1)
+    for name in ('cmid', 'kernel_size', 'stride', 'runs'):
+        if row.get(name) is not None:
+            check_integer(name, row[name], least=0 if name == 'runs' else 1)
+    check_number('latency', row['latency'], above=0)
     spread = row.get('spread')
-    if spread is not None and spread != 0 and not _is_positive(spread):
-        raise InputError(f'spread={spread!r} must be a finite number of at '
-                         'least 0')
-    key = BlockKey(*(row.get(name) for name in BlockKey._fields))
+    if spread is not None:
+        check_number('spread', spread, least=0)
+    key = BlockKey._make(map(row.get, BlockKey._fields))
     return key, Timing(
         float(row['latency']), spread,
         row.get('runs') or 0,
         row.get('interpolated') is True)
-
-
-def _is_positive(value: Any) -> bool:
-    # comparing does what isfinite() cannot: integers beyond all floats
-    return isinstance(value, (int, float)) and not isinstance(value, bool) \
-        and 0 < value <= sys.float_info.max

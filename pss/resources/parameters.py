@@ -1,21 +1,21 @@
 """How many parameters a subnet has."""
 
 import numpy as np
-from torch import nn
 
 from ..registry import RESOURCES
 from ..structures import CostTable
+from ..supernet import Supernet
 from .scaled_layers import product_term, scaled_layers
 
 
 @RESOURCES.register_module()
 class Parameters:
-    """Parameters of a subnet as a plain network of its own, in millions."""
+    """Parameters of the plain network that a subnet becomes, in millions."""
 
     unit = 'M parameters'
 
-    def table(self, model: nn.Module) -> CostTable:
-        """What the subnets of ``model`` have."""
+    def table(self, model: Supernet) -> CostTable:
+        """The parameters of a supernet's subnets."""
         space = model.search_space
         flat = np.ones(len(space.resolutions), np.int64)
         names = [
@@ -25,7 +25,7 @@ class Parameters:
         terms = []
         for name, layer in scaled_layers(model, names).items():
             for value in model.get_submodule(name).parameters(recurse=False):
-                # weights of filters by channels in and out, the rest by one
+                # filters grow with channels in and out, all else with out
                 factors = layer.factors if value.dim() > 1 \
                     else [(layer.drivers[1], layer.smallest.channels_out)]
                 per_unit = int(np.prod(value.shape[2:]))

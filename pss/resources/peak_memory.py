@@ -1,48 +1,57 @@
-"""How much memory a subnet's activations take at once."""
+"""How much memory a subnet's activations take at a time."""
 
 import copy
 import weakref
-from typing import Any, Dict, FrozenSet, Iterable, List, Set, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    FrozenSet,
+    Iterable,
+    List,
+    Optional,
+    Set,
+    Tuple,
+)
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from ..errors import InputError
+from ..checks import check_integer
 from ..registry import RESOURCES
 from ..structures import CostTable, Subnet
 from ..structures.cost_table import Scope
-from .scaled_layers import find_drivers, product_term, restoring, run_blank
+from ..supernet import Supernet, restoring, run_blank
+from .scaled_layers import find_drivers, product_term
 
 MIB = 2**20
 
 
 @RESOURCES.register_module()
 class PeakMemory:
-    """Largest sum of the activations that are alive at once, in MiB.
+    """Largest sum of the activations that are alive at a time, in MiB.
 
-    Float32, the image included; weights and the workspace inside of an operator
-    are not. Which activations are alive at which operator is the same for all
-    subnets, and each grows with one width: so the peak is a maximum of sums.
+    In float32, with the image, without weights and the workspace inside of
+    operators. Which activations are alive during which operator is the same for
+    all subnets, and each grows with one width, so the peak is a maximum of
+    sums.
 
     Args:
-        batch_size: images at a time.
+        batch_size: images at a time, at least 1.
     """
 
     unit = 'MiB'
 
     def __init__(self, batch_size: int = 1) -> None:
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) \
-                or batch_size < 1:
-            raise InputError(f'batch_size={batch_size!r} must be an integer of '
-                             'at least 1')
-        self.batch_size = batch_size
+        self.batch_size = check_integer('batch_size', batch_size, least=1)
 
-    def table(self, model: nn.Module) -> CostTable:
-        """What the subnets of ``model`` take."""
+    def table(self, model: Supernet) -> CostTable:
+        """The peaks of a supernet's subnets."""
         space = model.search_space
-        model = copy.deepcopy(model).to('meta')
+        model = copy.deepcopy(model)
+        model.to('meta')
         sizes = np.array([
             _trace(model, Subnet(r, space.smallest.widths)).sizes
             for r in space.resolutions
@@ -67,7 +76,7 @@ class PeakMemory:
 
 def _sum(terms: List[Tuple[Scope, np.ndarray]], alive: FrozenSet[int],
          shape: Tuple[int, ...]) -> Tuple[Scope, np.ndarray]:
-    """The sum of some terms, over all widths that stand in them."""
+    """The sum of some terms, over all widths that they depend on."""
     scope = tuple(sorted({w for i in alive for w in terms[i][0]}))
     total = np.zeros([shape[0], *(shape[1 + w] for w in scope)], np.int64)
     for i in alive:
@@ -77,29 +86,34 @@ def _sum(terms: List[Tuple[Scope, np.ndarray]], alive: FrozenSet[int],
     return scope, total
 
 
-def peak_bytes(model: nn.Module, subnet: Subnet) -> int:
-    """Measures the activations of one image, on the model's own device."""
+def peak_bytes(model: Supernet, subnet: Subnet) -> int:
+    """Measures a subnet's peak for one image, on the model's own device."""
     trace = _trace(model, subnet)
     return max(sum(trace.sizes[i] for i in alive) for alive in trace.moments)
 
 
-class _Trace(TorchDispatchMode):
-    """Notes what operators allocate and what is alive after each.
+class _Trace(TorchDispatchMode
+             ):  # type: ignore[no-untyped-call] # untyped in torch
+    """Notes what operators allocate, and what is alive after each.
 
     Attributes:
         sizes: bytes of every allocation, in the order of the program.
-        moments: allocations that were alive at once.
+        moments: sets of allocations that were alive together.
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call] # untyped in torch
         self.sizes: List[int] = []
         self.moments: Set[FrozenSet[int]] = set()
-        # for each storage, its allocation and how many tensors share it
+        # by storage: its allocation, and how many tensors share it
         self._alive: Dict[int, List[int]] = {}
         self._known: Set[int] = set()
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None) -> Any:
+    def __torch_dispatch__(self,
+                           func: Callable[..., Any],
+                           types: Iterable[type],
+                           args: Tuple[Any, ...] = (),
+                           kwargs: Optional[Dict[str, Any]] = None) -> Any:
         out = func(*args, **(kwargs or {}))
         made = any(
             self._note(t) for t in tree_flatten(out)[0]
@@ -109,11 +123,11 @@ class _Trace(TorchDispatchMode):
         return out
 
     def ignore(self, tensors: Iterable[Tensor]) -> None:
-        """Leaves out what was there before: parameters, buffers."""
+        """Leaves tensors out that were there before: parameters, buffers."""
         self._known |= {t.untyped_storage()._cdata for t in tensors}
 
     def _note(self, tensor: Tensor) -> bool:
-        """Counts a tensor; whether it has memory of its own."""
+        """Counts a tensor; returns whether its memory is newly allocated."""
         storage = tensor.untyped_storage()._cdata
         if storage in self._known:
             return False
@@ -131,9 +145,10 @@ class _Trace(TorchDispatchMode):
             del self._alive[storage]
 
 
-def _trace(model: nn.Module, subnet: Subnet) -> _Trace:
+def _trace(model: Supernet, subnet: Subnet) -> _Trace:
     """Runs a subnet on a blank image."""
-    with restoring(model), _Trace() as trace:
+    trace = _Trace()
+    with restoring(model), trace:
         trace.ignore([*model.parameters(), *model.buffers()])
         run_blank(model, subnet)
     return trace

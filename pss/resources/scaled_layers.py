@@ -1,22 +1,35 @@
 """How the sizes of a supernet's layers follow from a subnet.
 
-Read off the network itself, run on blank images: no layer is described twice.
+Read off the network itself while it runs on blank images, so that no layer is
+described twice.
 """
 
 from dataclasses import dataclass
-from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from functools import partial
+from typing import (
+    Callable,
+    Dict,
+    Hashable,
+    Iterable,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+    TypeVar,
+)
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from ..structures import SearchSpace, Subnet
 from ..structures.cost_table import Scope
-from ..supernet import restoring, run_blank
+from ..supernet import Supernet, hooked, restoring, run_blank
 
-# Numbers of channels of something that a subnet has: in and out of a layer.
+# Numbers of channels of one part of a subnet, such as in and out of a layer.
 Channels = Tuple[int, ...]
-# For each of them, the width that drives it; none if it never changes.
+# For each of them, the width that drives it; None if it never changes.
 Drivers = Tuple[Optional[int], ...]
+Part = TypeVar('Part', bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -35,13 +48,13 @@ class LayerSize:
 
 @dataclass(frozen=True)
 class ScaledLayer:
-    """A layer of a supernet, and how its size follows from the subnet.
+    """A layer of a supernet, and how the subnet determines its size.
 
     Attributes:
         smallest: its size in the smallest subnet.
         drivers: the widths that drive its channels in and out.
         pixels_in, pixels_out: at each of the space's resolutions.
-        is_per_channel: whether each channel is worked on by itself.
+        is_per_channel: whether the layer treats every channel by itself.
     """
     smallest: LayerSize
     drivers: Drivers
@@ -51,26 +64,26 @@ class ScaledLayer:
 
     @property
     def factors(self) -> List[Tuple[Optional[int], int]]:
-        """Driver, and channels in the smallest subnet, of each number of
-        channels that the work of the layer is proportional to."""
+        """The numbers of channels that the layer's work is proportional to: of
+        each its driver, and its value in the smallest subnet."""
         pairs = list(zip(self.drivers, self.smallest.channels))
         return pairs[:1] if self.is_per_channel else pairs
 
 
-def scaled_layers(model: nn.Module,
+def scaled_layers(model: Supernet,
                   names: Sequence[str]) -> Dict[str, ScaledLayer]:
     """Sizes of layers in every subnet.
 
     Args:
-        model: a supernet; the subnet that was active is active again after.
+        model: the supernet; its active subnet is restored.
         names: of its layers.
 
     Raises:
-        ValueError: if channels do not follow from one width in proportion.
+        ValueError: if channels are not proportional to a single width.
     """
     space = model.search_space
 
-    def channels_of(subnet):
+    def channels_of(subnet: Subnet) -> Dict[str, Channels]:
         return {
             n: s.channels
             for n, s in layer_sizes(model, names, subnet).items()
@@ -93,34 +106,29 @@ def scaled_layers(model: nn.Module,
     }
 
 
-def layer_sizes(model: nn.Module, names: Sequence[str],
+def layer_sizes(model: Supernet, names: Sequence[str],
                 subnet: Subnet) -> Dict[str, LayerSize]:
     """Runs a subnet on a blank image and notes layers' sizes."""
     sizes: Dict[str, LayerSize] = {}
 
-    def note(name, x, y):
+    def note(name: str, layer: nn.Module, inputs: Tuple[Tensor],
+             y: Tensor) -> None:
+        x = inputs[0]
         axis = 1 if x.dim() == 4 else -1
         sizes[name] = LayerSize(x.shape[axis], y.shape[axis],
                                 x[0, 0].numel() if x.dim() == 4 else 1,
                                 y[0, 0].numel() if y.dim() == 4 else 1)
 
-    hooks = [
-        model.get_submodule(name).register_forward_hook(
-            lambda module, args, y, name=name: note(name, args[0], y))
-        for name in names
-    ]
-    try:
+    with hooked(after=[(model.get_submodule(name), partial(note, name))
+                       for name in names]):
         run_blank(model, subnet)
-    finally:
-        for hook in hooks:
-            hook.remove()
     return sizes
 
 
 def find_drivers(
-        space: SearchSpace,
-        channels_of: Callable[[Subnet], Dict[str,
-                                             Channels]]) -> Dict[str, Drivers]:
+    space: SearchSpace,
+    channels_of: Callable[[Subnet], Dict[Part,
+                                         Channels]]) -> Dict[Part, Drivers]:
     """The widths that drive numbers of channels.
 
     Found by widening one width at a time: numbers must grow in proportion to
@@ -128,39 +136,44 @@ def find_drivers(
 
     Args:
         space: the space.
-        channels_of: what a subnet has, by name.
+        channels_of: numbers of channels in a subnet, by its parts.
 
     Raises:
-        ValueError: if a number does not follow from one width.
+        ValueError: if a number is not proportional to a single width.
     """
     small = channels_of(space.smallest)
-    drivers = {name: [None] * len(value) for name, value in small.items()}
+    drivers: Dict[Part, List[Optional[int]]] = {
+        part: [None] * len(value)
+        for part, value in small.items()
+    }
     for unit, width in enumerate(space.widths):
         if len(width.choices) == 1:
             continue
         widths = list(space.smallest.widths)
         widths[unit] = width.choices[-1]
         wide = channels_of(Subnet(space.smallest.resolution, tuple(widths)))
-        for name, mine in drivers.items():
+        for part, mine in drivers.items():
             for side, (before,
-                       after) in enumerate(zip(small[name], wide[name])):
+                       after) in enumerate(zip(small[part], wide[part])):
                 if before == after:
                     continue
                 if mine[side] is not None or \
                         after * width.choices[0] != before * width.choices[-1]:
-                    raise ValueError(f'{name}: its channels do not follow from '
-                                     'one width in proportion')
+                    raise ValueError(f'{part}: its channels are not '
+                                     'proportional to a single width')
                 mine[side] = unit
-    return {name: tuple(mine) for name, mine in drivers.items()}
+    return {part: tuple(mine) for part, mine in drivers.items()}
 
 
 def channels_along(space: SearchSpace, driver: Optional[int],
                    smallest: int) -> np.ndarray:
-    """A number of channels for every choice of its driver; one if none."""
+    """A number of channels for every choice of its driver; a single one if
+    nothing drives it."""
     if driver is None:
         return np.array([smallest])
     choices = np.array(space.widths[driver].choices)
-    return smallest * choices // choices[0]
+    channels: np.ndarray = smallest * choices // choices[0]
+    return channels
 
 
 def product_term(
@@ -171,8 +184,9 @@ def product_term(
 
     Args:
         space: the space.
-        per_unit: cost of one channel of each, ``(resolutions, )``.
-        factors: driver, and number in the smallest subnet.
+        per_unit: cost per channel of each factor, ``(resolutions, )``.
+        factors: of each number its driver, and its value in the smallest
+            subnet.
 
     Returns:
         Scope and table for a :class:`CostTable`.
@@ -191,7 +205,7 @@ def product_term(
 
 
 def _is_per_channel(layer: nn.Module) -> bool:
-    """Whether each channel is worked on by itself (depthwise, pooling)."""
+    """Whether it treats every channel by itself (depthwise, pooling)."""
     if isinstance(layer, nn.Conv2d):
         return layer.groups == layer.in_channels > 1
     return not isinstance(layer, nn.Linear)

@@ -1,5 +1,4 @@
 import os
-import runpy
 import time
 
 import pytest
@@ -10,10 +9,7 @@ from torch import multiprocessing
 from pss.cli import ask_first, join_processes, restarts
 from pss.errors import InputError
 
-from ..conftest import ROOT
-from ..distributed import run_ranks
-from ..engine.checkpoints.test_newest import save
-from ..tools.test_tools import free_port
+from ..distributed import free_port, run_ranks
 
 ENVIRONMENTS = {
     'pytorch':
@@ -114,37 +110,3 @@ def test_processes_agree(tmp_path):
     """Oracle: the most restarts; what the first process answers, and its
     error."""
     assert run_ranks(2, tmp_path, agree) == [(3, 'found by 0')] * 2
-
-
-@pytest.mark.parametrize('count, resume, load_from, expected',
-                         [(0, None, None, (False, None)),
-                          (0, None, 'weights.pth', (False, 'weights.pth')),
-                          (1, None, 'weights.pth', (True, 'new.pth')),
-                          (1, 'auto', None, (True, 'new.pth')),
-                          (1, 'old.pth', 'old.pth', (True, 'new.pth')),
-                          (0, 'old.pth', 'old.pth', (True, 'old.pth'))])
-def test_what_a_restart_goes_on_from(tmp_path, monkeypatch, count, resume,
-                                     load_from, expected):
-    """Oracle: the newest checkpoint of this launch, whatever the command line
-    says; without one of its own, what the command line says."""
-    choose = runpy.run_path(str(ROOT / 'tools' /
-                                'train.py'))['choose_checkpoint']
-    monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', str(count))
-    monkeypatch.setenv('PSS_LAUNCHED_AT', '1000')
-    old, new = (save(tmp_path / name, 5) for name in ('old.pth', 'new.pth'))
-    os.utime(old, (900, 900))
-    os.utime(new, (1000, 1000))
-
-    def chosen():
-        cfg = Config(
-            dict(
-                resume=resume is not None,
-                load_from=load_from,
-                work_dir=str(tmp_path)))
-        choose(cfg, resume)
-        return cfg.resume, cfg.load_from and os.path.basename(cfg.load_from)
-
-    assert chosen() == expected
-    new.unlink()
-    assert chosen() == ((True, 'old.pth') if resume == 'auto' else
-                        (resume is not None, load_from))

@@ -1,6 +1,5 @@
 """What the tools say and exit with, whatever ends them."""
 
-import argparse
 import logging
 import os
 import subprocess
@@ -9,39 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 from torch.utils.data import DataLoader, Dataset
 
-from pss.apis import build_runner, load_config
-from pss.cli import add_options, merge_options, run
+from pss.apis import build_runner
 from pss.engine import Terminated
 from pss.errors import DivergedError, InputError
 
 from ..conftest import ROOT
-
-
-@pytest.fixture
-def end(capsys, monkeypatch, tmp_path):
-    """Runs a function as a tool; gives its status and what it said."""
-    monkeypatch.setattr('tempfile.tempdir', str(tmp_path))
-    monkeypatch.setattr(logging, 'raiseExceptions', True)
-
-    def end(main):
-        with pytest.raises(SystemExit) as info:
-            run(main)
-        captured = capsys.readouterr()
-        assert 'Traceback' not in captured.err + captured.out
-        return info.value.code, captured.err
-
-    return end
-
-
-def fail(error):
-
-    def main():
-        raise error
-
-    return main
+from .conftest import fail
 
 
 @pytest.mark.parametrize(
@@ -92,25 +66,6 @@ def test_what_is_not_understood(end, tmp_path, error, message):
     assert code == 1
     assert said == f'error: {message} (the traceback is in {log})\n'
     assert 'Traceback' in log.read_text() and 'in main' in log.read_text()
-
-
-def test_the_log_is_in_the_work_dir(end, tmp_path):
-    """Oracle: a file beside what else the run left."""
-
-    def main():
-        cfg = Config(dict(work_dir=str(tmp_path / 'work')))
-        Path(cfg.work_dir).mkdir()
-        raise RuntimeError('lost')
-
-    code, said = end(main)
-    log, = (tmp_path / 'work').iterdir()
-    assert code == 1 and log.name.startswith('error_') and str(log) in said
-
-
-def test_without_a_place_for_the_log(end, monkeypatch):
-    """Oracle: one line all the same."""
-    monkeypatch.setattr('tempfile.mkstemp', fail(OSError(28, 'full')))
-    assert end(fail(RuntimeError('lost'))) == (1, 'error: RuntimeError: lost\n')
 
 
 class Damaged(Dataset):
@@ -191,49 +146,3 @@ def test_nobody_reads_the_output():
     tool.stdout.close()
     said = tool.stderr.read().decode()
     assert (tool.wait(timeout=60), said) == (141, '')
-
-
-def parse(*words):
-    parser = argparse.ArgumentParser()
-    add_options(parser)
-    return parser.parse_args(['--cfg-options', *words]).cfg_options
-
-
-@pytest.mark.parametrize(
-    'word', ['word', '=', 'a=', '=1', 'a[0]=1', 'a..b=1', 'a.=1', 'a=[1,(2'])
-def test_options_that_are_none(word, capsys):
-    """Oracle: argparse's status; the word in its line."""
-    with pytest.raises(SystemExit) as info:
-        parse(word)
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert info.value.code == 2 and repr(word) in last
-
-
-@pytest.mark.parametrize(
-    'words, message',
-    [(['load_from.a.b=1'], "load_from is None, which has no 'a'"),
-     (['log_level.a=1'], "log_level is 'INFO', which has no 'a'"),
-     (['param_scheduler.9.end=1'], "param_scheduler has 2 entries.*not '9'"),
-     (['param_scheduler.-1.end=1'], "not '-1'"),
-     (['param_scheduler.end=1'], "not 'end'"),
-     (['new=1', 'new.a=1'], '--cfg-options: TypeError'),
-     (['default_hooks=3'], 'default_hooks=3: expected a dict'),
-     (['custom_hooks=[3]'], r'custom_hooks\[0\]=3: expected a dict')])
-def test_options_that_do_not_fit(words, message):
-    """Oracle: the option, and what is there instead."""
-    cfg = load_config(ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py')
-    with pytest.raises(InputError, match=message):
-        merge_options(cfg, parse(*words))
-
-
-def test_options_that_fit():
-    """Oracle: MMEngine's reading of them."""
-    cfg = load_config(ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py')
-    merge_options(
-        cfg,
-        parse('param_scheduler.1.T_max=7', 'new.key=(1,2)', "load_from=a=b",
-              'optim_wrapper._delete_=True',
-              'optim_wrapper.optimizer.type=SGD'))
-    assert cfg.param_scheduler[1].T_max == 7 and cfg.new.key == (1, 2)
-    assert cfg.load_from == 'a=b'
-    assert cfg.optim_wrapper == dict(optimizer=dict(type='SGD'))

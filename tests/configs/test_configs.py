@@ -1,6 +1,8 @@
+"""The configs: they build, and say what SPEC says."""
+
 import pytest
 
-from pss.apis import (init_model, load_config)
+from pss.apis import init_model, load_config
 from pss.registry import HOOKS, check_config
 from pss.resources import Flops, Latency
 from pss.structures import budgets_of
@@ -26,6 +28,19 @@ def test_config(path):
         assert low < levels[0].high and levels[-1].low < high
     for entry in hook.resources.values():
         assert isinstance(entry, (Flops, Latency))
+
+
+@pytest.mark.parametrize(
+    'path', [*CONFIGS, *sorted((ROOT / 'configs/detection').glob('*.py'))],
+    ids=lambda p: p.stem)
+def test_launch_command(path):
+    """Oracle: the config's own path, in a command that exists, after one line
+    on what it is."""
+    what, command = path.read_text().splitlines()[:2]
+    assert what.startswith('# ') and what.endswith('.') and len(what) <= 80
+    name = path.relative_to(ROOT)
+    assert command in (f'# python tools/train.py {name}',
+                       f'# bash tools/dist_train.sh {name} 8')
 
 
 @pytest.mark.parametrize('network, cpu, gpu', [
@@ -95,7 +110,7 @@ def test_imagenet_recipe():
 
 
 def test_weight_decay_rule():
-    """Oracle: SPEC's rule, told by the shapes of the parameters."""
+    """Oracle: SPEC's rule, applied to the shapes of the parameters."""
     from mmengine.optim import build_optim_wrapper
     config = load_config(ROOT / 'configs' / 'pss_mbv2_imagenet.py')
     model = init_model(config)

@@ -1,3 +1,5 @@
+"""Datasets that report bad images and labels."""
+
 import io
 import pickle
 
@@ -47,9 +49,9 @@ def build(folder, pipeline=(), num_classes=2, **kwargs):
             **kwargs))
 
 
-def test_all_else_is_the_dataset(folder):
-    """Oracle: the dataset inside: images, length, attributes; also after it
-    was sent to a worker."""
+def test_behaves_as_the_dataset(folder):
+    """Oracle: the wrapped dataset: images, length, attributes; also after
+    pickling, as for a worker."""
     checked = build(folder)
     for found in (checked, pickle.loads(pickle.dumps(checked))):
         assert len(found) == 3
@@ -68,7 +70,7 @@ def test_all_else_is_the_dataset(folder):
                           (jpeg()[:700], '1.jpg: '), (jpeg()[:-2], '1.jpg: ')])
 @pytest.mark.parametrize('exact', [False, True])
 def test_damaged_files(folder, contents, words, exact):
-    """Oracle: field, file and reason in one line; the others are loaded."""
+    """Oracle: field, file and reason in one line; other images are loaded."""
     path = folder / '1.jpg'
     path.unlink()
     if contents is not None:
@@ -82,7 +84,7 @@ def test_damaged_files(folder, contents, words, exact):
 
 
 class Grey:
-    """A dataset whose decoder makes grey of what is missing."""
+    """A dataset whose decoder fills in grey for what is missing."""
 
     def __init__(self, path):
         self.path = path
@@ -97,9 +99,9 @@ class Grey:
             data_samples=DataSample(metainfo=dict(img_path=str(self.path))))
 
 
-def test_a_file_that_is_cut_off(tmp_path):
-    """Oracle: Pillow, which refuses such files; whole ones, ones with more
-    bytes behind the image, and files of other kinds are taken."""
+def test_a_truncated_file(tmp_path):
+    """Oracle: Pillow, which refuses such files; complete ones, ones with bytes
+    after the image, and files of other formats pass."""
     path = tmp_path / 'a.JPEG'
     for contents, cut in ((jpeg(), False), (jpeg() + b'\0\0', False),
                           (jpeg()[:-2], True), (jpeg()[:900], True), (b'text',
@@ -113,9 +115,9 @@ def test_a_file_that_is_cut_off(tmp_path):
         CheckedDataset(Grey(path), 'train_dataloader')[0]
 
 
-def test_no_image_stands_in_for_another(folder, monkeypatch):
-    """Oracle: MMEngine's dataset gives another image, which is right in a
-    training only."""
+def test_no_image_replaces_another(folder, monkeypatch):
+    """Oracle: MMEngine's dataset, which returns another image; that is right
+    only in training."""
     (folder / '1.jpg').write_bytes(b'')
     loading = [dict(type='LoadImageFromFile', ignore_empty=True)]
     training, exact = (build(folder, loading, exact=e) for e in (False, True))
@@ -123,14 +125,14 @@ def test_no_image_stands_in_for_another(folder, monkeypatch):
         del checked.dataset.pipeline.transforms[0]
     monkeypatch.setattr(np.random, 'randint', lambda *args: 0)
     assert training[1]['data_samples'].img_path.endswith('0.jpg')
-    with pytest.raises(InputError, match='1.jpg: its pipeline gives nothing'):
+    with pytest.raises(InputError, match='1.jpg: its pipeline returns None'):
         exact[1]
 
 
 @pytest.mark.parametrize('label', [2, -1, 70])
 def test_labels_that_are_no_class(folder, label):
     """Oracle: image, label and number of classes in the message, before the
-    first image is loaded, and when it is."""
+    first image is loaded and when the image is."""
     (folder / 'list.txt').write_text(f'0.jpg 0\n1.jpg {label}\n2.jpg 1\n')
     words = (rf'val_dataloader: .*1.jpg: gt_label={label}: expected 0 to 1, '
              r'since model.head.num_classes=2')
@@ -144,7 +146,7 @@ def test_labels_that_are_no_class(folder, label):
         checked[1]
 
 
-def test_mistakes_of_a_pipeline_stay_what_they_are(folder):
+def test_a_pipelines_bug_is_not_disguised(folder):
     """Oracle: the error that Python raises, with its traceback."""
 
     def wrong(results):
@@ -155,7 +157,7 @@ def test_mistakes_of_a_pipeline_stay_what_they_are(folder):
 
 
 def test_without_images(folder):
-    """Oracle: the field stands in the message."""
+    """Oracle: the dataset and its folder in the message."""
     (folder / 'list.txt').write_text('')
     with pytest.raises(InputError, match=f'CustomDataset in .*{folder}'):
         build(folder)

@@ -1,3 +1,5 @@
+"""Splitting the training set."""
+
 import pytest
 
 from pss.errors import InputError
@@ -47,6 +49,6 @@ def test_missing_files(tmp_path):
 
 @pytest.mark.parametrize('every', [1, 2.5, True])
 def test_bad_shares(tiny_fashion_mnist, every):
-    """Oracle: the field stands in the message."""
+    """Oracle: the field in the message."""
     with pytest.raises(InputError, match='every='):
         split(tiny_fashion_mnist, every=every, held_out=True)

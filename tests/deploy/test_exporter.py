@@ -6,34 +6,21 @@ import resource
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 
 from pss.apis import init_model, load_config
 from pss.deploy import exporter as export_module
 from pss.deploy import write_bank
-from pss.deploy.exporter import (
-    Exporter,
-    check_export,
-    file_stems,
-    largest_difference,
-    parse_budget,
-    write_config,
-    write_model_index,
-)
-from pss.deploy.onnx_export import check_onnx, onnx_session
+from pss.deploy.exporter import Exporter, check_export, file_stems
 from pss.errors import InputError
 
 from ..conftest import NETWORKS, random_bank
+from .conftest import record_of
 
 
 def supernet_logits(model, bank, kept, images):
     model.switch_to(kept.subnet, bank.statistics[kept.subnet])
     with torch.no_grad():
         return model(images)
-
-
-def record_of(path):
-    return json.loads(path.with_name(path.name + '.json').read_text())
 
 
 @pytest.mark.parametrize(
@@ -134,152 +121,6 @@ def test_missing_packages(tmp_path, monkeypatch):
         write_bank(bank, tmp_path / 'bank')
 
 
-@pytest.mark.parametrize('words, wanted', [
-    (['flops=60'], dict(flops=60)),
-    (['flops=6.5', 'latency_cpu=20_000'], dict(flops=6.5, latency_cpu=20000)),
-    (['flops=60', 'flops=60'], dict(flops=60)),
-    (['flops'], 'NAME=NUMBER'),
-    (['flops=x'], "--budget 'flops=x'"),
-    (['flops=60', 'flops=70'], 'flops=60 and flops=70 contradict'),
-    *(([f'flops={value}'], 'expected NAME=NUMBER, the number finite')
-      for value in ('nan', 'inf', '-inf', '-1', '0', '1e400', '9' * 9999, '',
-                    '1__0')),
-    (['=60'], "--budget '=60': expected NAME=NUMBER"),
-    ([' =60'], 'expected NAME=NUMBER'),
-    (['flops\x1b[2J=60'], r"--budget 'flops\\x1b\[2J=60': expected"),
-    (['flops=60\x1b[2J'], r'\\x1b'),
-])
-def test_parse_budget(words, wanted):
-    """Oracle: the limits, or what is wrong."""
-    if isinstance(wanted, dict):
-        assert parse_budget(words) == wanted
-        return
-    with pytest.raises(InputError, match=wanted) as error:
-        parse_budget(words)
-    assert str(error.value).isprintable() and len(str(error.value)) < 200
-
-
-MODEL = dict(type='mmpretrain.ImageClassifier', backbone=dict(type='ResNet'))
-
-
-@pytest.mark.parametrize(
-    'model', [
-        dict(
-            MODEL,
-            texts=[
-                'a\'b"c', 'a\nb\\', '\x1b', '\ud800', 'é😀', '{ {', '{', "'''",
-                '$HOME', '', 'dict(a=1)', '# noqa'
-            ]),
-        dict(MODEL, numbers=[1, -1, 1.5, -0.1, 1e-300, 2**80, True, None]),
-        dict(MODEL, nested=[dict(a=(1, (2, ), [])), (dict(b={}), ), [[1], ()]]),
-        dict(MODEL, detector='mmdet.RetinaNet', filename='x', text='y'),
-    ],
-    ids=['texts', 'numbers', 'nested', 'detector'])
-def test_configs_say_what_was_meant(tmp_path, model):
-    """Oracle: the model's config, as MMEngine reads it from the file."""
-    testing = dict(
-        dataloader=dict(batch_size=2),
-        evaluator=[dict(type='pss.SubnetAccuracy', topk=[1, 5], prefix='x')])
-    write_config(model, tmp_path / 'a.py', testing)
-    found = Config.fromfile(tmp_path / 'a.py').to_dict()
-    assert found['model'] == model
-    assert found['test_dataloader'] == dict(batch_size=2)
-    assert found['test_evaluator'] == [
-        dict(type='Accuracy', topk=(1, 5), thrs=None, prefix='x')
-    ]
-    assert found['default_scope'] == \
-        ('mmdet' if 'detector' in model else 'mmpretrain')
-
-
-class Touching:
-    """Leaves a marker where its text is run."""
-
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __repr__(self):
-        return f'open({str(self.marker)!r}, "w").name'
-
-
-@pytest.mark.parametrize('value, words', [
-    ('{{$PSS_TEST:x}}', 'expected a text without {{ and }}'),
-    ('{{ fileDirname }}', 'expected a text without {{ and }}'),
-    ('}}', 'expected a text without {{ and }}'),
-    (Touching, 'found Touching'),
-    (np.float64(1), 'found float64'),
-    (b'x', 'found bytes'),
-    ({1}, 'found set'),
-    (print, 'found builtin'),
-    (float('nan'), 'backbone.x[0]=nan: expected a finite number'),
-    (float('inf'), 'x[0]=inf: expected a finite number'),
-    (10**400, 'expected a finite number'),
-    ({
-        'a b': 1
-    }, "backbone.x[0]: key 'a b': expected a name"),
-    ({
-        'class': 1
-    }, "key 'class'"),
-    ({
-        '': 1
-    }, "key ''"),
-    ({
-        1: 1
-    }, 'key 1'),
-    ({
-        '\ufb01': 1
-    }, 'key'),
-    ({
-        'a=1)\nb(c': 1
-    }, 'key'),
-])
-def test_configs_hold_data(tmp_path, monkeypatch, value, words):
-    """Oracle: one line that names the field; a marker that is not there,
-    which a template that MMEngine expands would leave."""
-    marker = tmp_path / 'marker'
-    monkeypatch.setenv('PSS_TEST', f"' + open('{marker}', 'w').name + '")
-    if value is Touching:
-        value = Touching(marker)
-    model = dict(MODEL, backbone=dict(x=[value]))
-    with pytest.raises(InputError) as error:
-        write_config(model, tmp_path / 'a.py')
-    assert words in str(error.value) and '\n' not in str(error.value)
-    assert not list(tmp_path.iterdir())
-
-
-def test_templates_run_code(tmp_path, monkeypatch):
-    """Oracle: MMEngine itself; else the test above shows nothing."""
-    marker = tmp_path / 'marker'
-    monkeypatch.setenv('PSS_TEST', f"' + open('{marker}', 'w').name + '")
-    (tmp_path / 'a.py').write_text("x = '{{$PSS_TEST:x}}'")
-    Config.fromfile(tmp_path / 'a.py')
-    assert marker.exists()
-
-
-@pytest.mark.parametrize('text, words', [
-    ('model = TOUCH', 'more than data'),
-    ('import os', 'more than data'),
-    ('model = dict(TOUCH)', 'more than data'),
-    ('model = dict(**TOUCH)', 'more than data'),
-    ('model = [TOUCH for i in (1, )]', 'more than data'),
-    ('model: TOUCH = 1', 'more than data'),
-    ("model = f'{TOUCH}'", 'more than data'),
-    ('model = lambda: 1', 'more than data'),
-    ('model = dict(', 'more than data'),
-    ('model = 1\nmodel = 2', 'more than data'),
-    ("model = dict(type='mmpretrain.Other')", 'differs'),
-    ("model = dict(type='mmpretrain.ImageClassifier', x=True)", 'differs'),
-])
-def test_texts_are_checked_before_they_are_run(tmp_path, monkeypatch, text,
-                                               words):
-    """Oracle: a formatter that writes programs; they leave no marker."""
-    text = text.replace('TOUCH', repr(Touching(tmp_path / 'marker')))
-    monkeypatch.setattr(Config, 'pretty_text', text)
-    with pytest.raises(InputError, match=words):
-        write_config(
-            dict(type='mmpretrain.ImageClassifier', x=1), tmp_path / 'a.py')
-    assert not list(tmp_path.iterdir())
-
-
 def test_banks_whose_testing_calls_something(tmp_path):
     """Oracle: a marker, which a Runner that tests the exported network would
     leave; nothing is written either."""
@@ -301,12 +142,6 @@ def test_banks_whose_testing_calls_something(tmp_path):
     with pytest.raises(InputError, match='bank: testing.evaluator'):
         Exporter(bank).export(bank.kept[0], 'torch', tmp_path)
     assert not list(tmp_path.iterdir())
-
-
-@pytest.fixture(scope='module')
-def exporter():
-    """Of a bank of two subnets."""
-    return Exporter(random_bank(0)[1])
 
 
 @pytest.mark.parametrize('kind', ['torch', 'onnx', 'torchscript'])
@@ -356,18 +191,6 @@ def test_no_difference_is_within_a_share_of_infinity(tmp_path, exporter,
     assert not list(tmp_path.iterdir())
 
 
-def test_nan_is_a_difference():
-    """Oracle: NaN, on the image alone and on the batch alone."""
-    images = torch.zeros(2, 1)
-    for size in (1, 2):
-        found = largest_difference(
-            lambda x, size=size: x / float(len(x) != size),
-            torch.zeros_like,
-            images)
-        assert np.isnan(found)
-    assert largest_difference(lambda x: x + 2, lambda x: x, images) == 2
-
-
 def test_file_names_are_different():
     """Oracle: no two alike, on disks without capital letters either."""
     assert file_stems(['flops 9.5', 'largest']) == ['flops_9_5', 'largest']
@@ -407,10 +230,6 @@ def test_inputs_are_not_written_over(tmp_path, bank):
     (tmp_path / 'file').touch()
     with pytest.raises(InputError, match='file: expected a folder'):
         check_export(tmp_path / 'file', bank, 'onnx')
-    with pytest.raises(InputError, match='a.py: is read by'):
-        export_module.check_targets(
-            [tmp_path / 'a.pth', tmp_path / 'a.py'],
-            [tmp_path / 'c.pth', tmp_path / '.' / 'a.py'])
 
 
 @pytest.mark.parametrize('name',
@@ -419,7 +238,7 @@ def test_files_of_others_are_not_replaced(tmp_path, exporter, name):
     """Oracle: the file as it was; an export's own files are replaced."""
     kept = exporter.bank.kept[-1]
     (tmp_path / name).write_text('mine')
-    with pytest.raises(InputError, match=f'{name}: is there already'):
+    with pytest.raises(InputError, match=f'{name}: exists, and no export'):
         exporter.export(kept, 'torch', tmp_path)
     assert (tmp_path / name).read_text() == 'mine'
     (tmp_path / name).unlink()
@@ -427,68 +246,6 @@ def test_files_of_others_are_not_replaced(tmp_path, exporter, name):
         exporter.export(kept, 'torch', tmp_path)
     (tmp_path / 'link').symlink_to(tmp_path, True)
     exporter.export(kept, 'torch', tmp_path / 'link')
-
-
-def foreign(to, **changes):
-    """A function that puts a changed record into a folder."""
-
-    def put(folder):
-        record = {**record_of(folder / 'smallest.pth'), **changes}
-        (folder / to).write_text(json.dumps(record))
-
-    return put
-
-
-@pytest.mark.parametrize('put, words', [
-    (lambda f: (f / 'a.pth.json').mkdir(), 'expected the record'),
-    (lambda f: (f / 'a.pth.json').write_text('{'), 'not a JSON file'),
-    (lambda f: (f / 'a.pth.json').write_bytes(b'\xff'), 'not a JSON file'),
-    (lambda f: (f / 'a.pth.json').write_text('[' * 99999), 'not a JSON file'),
-    (lambda f: (f / 'a.pth.json').write_text('[1]'), 'record of a.pth'),
-    (lambda f: (f / 'a.pth.json').write_text('{"file": 1}'), 'record of a.pth'),
-    (lambda f: (f / 'a.pth.json').symlink_to('nowhere'), 'expected the record'),
-    (lambda f:
-     (f / 'a.pth.json').symlink_to('smallest.pth.json'), 'expected the record'),
-    (lambda f: (f / 'a b\x1b.pth.json').write_text('{}'), r'b\x1b.pth.json'),
-    (foreign('a.pth.json'), 'record of a.pth'),
-    (foreign('a.pth.json', file='a.pth'), 'a.py is missing'),
-    (foreign('a.pth.json', file='a.pth', metric='a\x1b'), 'metric='),
-    (foreign('a.pth.json', file='a.pth', metric=None), 'metric=None'),
-    (foreign('a.pth.json', file='a.pth', test_accuracy=float('nan')),
-     'test_accuracy=nan: expected a finite number'),
-    (foreign('a.pth.json', file='a.pth', test_accuracy='9'), 'test_accuracy'),
-    (foreign('a.pth.json', file='a.pth', subnet=[]), 'a.pth.json'),
-    (foreign('a.pth.json', file='a.pth', name=3), 'name=3'),
-])
-def test_foreign_files_are_no_models(tmp_path, exporter, monkeypatch, put,
-                                     words):
-    """Oracle: the index without them, and a line that names each."""
-    exporter.export(exporter.bank.kept[0], 'torch', tmp_path)
-    wanted = write_model_index(tmp_path).read_text()
-    assert [model['Name'] for model in json.loads(wanted)['Models']] == \
-        ['pss_smallest']
-    put(tmp_path)
-    lines = []
-    monkeypatch.setattr(export_module, 'print_log',
-                        lambda line, *_: lines.append(line))
-    assert write_model_index(tmp_path).read_text() == wanted
-    assert len(lines) == 1 and words in lines[0] and lines[0].isprintable()
-
-
-@pytest.mark.parametrize('text', [
-    'Models:\n- Name: mine', '{}', '[]', '{"Collections": 1}',
-    '{"Collections": [{"Name": "Others"}], "Models": []}', None
-])
-def test_an_index_of_others_stays(tmp_path, bank, text):
-    """Oracle: the file as it was; it is found before anything is exported."""
-    index = tmp_path / 'model-index.yml'
-    index.mkdir() if text is None else index.write_text(text)
-    for refused in (lambda: write_model_index(tmp_path),
-                    lambda: check_export(tmp_path, bank, 'torch')):
-        with pytest.raises(InputError, match='not written by this command'):
-            refused()
-    check_export(tmp_path, bank, 'onnx')
-    assert text is None or index.read_text() == text
 
 
 def test_each_image_that_is_none_is_named(tmp_path):
@@ -510,29 +267,3 @@ def test_each_image_that_is_none_is_named(tmp_path):
         ])
     with pytest.raises(InputError, match='a.png: '):
         Exporter(broken, [good])
-
-
-def test_versions_that_do_not_work(monkeypatch):
-    """Oracle: the package, its version and what is expected."""
-    onnx = pytest.importorskip('onnx')
-    pytest.importorskip('onnxruntime')
-    check_onnx('this')
-    with monkeypatch.context() as patch:
-        patch.setattr(onnx, '__version__', '1.9.0')
-        with pytest.raises(InputError, match='onnx==1.9.0: expected 1.14'):
-            check_onnx('this')
-    with pytest.raises(
-            InputError,
-            match='onnxruntime .* cannot run what torch '
-            '.* and onnx .* write'):
-        onnx_session(b'nothing')
-    real = builtins.__import__
-
-    def importing(name, *args, **kwargs):
-        if name == 'onnxruntime':
-            raise AttributeError('_ARRAY_API not found')
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, '__import__', importing)
-    with pytest.raises(InputError, match='cannot be imported .*_ARRAY_API'):
-        check_onnx('this')

@@ -91,8 +91,8 @@ def test_the_nearest_and_what_it_needs():
 
 @pytest.mark.parametrize('limits, words', [
     (dict(flop=3), r"flop=3: unknown resource \(did you mean 'flops'\?\); "
-     r'the bank knows flops \(MFLOPs\), latency_cpu \(us\), other$'),
-    (dict(flops=-1), 'flops=-1 must be a number above 0'),
+     r'expected flops \(MFLOPs\), latency_cpu \(us\), other$'),
+    (dict(flops=-1), 'flops=-1: expected a number above 0'),
     (dict(flops=0), 'flops=0'),
     (dict(flops=float('nan')), 'flops=nan'),
     (dict(flops=True), 'flops=True'),
@@ -101,6 +101,6 @@ def test_the_nearest_and_what_it_needs():
     (dict(flops=[3]), 'flops='),
 ])
 def test_bad_limits(limits, words):
-    """Oracle: the limit, and what is legal."""
+    """Oracle: the limit, and what was expected."""
     with pytest.raises(InputError, match=words):
         check_limits(limits, RESOURCES)

@@ -1,4 +1,4 @@
-"""What the tests of detectors share: a small one, tiny data, a bank."""
+"""Fixtures of the tests of detectors: a small one, tiny data, a bank."""
 
 import copy
 import subprocess
@@ -8,11 +8,10 @@ import uuid
 import pytest
 import torch
 
-from ..conftest import ROOT, random_bank
+from ..conftest import ROOT, random_bank, randomise_statistics
 
 CONFIGS = ROOT / 'configs' / 'detection'
-WIDTHS = 32, 16, 24, 32, 64, 96, 160, 320
-# MobileNetV2 as the demo has it: its last features are 16 pixels apart
+# MobileNetV2 with the demo's strides: its last features are 16 pixels apart
 BACKBONE = dict(
     type='pss.SlimmableMobileNetV2',
     strides=(2, 1, 1, 2, 2, 1, 2, 1),
@@ -20,7 +19,7 @@ BACKBONE = dict(
 
 
 def fixed_config():
-    """The config of a RetinaNet with two levels; the backbone is whole."""
+    """The config of a RetinaNet with two levels over the whole backbone."""
     from pss.apis import load_config
     config = load_config(CONFIGS / 'retinanet_mbv2_fashion_mnist_fixed.py')
     config.model.backbone.pop('subnet')
@@ -30,7 +29,7 @@ def fixed_config():
 
 
 def adaptive_config():
-    """The config of an adaptive RetinaNet, initialised at random."""
+    """The config of an adaptive RetinaNet with random weights."""
     from pss.apis import load_config
     config = load_config(CONFIGS / 'retinanet_mbv2_fashion_mnist_adaptive.py')
     config.model.backbone.init_cfg = None
@@ -38,7 +37,7 @@ def adaptive_config():
 
 
 def build(model, seed=0):
-    """Builds a detector's config with random weights, in evaluation."""
+    """Builds a detector with random weights, in evaluation mode."""
     from mmengine.registry import DefaultScope
 
     import pss  # noqa: F401 (the registries)
@@ -47,11 +46,7 @@ def build(model, seed=0):
     with DefaultScope.overwrite_default_scope('mmdet'):
         built = MODELS.build(copy.deepcopy(model))
         built.init_weights()
-    for name, buffer in built.named_buffers():
-        if name.endswith('running_mean'):
-            buffer.normal_(0, 0.1)
-        elif name.endswith('running_var'):
-            buffer.uniform_(0.5, 1.5)
+    randomise_statistics(built)
     return built.eval()
 
 
@@ -62,8 +57,8 @@ def adaptive():
 
 
 def detector_bank(config):
-    """The bank of a detector's config with random weights: the ends of its
-    space, statistics of random images."""
+    """A detector with random weights, and its bank: the ends of its space, with
+    statistics of random images."""
     from pss.deploy import Bank, KeptSubnet
     from pss.deploy.bank_hook import kept_config, weights_of
     from pss.models import calibrate
@@ -91,7 +86,7 @@ def detector_bank(config):
 
 
 def samples(num=2, size=96, classes=10, seed=0):
-    """Images and annotations as a detector's preprocessing gives them."""
+    """Images and annotations such as a detector's preprocessing returns."""
     from mmdet.structures import DetDataSample
     from mmengine.structures import InstanceData
     rng = torch.Generator().manual_seed(seed)
@@ -118,7 +113,7 @@ def samples(num=2, size=96, classes=10, seed=0):
 
 @pytest.fixture(scope='session')
 def classification_bank(tmp_path_factory):
-    """The folder of a MobileNetV2 classifier's bank, and its supernet."""
+    """The folder of a MobileNetV2 classifier's bank, its supernet, the bank."""
     from pss.deploy import write_bank
     folder = tmp_path_factory.mktemp('banks') / 'classifier'
     model, bank = random_bank(num=2, **BACKBONE)
@@ -128,7 +123,7 @@ def classification_bank(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def garments(tmp_path_factory, tiny_fashion_mnist):
-    """A small data set in COCO's format: 48, 12 and 16 images."""
+    """The folder of a small dataset in COCO's format: 48, 12 and 16 images."""
     folder = tmp_path_factory.mktemp('data') / 'garments'
     subprocess.run([
         sys.executable, '-W', 'ignore',
@@ -161,7 +156,8 @@ def shrink(config, data, work_dir, epochs=1):
 
 
 def _repoint(part, data):
-    """Changes the folder of every data set and annotation file, in place."""
+    """Changes the folder of datasets and annotation files, and removes worker
+    processes, in place."""
     old = 'data/fashion_mnist_detection'
     items = part.items() if isinstance(part, dict) or hasattr(part, 'items') \
         else enumerate(part) if isinstance(part, (list, tuple)) else ()

@@ -1,4 +1,4 @@
-"""Every config of a detector builds."""
+"""The configs of detectors build, and mmdet's take our backbones."""
 
 import pytest
 import torch
@@ -10,11 +10,11 @@ PATHS = sorted(CONFIGS.glob('*.py'))
 
 @pytest.mark.parametrize('path', PATHS, ids=lambda path: path.stem)
 def test_config(path):
-    """Oracle: it has no unknown key, its neck's channels are its backbone's,
-    its detector is built; where it is adaptive, its pools are too, and a
-    fixed one has nothing slimmable."""
+    """Oracle: it has no unknown key, its neck has its backbone's channels, and
+    its detector is built. An adaptive one has as many pools as it says, and a
+    fixed one has no slimmable layer."""
     from pss.apis import load_config
-    from pss.config.detectors import check_detector
+    from pss.config import check_detector
     from pss.models import SlimmableConv2d, SupernetDetector
     from pss.registry import HOOKS, check_config
     from pss.resources import Flops
@@ -33,7 +33,7 @@ def test_config(path):
         assert not any(isinstance(m, SlimmableConv2d) for m in model.modules())
         return
     hook = HOOKS.build(config.default_hooks.pss_sampler)
-    # counted on small images here: at full size it takes minutes
+    # counted on small images, since counting at full size takes minutes
     costed = model.costed
     costed.input_size = tuple(side // 4 for side in costed.input_size)
     budgets = place_budgets(hook.budgets, {'flops': Flops().table(costed)})
@@ -61,9 +61,9 @@ def test_every_pair_of_detector_and_backbone_has_a_config():
     'base',
     ['retinanet_r50_fpn', 'faster-rcnn_r50_fpn', 'cascade-rcnn_r50_fpn'])
 def test_users_config_with_another_backbone_trains(base, garments, tmp_path):
-    """Oracle: mmdet's own Runner, on mmdet's own base config unchanged but for
-    the backbone and the neck's channels: two iterations, finite losses, every
-    weight of the backbone that is not frozen changes."""
+    """Oracle: MMEngine's own Runner, on mmdet's own base config with nothing
+    but backbone and neck channels changed: after two iterations all weights are
+    finite, and exactly those of the backbone that are not frozen changed."""
     from mmengine.config import Config
     from mmengine.hooks import Hook
     from mmengine.runner import Runner
@@ -92,7 +92,7 @@ model = dict(
         data_prefix=dict(img='train/'),
         filter_cfg=dict(min_size=1),
         metainfo=dict(classes=('T-shirt/top', 'Trouser')))
-    # the images are small, mmdet's recipe makes them 800 pixels
+    # mmdet's recipe would enlarge the small images to 800 pixels
     config.train_dataloader.dataset.pipeline[2].scale = (128, 128)
     config.param_scheduler[0].update(start_factor=1.)
     config.experiment_name = base
@@ -100,7 +100,7 @@ model = dict(
     before = {}
 
     class Remember(Hook):
-        """Takes the weights once they are initialised."""
+        """Keeps the weights as they were initialised."""
 
         def before_train(self, runner):
             before.update({
@@ -113,7 +113,7 @@ model = dict(
     frozen = ('conv1.', 'layer1.')
     for name, value in runner.model.backbone.named_parameters():
         if name.startswith('conv2.'):
-            continue  # the features before it are taken
+            continue  # out_indices end before it
         assert value.isfinite().all()
         changed = not torch.equal(value, before[name])
         assert changed != name.startswith(frozen), name

@@ -10,7 +10,7 @@ from .conftest import CONFIGS, adaptive_config, build, samples
 
 
 def small_config(name):
-    """A detector's config at a size that is quick."""
+    """A detector's config at a size that runs quickly."""
     from pss.apis import load_config
     if name == 'retinanet':
         return adaptive_config().model
@@ -28,7 +28,7 @@ def test_same_boxes_as_the_supernet(name):
     """Oracle: the supernet at that subnet with the same statistics: as many
     boxes, at the same places (1e-4 of a pixel), for the ends of the space and
     a random subnet; nothing slimmable is left in backbone, neck and first
-    head; the config builds what the weights fit."""
+    head; the weights fit what the config builds."""
     from pss.deploy import extract, extracted_config
     from pss.models import SlimmableConv2d, calibrate
     config = small_config(name)

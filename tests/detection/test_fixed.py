@@ -138,7 +138,7 @@ def test_necks_channels():
     """Oracle: worked out where missing, an error with the legal ones where
     they are wrong."""
     from pss.apis import feature_channels
-    from pss.config.detectors import check_detector
+    from pss.config import check_detector
     from pss.errors import InputError
     from pss.structures import Subnet
     config = fixed_config()

@@ -93,8 +93,8 @@ def test_pipe(net, tmp_path):
 
 def test_steps_get_tuples():
     """Oracle: mmdet's Pad takes a colour as a tuple, and writes it."""
-    from pss.apis.adaptive_detector import _steps
-    steps = _steps([
+    from pss.deploy.detector_preprocessing import build_steps
+    steps = build_steps([
         dict(type='LoadImageFromFile'),
         dict(type='Pad', size=[96, 96], pad_val=dict(img=[1, 2, 3])),
         dict(type='PackDetInputs', meta_keys=['img_shape'])
@@ -111,10 +111,10 @@ def test_steps_get_tuples():
 ])
 def test_steps_that_cannot_be_built(steps):
     """Oracle: one error; a type that is not registered is not imported."""
-    from pss.apis.adaptive_detector import _steps
+    from pss.deploy.detector_preprocessing import build_steps
     from pss.errors import InputError
     with pytest.raises(InputError, match='pipeline cannot be built'):
-        _steps(steps)
+        build_steps(steps)
 
 
 def test_bank_of_two_stages(tmp_path):

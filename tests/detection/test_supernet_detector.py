@@ -129,8 +129,8 @@ def test_boxes_come_back_at_the_images_scale(adaptive):
 
 
 def test_calibration_covers_head_and_neck():
-    """Oracle: the mean of the batches' own statistics, computed by hand with
-    hooks at each norm; a head that is shared between levels counts each."""
+    """Oracle: the mean of the batches' statistics, computed by hand with hooks
+    at each norm; a head that levels share counts each of them."""
     from pss.models import calibrate
     config = adaptive_config().model
     norm = dict(type='BN', requires_grad=True)
@@ -168,7 +168,7 @@ def test_calibration_covers_head_and_neck():
 
 
 def test_second_stages_norms_are_calibrated():
-    """Oracle: every norm has statistics, none the initial zeros and ones."""
+    """Oracle: no norm is left out, and none has the initial zeros and ones."""
     from pss.apis import load_config
     from pss.models import calibrate
 
@@ -197,9 +197,9 @@ def test_second_stages_norms_are_calibrated():
 @pytest.mark.parametrize('changes, message', [
     (dict(input_size=(100, 120)), r'input_size=\(100, 120\).*search_space.'
      'resolutions, 96'),
-    (dict(input_size=96), 'input_size=96 must be the height and the width'),
+    (dict(input_size=96), 'input_size=96: expected the height and the width'),
     (dict(distillation=-1), 'distillation=-1'),
-    (dict(detector='mmdet.Retina'), 'mmdet.Retina.*is no type'),
+    (dict(detector='mmdet.Retina'), 'mmdet.Retina.*is not registered'),
     (dict(backbone=dict(norm_eval=True)), 'backbone.norm_eval=True.*expected '
      'False'),
     (dict(backbone=dict(frozen_stages=1)), 'backbone.frozen_stages=1.*expected '
@@ -210,7 +210,7 @@ def test_second_stages_norms_are_calibrated():
      r'\[96, 320\] channels'),
 ])
 def test_errors(changes, message):
-    """Oracle: the message names the field, its value and what is legal."""
+    """Oracle: the message names the field, its value and what was expected."""
     from pss.errors import InputError
     config = adaptive_config().model
     _merge(config, changes)
@@ -227,8 +227,8 @@ def _merge(config, changes):
 
 
 def test_unknown_key():
-    """Oracle: keys of the wrapper and of the detector are legal, others are
-    named with the nearest legal one."""
+    """Oracle: keys of the wrapper and of the detector are accepted, another is
+    refused with the nearest of them."""
     from pss.errors import InputError
     from pss.registry import check_config
     config = adaptive_config()

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from pss.apis import load_config
-from pss.deploy import testing_vocabulary
-from pss.deploy.testing_vocabulary import check_testing
+from pss.deploy.vocabularies import check_testing
+from pss.deploy.vocabularies.stripping import kept_testing
 from pss.errors import InputError
 
 from ..conftest import ROOT
@@ -21,9 +21,7 @@ NAMES = [
 def kept(name):
     config = load_config(ROOT / 'configs' / 'detection' / f'{name}_adaptive.py')
     return json.loads(
-        json.dumps(
-            testing_vocabulary.testing_of(config.test_dataloader,
-                                          config.test_evaluator)))
+        json.dumps(kept_testing(config.test_dataloader, config.test_evaluator)))
 
 
 @pytest.mark.parametrize('name', NAMES)

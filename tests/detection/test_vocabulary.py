@@ -57,11 +57,11 @@ def test_shipped_config(path):
 
     from pss.apis import load_config
     from pss.deploy.bank_hook import _pipeline
-    from pss.deploy.detector_vocabulary import (
+    from pss.deploy.vocabularies.detectors import (
         check_detector,
         check_detector_pipeline,
-        detector_steps,
     )
+    from pss.deploy.vocabularies.stripping import detector_steps
     from pss.registry import MODELS, importing_nothing
     model = json.loads(json.dumps(kept(path)))
     steps = detector_steps(_pipeline(load_config(path)))
@@ -88,7 +88,7 @@ def test_mmdets_own_config(base):
     from mmengine.config import Config
 
     from pss.deploy.bank_hook import kept_config
-    from pss.deploy.detector_vocabulary import check_detector
+    from pss.deploy.vocabularies.detectors import check_detector
     config = Config.fromfile(
         Path(mmdet.__file__).parent / '.mim' / 'configs' / f'{base}.py')
     model = config.model
@@ -104,14 +104,16 @@ def test_lists_name_what_there_is():
     take those of all layers of their kind."""
     from mmengine.registry import DefaultScope
 
-    from pss.deploy import detector_vocabulary as lists
+    from pss.deploy.vocabularies import detector_parts, detectors
     from pss.registry import importing_nothing, parameters
-    lists._import_mmdet('here')
+    detectors.import_mmdet('here')
     from mmdet import registry
     families = {
         name: value
-        for name, value in vars(lists).items()
-        if isinstance(value, lists._Listed)
+        for name, value in {
+            **vars(detector_parts),
+            **vars(detectors)
+        }.items() if isinstance(value, detector_parts.Listed)
     }
     assert len(families) == 16
     for name, family in families.items():
@@ -125,7 +127,7 @@ def test_lists_name_what_there_is():
                                                       'pss'), (name, kind)
             if name != '_NORMS':
                 keys = set(entry.keys) - (
-                    set(lists.OWN_KEYS) if name == 'DETECTORS' else set())
+                    set(detectors.OWN_KEYS) if name == 'DETECTORS' else set())
                 assert keys <= parameters(found), (name, kind)
             assert set(entry.required) <= set(entry.keys), (name, kind)
 
@@ -179,7 +181,7 @@ EVALUATED = '__import__("hostile_part").Part'
 ])
 def test_hostile_model(marker, path, value, message):
     """Oracle: the message names the field, and nothing was imported."""
-    from pss.deploy.detector_vocabulary import check_detector
+    from pss.deploy.vocabularies.detectors import check_detector
     from pss.errors import InputError
     with pytest.raises(InputError, match=message) as caught:
         check_detector(changed(kept(), path, value), 'here')
@@ -208,7 +210,7 @@ def test_hostile_model(marker, path, value, message):
 ])
 def test_hostile_second_stage(marker, path, value, message):
     """Oracle: as above."""
-    from pss.deploy.detector_vocabulary import check_detector
+    from pss.deploy.vocabularies.detectors import check_detector
     from pss.errors import InputError
     model = kept(CONFIGS / 'faster-rcnn_mbv2_fpn_coco_adaptive.py')
     with pytest.raises(InputError, match=message):
@@ -264,7 +266,7 @@ def test_marker(marker):
 ])
 def test_wrong_value(path, value):
     """Oracle: the message names the key and says what was expected."""
-    from pss.deploy.detector_vocabulary import check_detector
+    from pss.deploy.vocabularies.detectors import check_detector
     from pss.errors import InputError
     key = path.rpartition('.')[2]
     with pytest.raises(InputError, match=f'{key}.*: expected') as caught:
@@ -279,7 +281,7 @@ def test_wrong_value(path, value):
 ])
 def test_missing_key(path):
     """Oracle: the message names the key."""
-    from pss.deploy.detector_vocabulary import check_detector
+    from pss.deploy.vocabularies.detectors import check_detector
     from pss.errors import InputError
     model = kept()
     *way, last = path.split('.')
@@ -333,7 +335,7 @@ def test_missing_key(path):
 ])
 def test_hostile_pipeline(marker, steps, message):
     """Oracle: the message names the step, and nothing was imported."""
-    from pss.deploy.detector_vocabulary import check_detector_pipeline
+    from pss.deploy.vocabularies.detectors import check_detector_pipeline
     from pss.errors import InputError
     with pytest.raises(InputError, match=message) as caught:
         check_detector_pipeline(steps, 'here')
@@ -343,7 +345,7 @@ def test_hostile_pipeline(marker, steps, message):
 
 def test_steps_that_are_possible():
     """Oracle: mmdet's own test pipelines with padding and another resize."""
-    from pss.deploy.detector_vocabulary import check_detector_pipeline
+    from pss.deploy.vocabularies.detectors import check_detector_pipeline
     check_detector_pipeline([
         dict(type='LoadImageFromFile', imdecode_backend='pillow'),
         dict(
@@ -379,8 +381,8 @@ class GardenDetector(RetinaNet):
     pass
 ''')
     monkeypatch.syspath_prepend(tmp_path)
-    from pss.deploy.detector_vocabulary import check_detector
-    from pss.deploy.vocabulary import check_trust
+    from pss.deploy.vocabularies import check_trust
+    from pss.deploy.vocabularies.detectors import check_detector
     from pss.errors import InputError
     trust = check_trust(['garden_of_heads'])
     try:

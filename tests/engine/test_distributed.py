@@ -9,73 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from pss.apis import load_config
 from pss.engine import PSSSamplerHook
 
-from ..conftest import ROOT, shrink
-from ..distributed import run_ranks
+from ..distributed import on_ranks
 
-
-def config_of(data_root,
-              work_dir,
-              processes,
-              global_batch=8,
-              epochs=1,
-              evaluating=False,
-              **changes):
-    """The demo's config with a network of five convolutions, and images that
-    are the same whichever process loads them: 14 iterations an epoch."""
-    config = load_config(ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py')
-    shrink(config, data_root, work_dir, global_batch // processes)
-    config.model.backbone = dict(
-        type='pss.SlimmableResNet',
-        depth=18,
-        num_stages=1,
-        out_indices=(0, ),
-        strides=(1, ),
-        dilations=(1, ),
-        stem_channels=16,
-        base_channels=16,
-        zero_init_residual=False,
-        search_space=dict(resolutions=[6, 8, 10], divisor=2))
-    config.model.head.in_channels = 16
-    config.model.channels_last = False
-    config.train_dataloader.dataset.every = 15  # of 120 images: 112 are left
-    config.train_dataloader.dataset.dataset.pipeline = [dict(type='PackInputs')]
-    hooks = config.default_hooks
-    hooks.pss_sampler.budgets = dict(flops=dict(pools=3))
-    hooks.pss_sampler.sampler.pool_size = 4
-    hooks.logger.interval = 1000
-    hooks.checkpoint.interval = 1000
-    config.train_cfg.max_epochs = epochs
-    config.train_cfg.val_interval = 1000
-    if not evaluating:
-        config.val_cfg = config.val_dataloader = config.val_evaluator = None
-        config.test_cfg = config.test_dataloader = config.test_evaluator = None
-    config.launcher = 'none' if processes == 1 else 'pytorch'
-    config.merge_from_dict(changes)
-    return config
-
-
-def on_ranks(function, processes, folder, data_root, work_dir=None, **changes):
-    """What a function of rank and config gives, by rank."""
-    folder.mkdir(parents=True, exist_ok=True)
-    config = config_of(data_root, work_dir or folder / 'work', processes,
-                       **changes)
-    if processes == 1:
-        return [function(0, config)]
-    return run_ranks(processes, folder, function, config)
-
-
-@pytest.fixture(autouse=True)
-def plain_configs(monkeypatch):
-    """MMEngine formats every config for its log, which takes as long as ten
-    iterations here."""
-    monkeypatch.setattr(Config, 'pretty_text', property(lambda self: ''))
+pytestmark = pytest.mark.usefixtures('plain_configs')
 
 
 class Fingerprints(Hook):

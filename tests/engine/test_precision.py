@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.runner import Runner
 
-from pss.cli import mix_precision, verify_config
+from pss.cli import mix_precision
 from pss.engine import PSSSamplerHook
 from pss.engine.precision import amp_type, default_amp
 from pss.errors import InputError
@@ -104,10 +104,3 @@ def test_channels_last_is_a_switch_of_every_network(name):
     torch.testing.assert_close(
         last(images), plain(images), atol=1e-5, rtol=1e-4)
     assert seen == [True]
-
-
-def test_supernets_are_not_compiled(tiny_config):
-    """Oracle: what is legal stands in the message."""
-    tiny_config.compile = True
-    with pytest.raises(InputError, match='compile=True.*export_subnet'):
-        verify_config(tiny_config)

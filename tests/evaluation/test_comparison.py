@@ -1,3 +1,5 @@
+"""Methods side by side."""
+
 import csv
 import json
 
@@ -6,7 +8,7 @@ import pytest
 
 from pss.errors import InputError
 from pss.evaluation import (
-    compare,
+    compare_methods,
     comparison_rows,
     comparison_table,
     read_results,
@@ -33,7 +35,7 @@ def results(costs, top1, **more):
 
 
 def random_runs(num, rng, **more):
-    """Runs whose kept subnets cost other amounts each."""
+    """Runs, each with kept subnets of its own costs."""
     runs = []
     for _ in range(num):
         costs = np.sort(rng.uniform(10, 20, 6))
@@ -53,7 +55,7 @@ def test_statistics():
     rng = np.random.default_rng(0)
     runs = {'PSS-Net': random_runs(3, rng), 'US-Net': random_runs(4, rng)}
     levels = [10., 12.5, 17., 20.]
-    found = compare(runs, 'PSS-Net', levels)
+    found = compare_methods(runs, 'PSS-Net', levels)
     assert found['range'] == [10., 20.] and found['levels'] == levels
 
     dense = np.linspace(10, 20, 200_001)
@@ -88,7 +90,7 @@ def test_statistics():
         np.sqrt(np.var(one, ddof=1) / 3 + np.var(other, ddof=1) / 4), abs=1e-4)
 
 
-def test_standard_error_is_the_spread_of_differences():
+def test_standard_error_is_the_deviation_of_differences():
     """Oracle: the standard deviation of 20,000 differences of means of 3 and 4
     normal values, against the mean of the squared standard errors."""
     from pss.evaluation.comparison import difference
@@ -103,7 +105,7 @@ def test_standard_error_is_the_spread_of_differences():
 
 def test_one_run_has_no_error():
     """Oracle: a standard deviation needs two values."""
-    found = compare(
+    found = compare_methods(
         {
             'a': [results([1, 2], [5, 6])],
             'b': [results([1, 2], [4, 6])] * 2
@@ -120,7 +122,7 @@ def test_levels_that_are_not_reached():
         'a': [results([1, 2, 4], [5, 6, 7])],
         'b': [results([2, 8], [4, 8])]
     }
-    found = compare(runs, 'a', [6., 1., 3.])
+    found = compare_methods(runs, 'a', [6., 1., 3.])
     assert found['range'] == [2., 4.]
     assert [at is None
             for at in found['methods'][0]['levels']] == [False, False, True]
@@ -158,15 +160,15 @@ def test_published_figures(network, low, high):
     assert list(runs) == [
         'MutualNet (published)', 'PSS-Net (published)', 'US-Net (published)'
     ]
-    found = compare(runs, 'PSS-Net (published)')
+    found = compare_methods(runs, 'PSS-Net (published)')
     assert found['range'] == [low, high]
     leads = [
         row['area']['difference']['mean'] for row in found['methods']
         if 'difference' in row['area']
     ]
     assert len(leads) == 2 and min(leads) > 0
-    at = compare(runs, 'US-Net (published)',
-                 [217. if network == 'mbv1' else 222.])
+    at = compare_methods(runs, 'US-Net (published)',
+                         [217. if network == 'mbv1' else 222.])
     assert at['methods'][2]['levels'][0]['mean'] == (66.8 if network == 'mbv1'
                                                      else 70.0)
 
@@ -174,7 +176,7 @@ def test_published_figures(network, low, high):
 def test_files(tmp_path):
     """Oracle: read by json and csv; the signature of a PNG file."""
     runs = {'a': [results([1, 2], [5, 6])] * 2, 'b': [results([1, 2], [4, 6])]}
-    found = compare(runs, 'a', [1.5])
+    found = compare_methods(runs, 'a', [1.5])
     files = report_comparison(found, runs, tmp_path / 'c.json')
     assert [f.name for f in files] == ['c.json', 'c.csv', 'c.md', 'c.png']
     assert json.loads(files[0].read_text()) == found
@@ -189,7 +191,7 @@ def test_names_that_mean_something_elsewhere(tmp_path):
     """Oracle: as many cells in each row of the table; a file is written."""
     one = results([1, 2], [5, 6])
     runs = {'a|b': [one], '$x^$': [one], '_': [one]}
-    found = compare(runs, '_')
+    found = compare_methods(runs, '_')
     files = report_comparison(found, runs, tmp_path / 'c.json')
     lines = files[2].read_text().splitlines()[:5]
     assert len({line.replace(r'\|', '').count('|') for line in lines}) == 1
@@ -200,11 +202,12 @@ def test_bad_input(tmp_path):
     """Oracle: one error that names the method or the field."""
     one = results([1, 2], [5, 6])
     with pytest.raises(InputError, match="reference='c'.*a, b"):
-        compare({'a': [one], 'b': [one]}, 'c')
+        compare_methods({'a': [one], 'b': [one]}, 'c')
     with pytest.raises(InputError, match='begins at 3, another ends at 2'):
-        compare({'a': [one], 'b': [results([3, 4], [5, 6])]}, 'a')
-    with pytest.raises(InputError, match="b: no costs in 'size'"):
-        compare({'b': [one]}, 'b', resource='size')
+        compare_methods({'a': [one], 'b': [results([3, 4], [5, 6])]}, 'a')
+    with pytest.raises(
+            InputError, match="b: resource='size': expected one of flops"):
+        compare_methods({'b': [one]}, 'b', resource='size')
     for change, words in ((dict(train_seconds='x'), "train_seconds='x'"),
                           (dict(method=3), 'method=3')):
         (tmp_path / 'r.json').write_text(json.dumps(dict(one, **change)))
@@ -225,15 +228,16 @@ def test_bad_input(tmp_path):
                                               top1=5.)
                                       ]), "resource='size'.*flops")):
         with pytest.raises(InputError, match=words):
-            compare({'a': [one], 'b': [other]}, 'a')
+            compare_methods({'a': [one], 'b': [other]}, 'a')
     for levels, words in (([1.5, 1.5], 'twice'), ([float('nan')], 'nan'),
                           ([3.], '3 is not reached; expected 1 to 2')):
         with pytest.raises(InputError, match=words):
-            compare({'a': [one]}, 'a', levels)
-    for out, words in (('', "out='' must end in .json"),
+            compare_methods({'a': [one]}, 'a', levels)
+    for out, words in (('', "out='': expected a name that ends in .json"),
                        (tmp_path / 'x.csv', 'x.csv'), (tmp_path, 'json')):
         with pytest.raises(InputError, match=words):
-            report_comparison(compare({'a': [one]}, 'a'), {'a': [one]}, out)
+            report_comparison(
+                compare_methods({'a': [one]}, 'a'), {'a': [one]}, out)
     (tmp_path / 'r.json').write_text(json.dumps(one))
     with pytest.raises(InputError, match='subnet'):
         read_results(tmp_path / 'r.json')

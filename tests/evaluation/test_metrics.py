@@ -1,3 +1,5 @@
+"""Accuracy of many subnets."""
+
 import pytest
 import torch
 from mmpretrain.evaluation import Accuracy
@@ -26,7 +28,7 @@ def test_equals_mmpretrain():
     assert found['accuracy/top5'] == pytest.approx(expected['accuracy/top5'])
 
 
-def test_starts_anew_after_evaluating():
+def test_counts_are_reset_after_evaluating():
     """Oracle: the same figure twice."""
     metric = SubnetAccuracy()
     found = []

@@ -1,3 +1,5 @@
+"""The log of the pools."""
+
 import json
 
 import pytest
@@ -41,9 +43,9 @@ def test_a_later_run_counts(tmp_path):
 
 
 @pytest.mark.parametrize('lines, words', [
-    (['{', '{}'], 'line 1: not JSON'),
-    (['[1]'], 'line 1: not an object'),
-    ([dict(loss=1., step=1)], 'nothing of pools'),
+    (['{', '{}'], 'line 1: expected JSON'),
+    (['[1]'], 'line 1: expected an object'),
+    ([dict(loss=1., step=1)], 'expected scalars of pools'),
     ([{
         'pool_fill/flops_9': 'x',
         'step': 1
@@ -54,7 +56,7 @@ def test_a_later_run_counts(tmp_path):
     ([{
         'pool_fill/nine': 1.,
         'step': 1
-    }], "'nine' is not the name"),
+    }], "'nine' is not a pool"),
 ])
 def test_bad_logs(lines, words, tmp_path):
     """Oracle: line, field and value in the message."""
@@ -66,5 +68,5 @@ def test_no_log(tmp_path):
     """Oracle: the path in the message."""
     with pytest.raises(InputError, match='none.json: no such file'):
         read_pool_log([tmp_path / 'none.json'])
-    with pytest.raises(InputError, match='has no scalars.json'):
+    with pytest.raises(InputError, match='expected a scalars.json'):
         read_pool_log([tmp_path])

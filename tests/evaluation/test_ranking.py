@@ -1,3 +1,5 @@
+"""How well scores predict held-out accuracy."""
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,7 @@ def test_by_hand():
     # by score 71, 77, 60, 79 with ranks 3 2 1 0 against 1 2 0 3
     assert found['correlation'] == pytest.approx(-0.4)
     assert found['halves'] == pytest.approx(0.8)
-    assert found['spread'] == pytest.approx(np.std([60, 71, 77, 79]))
+    assert found['accuracy_std'] == pytest.approx(np.std([60, 71, 77, 79]))
     assert found['behind_best'] == 8.
     # best of all on the first half: the one with 80, 74; on the second: 76, 82.
     # measured on the other halves, against 72 and 70 of the first by score

@@ -1,3 +1,5 @@
+"""Results files, their table and their plots."""
+
 import csv
 import json
 
@@ -40,7 +42,7 @@ def test_files(tmp_path):
 
 
 def test_table():
-    """Oracle: each figure stands in its row."""
+    """Oracle: each figure is in its row."""
     lines = results_table(RESULTS).splitlines()
     assert 'MFLOPs' in lines[0] and 'test top-1' in lines[0]
     assert lines[3].split()[:2] == ['flops', '10'] and '85.00' in lines[3]
@@ -78,7 +80,7 @@ def test_several_resources(tmp_path):
     for resource in results['resources']:
         plot_results({'a': results}, tmp_path / f'{resource}.png', resource)
         assert (tmp_path / f'{resource}.png').stat().st_size > 5000
-    with pytest.raises(InputError, match="a: has no costs in 'energy'"):
+    with pytest.raises(InputError, match="a: no costs in 'energy'"):
         plot_results({'a': results}, tmp_path / 'x.png', 'energy')
     del results['largest']['latency_phone']
     write_results(results, tmp_path / 'r.json')
@@ -95,7 +97,7 @@ def test_several_resources(tmp_path):
     (lambda r: r.update(pools=3), 'pools=3'),
 ])
 def test_bad_results(tmp_path, change, words):
-    """Oracle: the field stands in the message."""
+    """Oracle: the field in the message."""
     results = json.loads(json.dumps(RESULTS))
     change(results)
     write_results(results, tmp_path / 'r.json')

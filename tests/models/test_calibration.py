@@ -92,6 +92,30 @@ def test_without_batches_it_is_an_error(supernet):
     assert all(m.momentum == 0.1 for m in supernet.norms.values())
 
 
+@pytest.mark.parametrize('passes', [0, 1, 2])
+def test_no_hook_is_left_after_an_error(supernet, monkeypatch, passes):
+    """Oracle: torch's own dictionaries of hooks; the mode and the subnet
+    before. The error comes in the pass over a blank image, or in one over the
+    batch."""
+    run, left = supernet.run_norms, iter(range(passes))
+
+    def failing(images):
+        if next(left, None) is None:
+            raise RuntimeError('out of memory')
+        run(images)
+
+    monkeypatch.setattr(supernet, 'run_norms', failing)
+    space = supernet.search_space
+    supernet.train()
+    with pytest.raises(RuntimeError, match='out of memory'):
+        calibrate(supernet, [space.smallest, space.largest],
+                  [torch.randn(4, 3, 32, 32)])
+    assert not any(m._forward_pre_hooks or m._forward_hooks
+                   for m in supernet.modules())
+    assert supernet.training and supernet.active_subnet == space.largest
+    assert all(m.momentum == 0.1 for m in supernet.norms.values())
+
+
 def of_shares(rank, shares, sync):
     """Statistics of two subnets, from a process's share of some batches."""
     torch.manual_seed(0)
@@ -117,15 +141,15 @@ def of_shares(rank, shares, sync):
 @pytest.mark.parametrize('shares', [(2, 0), (3, 1), (0, 1, 2), (2, 2)])
 def test_uneven_shares_of_processes(tmp_path, shares):
     """Oracle: one process with all batches: each counts as much as any other,
-    whoever has it, and a process without any counts nothing."""
+    whichever process has it."""
     one = of_shares(0, (sum(shares), ), False)
     for found in run_ranks(len(shares), tmp_path, of_shares, shares, False):
         torch.testing.assert_close(found, one, atol=1e-12, rtol=1e-12)
 
 
 def test_uneven_shares_of_synchronised_norms(tmp_path):
-    """Oracle: one process whose batches are what both have at a time; in the
-    last rounds only one has any. Nobody waits for ever."""
+    """Oracle: one process whose batches are what both have together; in the
+    last rounds only one has any. No process waits for ever."""
     ranks = run_ranks(2, tmp_path, of_shares, (3, 1), True)
     torch.manual_seed(0)
     config = classifier_config(**SMALL_RESNET)

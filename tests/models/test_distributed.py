@@ -108,8 +108,8 @@ def synchronised(rank, model):
 
 def test_sync_bn_of_torch(supernet, tmp_path):
     """Oracle: one process with the whole batch, in float64: this deep a network
-    magnifies rounding ten million times in an iteration. Statistics that are
-    calibrated are the same too."""
+    magnifies rounding ten million times in an iteration. Calibrated statistics
+    are the same too."""
     supernet.__class__ = DoubleSupernet
     supernet.double().train()
     ranks = run_ranks(WORLD, tmp_path, synchronised, copy.deepcopy(supernet))
@@ -136,7 +136,7 @@ def other_layers(rank, model):
 
 
 def test_other_synchronised_layers_are_refused(supernet, tmp_path):
-    """Oracle: the layer and the legal value in the message."""
+    """Oracle: the layer and the expected value in the message."""
     run_ranks(1, tmp_path, other_layers, supernet)
 
 
@@ -160,7 +160,7 @@ def diverging(rank, model):
 
 
 def test_all_processes_stop_at_one_loss_that_is_not_finite(supernet, tmp_path):
-    """Oracle: the same message from both, and the weights before; none waits
+    """Oracle: the same message from both, and the weights before; neither waits
     for the other."""
     supernet.backbone.norm_eval = True
     supernet.train()

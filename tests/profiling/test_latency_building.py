@@ -2,42 +2,13 @@ import json
 import os
 from collections import Counter
 
-import numpy as np
 import pytest
-import torch
 
 from pss.errors import InputError
-from pss.models import SupernetClassifier
-from pss.profiling.latency_building import build_table, verify_table
-from pss.profiling.profiler import Profiler
+from pss.profiling.latency_building import build_table
 from pss.resources import LatencyTable, reachable_blocks
 
-from ..conftest import classifier_config
-
-
-class Counting(Profiler):
-    """Counts its measurements, and stops after some."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, min_run_time=1e-4, **kwargs)
-        self.measured = Counter()
-        self.stop_after = 10**9
-
-    def block(self, key, *args):
-        if self.measured.total() >= self.stop_after:
-            raise KeyboardInterrupt
-        self.measured[key] += 1
-        return super().block(key, *args)
-
-
-@pytest.fixture
-def model():
-    """A supernet with few blocks."""
-    torch.manual_seed(0)
-    config = classifier_config(
-        search_space=dict(multipliers=(0.95, 1.), resolutions=[16, 32]))
-    config.pop('type')
-    return SupernetClassifier(**config).eval()
+from .conftest import Counting
 
 
 def test_stopped_and_continued(model, tmp_path):
@@ -125,28 +96,6 @@ def test_other_conditions(model, tmp_path, other, words):
     assert path.read_bytes() == before and not journal.exists()
 
 
-@pytest.mark.parametrize('line, text, words', [
-    (0, '[]', 'line 1'),
-    (2, '{"block_type": "Conv2d"}', 'line 3'),
-    (2, '{', 'line 3'),
-])
-def test_damaged_journals(model, tmp_path, line, text, words):
-    """Oracle: file and line stand in the message; it is kept."""
-    path = tmp_path / 'cpu.json'
-    profiler = Counting(model)
-    profiler.stop_after = 6
-    with pytest.raises(KeyboardInterrupt):
-        build_table(profiler, path, rounds=1)
-    journal = path.with_name('cpu.json.partial')
-    lines = journal.read_text().splitlines()
-    lines[line] = text
-    journal.write_text('\n'.join(lines))
-    before = journal.read_bytes()
-    with pytest.raises(InputError, match=words):
-        build_table(Counting(model), path, rounds=1)
-    assert journal.read_bytes() == before
-
-
 def test_a_file_that_is_no_table_is_not_overwritten(model, tmp_path):
     """Oracle: its bytes."""
     path = tmp_path / 'results.json'
@@ -157,22 +106,6 @@ def test_a_file_that_is_no_table_is_not_overwritten(model, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         '.results.json.lock', 'results.json'
     ]
-
-
-def test_verification_is_written(model, tmp_path):
-    """Oracle: the file has the figures and the scale, and lookups use it."""
-    path = tmp_path / 'cpu.json'
-    profiler = Counting(model)
-    table = build_table(profiler, path, rounds=1)
-    codes = model.search_space.random(np.random.default_rng(0), 5)
-    plain = table.cost_table(model, 'table')(codes)
-    found = verify_table(profiler, table, path, num=4, rounds=1)
-    again = LatencyTable.read(path)
-    assert again.header['verification'] == found
-    assert again.header['scale'] == found['scale'] > 0
-    assert found['subnets'] == 4 and -1 <= found['rank_correlation'] <= 1
-    scaled = again.cost_table(model, 'table')(codes)
-    assert scaled == pytest.approx(plain * found['scale'])
 
 
 def test_one_builder_at_a_time(model, tmp_path):

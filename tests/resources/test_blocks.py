@@ -65,8 +65,8 @@ def test_blocks_compute_the_network(channels, backbone):
 @pytest.mark.parametrize('channels, backbone', NETWORKS)
 def test_exactly_the_reachable_blocks(channels, backbone):
     """Oracle: brute force: random subnets of a small space run one by one,
-    their blocks' sizes noted by what goes in and comes out. All of them are in
-    the list; and every one of the list is found in the subnet it names."""
+    their blocks' sizes read off their inputs and outputs. All of them are in
+    the list, and every block of the list is in the subnet that it names."""
     model = build(channels, backbone)
     found = reachable_blocks(model)
     space = model.search_space
@@ -108,7 +108,7 @@ def test_exactly_the_reachable_blocks(channels, backbone):
 
 def test_number_of_blocks_of_mobilenet_v2(imagenet_model):
     """Oracle: counted by hand from SPEC's space: for each block the input
-    sizes that 13 resolutions give, times the choices of its widths."""
+    sizes at 13 resolutions, times the choices of its widths."""
     counts = Counter(
         (k.block_type, k.kernel_size) for k in reachable_blocks(imagenet_model))
     sizes = {

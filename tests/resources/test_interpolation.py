@@ -6,7 +6,7 @@ from pss.resources.interpolation import choose_blocks, interpolate
 
 
 def time_of(key):
-    """A time as devices have it: overhead, traffic, work, and a jump."""
+    """A time like a device's: overhead, traffic, work, and a jump."""
     pixels, cmid = key.in_size**2, key.cmid or key.cin
     time = 20 + pixels * (key.cin + cmid + key.cout) * 1e-3 + \
         pixels * (key.cin * cmid + cmid * key.cout) * 1e-5
@@ -20,8 +20,7 @@ def keys(imagenet_model):
 
 
 def test_interpolated_times(keys):
-    """Oracle: the times that were left out. The error that is reported is the
-    one that was made."""
+    """Oracle: the times that were left out, for the reported error too."""
     chosen = choose_blocks(keys, 200)
     assert len(chosen) == len(set(chosen)) == 200
     measured = {key: Timing(time_of(key)) for key in chosen}
@@ -51,7 +50,7 @@ def test_what_is_chosen(keys):
 
 def test_two_blocks_are_enough_to_guess(keys):
     """Oracle: guesses stay between half the smallest and twice the largest
-    time that was measured, times what neighbours deviate."""
+    measured time, times the neighbours' deviation."""
     few = {key: Timing(time_of(key)) for key in choose_blocks(keys, 1)}
     times, _ = interpolate(few, [k for k in keys if k not in few])
     values = [t.latency for t in times.values()]

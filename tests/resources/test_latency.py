@@ -20,7 +20,7 @@ HEADER = dict(
 
 
 def made_up(model, **header):
-    """A table with times that follow no rule."""
+    """A table of random times."""
     rng = np.random.default_rng(0)
     return LatencyTable(
         dict(HEADER, **header), {
@@ -123,19 +123,19 @@ def test_missing_block_is_named(supernet):
 
 
 @pytest.mark.parametrize('expected, words', [
-    (dict(device='cuda'), "device='cpu', expected is device='cuda'"),
-    (dict(batch_size=8), 'batch_size=1, expected is batch_size=8'),
+    (dict(device='cuda'), "device='cpu': expected 'cuda'"),
+    (dict(batch_size=8), 'batch_size=1: expected 8'),
 ])
 def test_other_conditions(supernet, path, expected, words):
-    """Oracle: what the table says and what is expected, in the message."""
+    """Oracle: the value in the table and the expected one, in the message."""
     Latency(str(path), device='cpu', batch_size=1).table(supernet)
     with pytest.raises(InputError, match=words):
         Latency(str(path), **expected).table(supernet)
 
 
-def test_conditions_that_a_table_does_not_say(supernet, path):
+def test_conditions_that_a_table_leaves_out(supernet, path):
     """Oracle: a warning in MMEngine's log that names the field (published
-    tables say little)."""
+    tables leave out most)."""
     records = []
     handler = logging.Handler()
     handler.emit = records.append
@@ -177,8 +177,8 @@ def change(**fields):
     (change(spread=-2.), 'spread=-2.0'),
     (change(block_type=3), 'block_type=3'),
     (lambda c: c['blocks'].append(c['blocks'][0]), 'appears twice'),
-    (lambda c: c.update(blocks=[]), 'blocks must be'),
-    (lambda c: c.update(blocks=[7]), '7 is not an object'),
+    (lambda c: c.update(blocks=[]), r'blocks=\[\]: expected a list'),
+    (lambda c: c.update(blocks=[7]), '7: expected an object'),
     (lambda c: c.update(version=2), 'version=2'),
     (lambda c: c.update(unit='ms'), "unit='ms'"),
     (lambda c: c.update(scale=0), 'scale=0'),
@@ -186,7 +186,7 @@ def change(**fields):
     (lambda c: c.pop('blocks'), 'not a latency table'),
 ])
 def test_bad_tables(supernet, path, damage, words):
-    """Oracle: file and field stand in the message."""
+    """Oracle: file and field are in the message."""
     content = json.loads(path.read_text())
     damage(content)
     path.write_text(json.dumps(content))
@@ -196,7 +196,7 @@ def test_bad_tables(supernet, path, damage, words):
 
 
 def test_truncated_and_missing_files(supernet, path):
-    """Oracle: an error of ours that names the file, wherever it is cut off."""
+    """Oracle: an InputError that names the file, wherever it is cut off."""
     text = path.read_text()
     for end in (0, 1, 40, len(text) // 2, len(text) - 4):
         path.write_text(text[:end])

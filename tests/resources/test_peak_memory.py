@@ -53,7 +53,7 @@ def test_mobilenet_v2_by_hand(imagenet_model):
 
 def test_against_the_profiler(imagenet_model):
     """Oracle: torch's own profiler of the CPU's allocator. It also sees the
-    workspace inside of operators, which is a little."""
+    workspace of operators, which is small."""
     model = imagenet_model
     for subnet in (model.search_space.smallest, model.search_space.largest):
         model.switch_to(subnet)
@@ -74,8 +74,8 @@ def test_against_the_profiler(imagenet_model):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 def test_against_the_gpu(imagenet_model):
-    """Oracle: torch's count of the GPU's memory, which comes in pieces of 512
-    bytes and has the workspace of convolutions."""
+    """Oracle: torch's count of the GPU's memory, which is allocated in pieces
+    of 512 bytes and includes the workspace of convolutions."""
     model = imagenet_model.to('cuda')
     try:
         with torch.no_grad():
@@ -120,6 +120,6 @@ def test_levels_of_peak_memory():
 
 @pytest.mark.parametrize('batch_size', [0, -1, 1.5, True, '2'])
 def test_bad_batch_size(batch_size):
-    """Oracle: the field stands in the message."""
+    """Oracle: the field is in the message."""
     with pytest.raises(InputError, match='batch_size'):
         PeakMemory(batch_size=batch_size)

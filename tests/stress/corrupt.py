@@ -1,17 +1,17 @@
 """Damages files in bulk, and reads them.
 
-``python tests/stress/corrupt.py --num 200`` makes so many damaged variants
-each of a checkpoint, a results file and a subnet file: flipped bits, cut ends,
+``python tests/stress/corrupt.py --num 200`` makes 200 damaged variants each of
+a checkpoint, a results file and a subnet file: flipped bits, missing ends,
 values of the wrong type, and for checkpoints pickles that would run code. Each
-is read and used as the tools do; the checkpoint is tested, and training resumes
-from it. Every variant has to do one of two things:
+is read and used as the tools use it; checkpoints are tested, and training
+resumes from them. Every variant must do one of two things:
 
 - fail with one of our errors, ``InputError`` or ``DivergedError``;
-- be used to the end. A checkpoint whose bytes were changed must then hold what
-  it held before, to the last bit.
+- be used to the end. A checkpoint whose bytes were changed must then hold the
+  same contents as before, to the last bit.
 
-What it must not do: end with another error, take longer than a minute, run
-code, or crash, which ends this program too.
+It must not end with another error, take longer than a minute, run code, or
+crash, which ends this program too.
 """
 
 import argparse
@@ -39,8 +39,8 @@ import torch
 from mmengine.runner import Runner
 
 from pss.apis import load_config
-from pss.cli import keep_testing
-from pss.engine.checkpoints.reading import check_checkpoint, read_checkpoint
+from pss.cli import strip_training
+from pss.engine.checkpoints import check_checkpoint, read_checkpoint
 from pss.errors import DivergedError, InputError
 from pss.evaluation import plot_results, read_results, results_table, write_csv
 from pss.files import write_json
@@ -62,7 +62,7 @@ WRONG_TENSORS = (torch.zeros(3), torch.zeros(
 
 
 class Evil:
-    """Pickles to a call."""
+    """An object whose pickle is a call."""
 
     def __init__(self, function, *arguments):
         self.call = function, arguments
@@ -86,7 +86,7 @@ def evil_objects(marker):
 
 
 def places(value, path=()):
-    """Paths to everything inside lists and dicts."""
+    """The paths to everything inside lists and dicts."""
     items = value.items() if isinstance(value, dict) else \
         enumerate(value) if isinstance(value, (list, tuple)) else ()
     for key, inner in items:
@@ -95,7 +95,7 @@ def places(value, path=()):
 
 
 def exchanged(value, path, new, delete=False):
-    """A copy with one thing inside exchanged, or taken out."""
+    """A copy with the value at a path replaced, or removed."""
     first, rest = path[0], path[1:]
     whole = copy.copy(value)
     if isinstance(whole, tuple):
@@ -110,9 +110,9 @@ def exchanged(value, path, new, delete=False):
 
 
 def wrong_types(value, rng, wrong, taken_out=0.15):
-    """A copy with one thing of another type, and what was done.
+    """A copy with one value of another type, and what was changed.
 
-    Each part at the top is chosen as often as any other, whatever its size.
+    Each entry at the top level is equally likely, whatever its size.
     """
     everything = list(places(value))
     tops = sorted({path[0] for path in everything}, key=str)
@@ -127,7 +127,7 @@ def wrong_types(value, rng, wrong, taken_out=0.15):
 
 
 def flipped(data, rng, begin=0):
-    """One to eight bits flipped, after some place."""
+    """A copy with one to eight bits flipped after ``begin``."""
     data = bytearray(data)
     bits = 1 + rng.integers(8)
     for place in rng.integers(begin, len(data), bits):
@@ -136,13 +136,13 @@ def flipped(data, rng, begin=0):
 
 
 def cut(data, rng):
-    """The end cut off."""
+    """A copy without its end."""
     length = int(rng.integers(len(data)))
     return data[:length], f'cut to {length} of {len(data)} bytes'
 
 
 def small_config(work_dir, data, **changes):
-    """Two epochs of two iterations of a small network."""
+    """The config of two epochs of two iterations of a small network."""
     config = shrink(load_config(CONFIG), data, work_dir, batch_size=6)
     config.merge_from_dict({
         'model.backbone':
@@ -173,25 +173,25 @@ def small_config(work_dir, data, **changes):
 
 
 def train(work_dir, data, **changes):
-    """Trains, from the beginning or not."""
+    """Trains from the beginning or from a checkpoint."""
     config = small_config(work_dir, data, **changes)
     runner = Runner.from_cfg(config)
-    if config.resume:  # as tools/train.py does
+    if config.resume:  # like tools/train.py
         check_checkpoint(config.load_from, runner.model)
     runner.train()
 
 
 def test(work_dir, data, path):
-    """Chooses and tests subnets of a checkpoint, as tools/test.py does."""
+    """Chooses and tests subnets of a checkpoint, like tools/test.py."""
     config = small_config(work_dir, data, test_cfg=dict(candidates=1))
-    keep_testing(config, str(path))
+    strip_training(config, str(path))
     runner = Runner.from_cfg(config)
     check_checkpoint(path, runner.model, pools=True)
     runner.test()
 
 
 def same(one, two):
-    """Whether two contents of a checkpoint are the same, bit by bit."""
+    """Whether the contents of two checkpoints are the same, bit by bit."""
 
     def data(value):
         file = io.BytesIO()
@@ -217,9 +217,9 @@ class Checkpoints:
         self.marker = folder / 'ran'
 
     def variant(self, i, rng, path):
-        """Writes one, and says what it is."""
+        """Writes a variant and says what it is."""
         kind = i % 8
-        if kind in (0, 1):  # half of them where the structure is
+        if kind in (0, 1):  # half of them near the end, in the structure
             begin = 0 if kind else len(self.bytes) - 20_000
             data, what = flipped(self.bytes, rng, max(begin, 0))
         elif kind == 2:
@@ -228,7 +228,7 @@ class Checkpoints:
                               if n.endswith('data.pkl'))
                 contents = {n: archive.read(n) for n in archive.namelist()}
             contents[record], what = flipped(contents[record], rng)
-            file = io.BytesIO()  # with check sums that are right
+            file = io.BytesIO()  # with correct checksums
             with zipfile.ZipFile(file, 'w') as archive:
                 for name, inner in contents.items():
                     archive.writestr(name, inner)
@@ -265,13 +265,13 @@ class Checkpoints:
         """Reads it, tests with it and resumes from it."""
         content = read_checkpoint(path)
         if bytes_changed and not same(content, self.content):
-            raise AssertionError('it loads, with other contents')
+            raise AssertionError('it loads with other contents')
         refused = None
         try:
             test(self.folder / 'tested', self.data, path)
         except OURS as error:
             refused = error
-        # what only training needs may be damaged, and the other way round
+        # a test may fail where training does not, and the other way round
         train(
             self.folder / 'resumed',
             self.data,
@@ -310,11 +310,11 @@ class Results:
         self.bytes = (folder / 'results.json').read_bytes()
 
     def variant(self, i, rng, path):
-        """Writes one, and says what it is."""
+        """Writes a variant and says what it is."""
         return text_variant(self, i, rng, path)
 
     def use(self, path, bytes_changed):
-        """Reads it, and writes what is made of it."""
+        """Reads it, and writes the table and the plots made from it."""
         results = read_results(path)
         results_table(results)
         write_csv(results, self.folder / 'results.csv')
@@ -338,11 +338,11 @@ class Subnets:
         self.bytes = (folder / 'subnets.json').read_bytes()
 
     def variant(self, i, rng, path):
-        """Writes one, and says what it is."""
+        """Writes a variant and says what it is."""
         return text_variant(self, i, rng, path)
 
     def use(self, path, bytes_changed):
-        """Reads it; what comes is in the space."""
+        """Reads it, and checks that the subnets are in the space."""
         self.space.encode(read_subnets(path, self.space))
 
 
@@ -392,7 +392,7 @@ def main():
 
 
 def check(make, folder, args):
-    """Reads variants of one file; gives the number that failed."""
+    """Reads variants of one file and returns how many failed."""
     quiet = io.StringIO()
     with redirect_stdout(quiet), redirect_stderr(quiet):
         kind = make(folder)

@@ -1,11 +1,12 @@
 """Kills processes of a distributed training at random moments; torchrun starts
-all of them again, and the training goes on from its newest checkpoint.
+all of them again, and training continues from its newest checkpoint.
 
 ``python tests/stress/elastic.py --kills 20`` trains the demo's config on small
 data with two processes, by ``tools/dist_train.sh``, without interruption. Then
-it does so with ``MAX_RESTARTS`` and kills (SIGKILL) one of the processes again
-and again. What that ends with must be the uninterrupted run's, bit by bit, as
-in ``interrupt.py``. ``--nodes 2`` makes two launches of one process each.
+it trains the same with ``MAX_RESTARTS``, and kills (SIGKILL) one of the
+processes again and again. The end result must equal the uninterrupted run's,
+bit by bit, as in ``interrupt.py``. ``--nodes 2`` makes two launches of one
+process each.
 """
 
 import argparse
@@ -22,11 +23,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.stress.training import CONFIG, ROOT, compare, options, write_images
+from tests.stress.training import (
+    CONFIG,
+    ROOT,
+    compare_trainings,
+    options,
+    write_images,
+)
 
 
 def free_port():
-    """A port that nobody listens on now."""
+    """A port that is free now."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         return probe.getsockname()[1]
@@ -60,7 +67,7 @@ def launch(work_dir, words, nodes, processes, restarts=0):
 
 
 def finish(launches, work_dir, seconds=300):
-    """Waits for a training; fails if it did, or takes too long."""
+    """Waits for a training; raises if it fails or takes too long."""
     try:
         codes = [launch.wait(timeout=seconds) for launch in launches]
     finally:
@@ -69,7 +76,7 @@ def finish(launches, work_dir, seconds=300):
 
 
 def stop(launches):
-    """Ends what is left of a training."""
+    """Ends the processes that are left of a training."""
     for one in launches:
         for pid in workers(one):
             with suppress(ProcessLookupError):
@@ -93,15 +100,18 @@ def workers(launch):
 
 
 def begun(work_dir):
-    """How often the first process has begun to train, on whichever node."""
+    """How often the first process has begun to train, over all nodes' logs."""
     return sum(log.read_text().count('Checkpoints will be saved')
                for log in work_dir.parent.glob(f'{work_dir.name}.*.log'))
 
 
 def kill_again_and_again(launches, work_dir, kills, lasted, rng):
-    """Kills one process after another; how many, if training ends before.
+    """Kills one process after another.
 
-    Two times of three it lets training begin again first, the third time not.
+    Two times out of three it first lets training begin again.
+
+    Returns:
+        How many were killed; fewer than ``kills`` if training ended before.
     """
     done = starts = 0
 
@@ -117,7 +127,7 @@ def kill_again_and_again(launches, work_dir, kills, lasted, rng):
         if not running():
             break
         if not alive:
-            continue  # torchrun is about to start them
+            continue  # torchrun is just starting them
         with suppress(ProcessLookupError):
             os.kill(rng.choice(alive), signal.SIGKILL)
             done += 1
@@ -152,7 +162,9 @@ def main():
         help='for training (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(
-        '--folder', type=Path, help='for everything; not deleted then')
+        '--folder',
+        type=Path,
+        help='where to train (default: a temporary folder)')
     args = parser.parse_args()
     rng = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as folder:
@@ -168,7 +180,7 @@ def main():
 
 
 def run(folder, words, rng, args):
-    """Trains without interruption and with; how many runs differ."""
+    """Trains without interruption and with; returns how many runs differ."""
     whole = folder / 'whole'
     launches = launch(whole, words, args.nodes, args.processes)
     while not begun(whole) and launches[0].poll() is None:
@@ -191,7 +203,7 @@ def run(folder, words, rng, args):
             raise
         finish(launches, work_dir)
         killed += done
-        found = compare(whole, work_dir, name)
+        found = compare_trainings(whole, work_dir, name)
         bad += bool(found)
         print(
             f'{name} after {done} kills ' +

@@ -1,23 +1,22 @@
 """Feeds bad inputs to every reader and every command-line tool.
 
-``python tests/stress/fuzz.py --num 1000`` makes so many inputs from a seed:
+``python tests/stress/fuzz.py --num 1000`` makes 1,000 inputs from a seed:
 configs, command lines, banks, latency tables, published files, data folders,
-results, logs and checkpoints that are wrong in one to three places. Each runs
-in a process of its own, as the tool or the reader would. It has to do one of
-two things:
+results, logs and checkpoints that are wrong in one to three places. Each is
+given to the tool or the reader in its own process, and must do one of two
+things:
 
 - be refused: status 2 or 3 and one line that begins with ``error: ``, or one of
   our errors where a reader is called from Python;
-- be used to the end, with sound results: what was written is whole, can be read
-  again, and holds finite figures.
+- be used to the end with sound results: every file written is complete, can be
+  read again, and holds finite figures.
 
-What it must not do: end with another error or status, take longer than a
-minute, hang, crash, take more than four gigabytes, run code that came with it,
-start programs, talk to the network, or change or remove files that are not its
-own.
+It must not end with another error or status, take longer than a minute, hang,
+crash, take more than four gigabytes, run code that came with it, start
+programs, use the network, or change or remove files that are not its own.
 
-An input follows from the seed, the target's name and its index alone:
-``--only TARGET --index N`` repeats it.
+Seed, target and index alone determine an input: ``--only TARGET --index N``
+repeats it.
 """
 
 import argparse
@@ -55,7 +54,7 @@ def parse_args():
         nargs='+',
         metavar='TARGET',
         choices=[t.name for t in TARGETS],
-        help='all inputs are of these targets, of '
+        help='take all inputs from these targets, out of '
         f'{", ".join(t.name for t in TARGETS)}')
     parser.add_argument(
         '--index', type=int, help='only this input of each target')
@@ -67,14 +66,14 @@ def parse_args():
     parser.add_argument(
         '--verbose',
         action='store_true',
-        help='also print what became of every input')
+        help='also print the outcome of every input')
     parser.add_argument(
         '--report', metavar='JSON', help='file to write all outcomes to')
     return parser.parse_args()
 
 
 def numbers_of(targets, num):
-    """How many inputs each target gets, by its share."""
+    """The number of inputs of each target, by its share."""
     whole = sum(target.share for target in targets)
     return {
         target.name:
@@ -84,15 +83,16 @@ def numbers_of(targets, num):
 
 
 def in_turns(numbers):
-    """Targets' names and indices, mixed, so that the time left is known."""
+    """Targets' names and indices, interleaved, so that the time left can be
+    estimated."""
     places = [((index + 0.5) / num, name, index)
               for name, num in numbers.items() for index in range(num)]
     return [(name, index) for _, name, index in sorted(places)]
 
 
 def prepare(folder):
-    """Makes the good inputs in a process of its own: threads that training
-    starts would not be in the others."""
+    """Makes the good inputs in a separate process: threads that training starts
+    would not survive in the forked ones."""
     folder.mkdir()
     fixtures = Fixtures(folder)
     pid = os.fork()
@@ -113,7 +113,7 @@ def prepare(folder):
 
 
 def shortened(outcome, folder):
-    """Without the path of the folder that everything lies in."""
+    """An outcome without the path of the folder that holds everything."""
 
     def short(text):
         return text.replace(f'{folder}/run/case',
@@ -126,7 +126,7 @@ def shortened(outcome, folder):
 
 
 def say(name, seed, index, outcome, verbose):
-    """Prints what became of an input."""
+    """Prints the outcome of an input."""
     if outcome.kind == 'failed':
         print(f'FAILED {name} (seed {seed}, index {index}): {outcome.what}\n'
               f'  {outcome.problem[:500]}')
@@ -140,7 +140,8 @@ def say(name, seed, index, outcome, verbose):
 
 
 class Progress:
-    """Says on a terminal, or every half minute, how far it is."""
+    """Prints the progress: on a terminal every second, else every half minute.
+    """
 
     def __init__(self, num):
         self.num, self.begun, self.said = num, time.monotonic(), 0.
@@ -176,7 +177,7 @@ def main():
         fixtures = prepare(folder / 'fixtures')
         targets = {kind.name: kind(fixtures) for kind in chosen}
         gc.collect()
-        gc.freeze()  # forked processes then share what is there
+        gc.freeze()  # forked processes then share the memory
         progress = Progress(len(todo))
         for done, (name, index) in enumerate(todo, start=1):
             outcome = sandbox.run(targets[name], args.seed, index,

@@ -2,11 +2,11 @@
 
 ``python tests/stress/interrupt.py --kills 24`` trains the demo's config on
 small data without interruption, once with checkpoints at the ends of epochs
-and once at intervals of iterations. Then it does so again and kills the
-training again and again: at random moments, and in every third kill while a
-checkpoint is being written. After each kill training resumes by ``--resume``.
-What it ends with must be the uninterrupted run's, bit by bit: weights, state of
-the optimizer, schedules, pools, scores, logged scalars, results and bank.
+and once at intervals of iterations. Then it trains the same while killing the
+training again and again: at random moments, and every third time while a
+checkpoint is being written. After each kill, ``--resume`` continues. The end
+result must equal the uninterrupted run's, bit by bit: weights, state of the
+optimizer, schedules, pools, scores, logged scalars, results and bank.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.stress.training import (
-    compare,
+    compare_trainings,
     end,
     options,
     start,
@@ -40,11 +40,17 @@ MODES = {
 
 
 def interrupt(pid, work_dir, seconds, number, writing):
-    """Ends a training some time after its first iteration could begin; if
-    told so, not before a checkpoint is being written.
+    """Ends a training some time after its first iteration could begin.
+
+    Args:
+        pid: the training's process.
+        work_dir: its work directory.
+        seconds: how long to wait after the training began.
+        number: the signal.
+        writing: whether to wait until a checkpoint is being written too.
 
     Returns:
-        Whether it was still running.
+        Whether the training was still running.
     """
     log = Path(f'{work_dir}.log')
     size = log.stat().st_size if log.is_file() else 0
@@ -91,7 +97,7 @@ def main():
 
 
 def run(mode, folder, number, rng, args):
-    """Trains without interruption and with; how many runs differ."""
+    """Trains without interruption and with; returns how many runs differ."""
     words = [*options(folder / 'data'), *MODES[mode]]
     whole = folder / f'{mode}_whole'
     pid = start(whole, words)
@@ -114,7 +120,7 @@ def run(mode, folder, number, rng, args):
             if kills >= wanted:
                 assert wait(pid) == 0, Path(f'{work_dir}.log').read_text()
                 break
-            # so that each gets some way, but not far
+            # late enough for some progress, early enough for more kills
             if not interrupt(pid, work_dir, rng.uniform(0, lasted / 2), number,
                              writing):
                 break
@@ -125,7 +131,7 @@ def run(mode, folder, number, rng, args):
                 f'{"while writing" if writing else "anywhere"}; newest '
                 f'checkpoint: {newest(work_dir)}',
                 flush=True)
-        found = compare(whole, work_dir, name)
+        found = compare_trainings(whole, work_dir, name)
         bad += bool(found)
         print(
             f'{mode}: {name} after {resumed} interruptions ' +
@@ -136,7 +142,7 @@ def run(mode, folder, number, rng, args):
 
 
 def newest(work_dir):
-    """The name of the checkpoint that was written last."""
+    """The name of the last checkpoint that was written."""
     pointer = work_dir / 'last_checkpoint'
     return Path(pointer.read_text()).name if pointer.is_file() else 'none'
 

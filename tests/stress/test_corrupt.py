@@ -1,3 +1,5 @@
+"""Damaged files."""
+
 import os
 import subprocess
 import sys
@@ -6,8 +8,8 @@ from ..conftest import ROOT
 
 
 def test_damaged_files_are_refused():
-    """Oracle: the script's rules; it makes more variants if it is told to.
-    Sixteen are all kinds of damage."""
+    """Oracle: the script's rules. Sixteen variants are every kind of damage;
+    ``--num`` makes more."""
     done = subprocess.run([
         sys.executable, '-W', 'ignore', 'tests/stress/corrupt.py', '--num',
         '16', '--seed', '7'

@@ -1,3 +1,5 @@
+"""Processes that die."""
+
 import os
 import subprocess
 import sys
@@ -6,9 +8,9 @@ from ..conftest import ROOT
 
 
 def test_a_process_that_dies_is_started_again():
-    """Oracle: the uninterrupted run of two nodes; see the script, which kills
-    oftener if it is told to. Two launches, each with one process; the second
-    node's or the first's is killed, and both go on."""
+    """Oracle: the uninterrupted run of two nodes, one process each. One of the
+    two is killed, and both continue; ``--kills`` of the script kills more
+    often."""
     done = subprocess.run([
         sys.executable, 'tests/stress/elastic.py', '--images', '60', '--nodes',
         '2', '--kills', '1'

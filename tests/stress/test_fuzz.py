@@ -1,3 +1,5 @@
+"""Bad inputs."""
+
 import os
 import subprocess
 import sys
@@ -6,8 +8,8 @@ from ..conftest import ROOT
 
 
 def test_bad_inputs_are_refused():
-    """Oracle: the script's rules; it makes more inputs if it is told to. So
-    few are some of every target."""
+    """Oracle: the script's rules. Fifty inputs are some of every target;
+    ``--num`` makes more."""
     done = subprocess.run([
         sys.executable, '-W', 'ignore', 'tests/stress/fuzz.py', '--num', '50',
         '--seed', '7', '--limit', '30'

@@ -1,3 +1,5 @@
+"""Interrupted trainings."""
+
 import os
 import subprocess
 import sys
@@ -11,8 +13,8 @@ from ..conftest import ROOT
     'arguments', [('--signal', 'KILL', '--kills', '4'),
                   ('--signal', 'TERM', '--kills', '2', '--modes', 'epochs')])
 def test_interrupted_trainings_end_as_if_they_had_not_been(arguments):
-    """Oracle: the uninterrupted run; see the script, which kills oftener if it
-    is told to."""
+    """Oracle: the uninterrupted run; ``--kills`` of the script kills more
+    often."""
     done = subprocess.run([
         sys.executable, 'tests/stress/interrupt.py', '--images', '120',
         *arguments

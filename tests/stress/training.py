@@ -1,4 +1,5 @@
-"""Running tools/train.py on small data, to be ended at any moment."""
+"""Starts tools/train.py on small data, ends it at any moment, and compares what
+two trainings leave behind."""
 
 import json
 import os
@@ -9,6 +10,7 @@ import traceback
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py'
@@ -18,8 +20,8 @@ LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader',
 
 
 def write_images(folder, train=120, test=30):
-    """A folder in Fashion-MNIST's format: each class is a bright square
-    somewhere else, with noise."""
+    """Writes a folder in Fashion-MNIST's format: each class is a bright square
+    at its own place, with noise."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     for split, num in (('train', train), ('t10k', test)):
@@ -39,9 +41,31 @@ def write_idx(path, array):
     path.write_bytes(header + array.tobytes())
 
 
+def write_imagenet(folder, fashion_mnist):
+    """Writes a folder in ImageNet's layout, of JPEG files made from a folder in
+    Fashion-MNIST's format: 24 training and 10 validation images of 3 sizes."""
+    for split, source, num in (('train', 'train', 24), ('val', 't10k', 10)):
+        images = (fashion_mnist /
+                  f'{source}-images-idx3-ubyte').read_bytes()[16:]
+        labels = (fashion_mnist /
+                  f'{source}-labels-idx1-ubyte').read_bytes()[8:]
+        lines = []
+        for i in range(num):
+            pixels = np.frombuffer(images[784 * i:784 * (i + 1)], np.uint8)
+            image = Image.fromarray(pixels.reshape(28, 28)).convert('RGB')
+            name = f'n{labels[i]:08d}/{split}_{i}.JPEG'
+            path = folder / split / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image.resize([(320, 256), (256, 300),
+                          (500, 375)][i % 3]).save(path, 'JPEG')
+            lines.append(f'{name} {labels[i]}')
+        (folder / 'meta').mkdir(exist_ok=True)
+        (folder / 'meta' / f'{split}.txt').write_text('\n'.join(lines))
+
+
 def options(data, batch_size=24):
-    """--cfg-options that point the config at that folder; what training does
-    stays as it is shipped, a worker process for the images included."""
+    """--cfg-options that point the config at that folder. The training itself
+    stays as shipped, including a worker process for the images."""
     words = [
         'val_cfg.calibration_batches=1', 'test_cfg.calibration_batches=1',
         'test_cfg.candidates=2', 'default_hooks.logger.interval=5',
@@ -57,8 +81,8 @@ def options(data, batch_size=24):
 
 
 def start(work_dir, words, *arguments):
-    """Starts a training in a process of its own, which is forked: what this
-    one has imported is there already. Its output goes to ``WORK_DIR.log``.
+    """Starts a training in a forked process, which so has the imports of this
+    one. Its output goes to ``WORK_DIR.log``.
 
     Returns:
         The process's number; it leads a process group.
@@ -90,10 +114,10 @@ def start(work_dir, words, *arguments):
 
 
 def end(pid, number=signal.SIGKILL):
-    """Sends a signal to a training: SIGKILL to its workers too.
+    """Sends a signal to a training; SIGKILL goes to its workers too.
 
     Returns:
-        Its exit status; minus the signal's number if that ended it.
+        The exit status, or minus the signal's number if the signal ended it.
     """
     if number == signal.SIGKILL:
         os.killpg(pid, number)
@@ -103,12 +127,12 @@ def end(pid, number=signal.SIGKILL):
 
 
 def wait(pid):
-    """Waits for a training; its exit status."""
+    """Waits for a training and returns its exit status."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def differences(one, two):
-    """What differs, bit by bit, between two values of a checkpoint."""
+    """The differences, bit by bit, between two values of a checkpoint."""
     import torch
     if type(one) is not type(two):
         return [f': {type(one).__name__} and {type(two).__name__}']
@@ -132,9 +156,9 @@ def differences(one, two):
     return [] if one == two else [f': {one!r} and {two!r}']
 
 
-def compare(whole, resumed, checkpoint):
-    """What differs between the results of two trainings: weights, optimizer,
-    schedules, pools, logged scalars but for times, results and banks."""
+def compare_trainings(whole, resumed, checkpoint):
+    """The differences between two trainings: weights, optimizer, schedules,
+    pools, logged scalars except times, results and banks."""
     import torch
     found = []
     states = [

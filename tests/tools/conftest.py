@@ -9,6 +9,7 @@ import pytest
 from ..conftest import ROOT
 
 DEMO = ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py'
+IMAGENET = ROOT / 'configs' / 'pss_mbv2_imagenet.py'
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader',
            'val_cfg.calibration_dataloader', 'test_cfg.calibration_dataloader',
            'test_cfg.selection_dataloader')
@@ -33,6 +34,33 @@ def call(monkeypatch, capsys):
     return run
 
 
+@pytest.fixture
+def refuse(monkeypatch, capsys, tmp_path):
+    """Runs a tool in this process, in a folder of the test's; gives the line
+    that it refuses its arguments with."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('tempfile.tempdir', str(tmp_path))
+
+    def refuse(tool, *arguments):
+        monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
+        monkeypatch.delenv('LOCAL_RANK', raising=False)
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
+        captured = capsys.readouterr()
+        lines = captured.err.splitlines()
+        assert end.value.code == 2, (captured.out[-500:], captured.err)
+        assert 'Traceback' not in captured.out + captured.err
+        assert lines[-1].isprintable()
+        if lines[0].startswith('usage: '):  # argparse's own
+            assert ': error: ' in lines[-1]
+        else:
+            said = [line for line in lines if line.startswith('error: ')]
+            assert said == lines[-1:]
+        return lines[-1]
+
+    return refuse
+
+
 def options(root, nested, batch_size=6, bank=False):
     """--cfg-options that point a config at tiny data; without a bank at the
     end of training if not told otherwise, which takes time."""
@@ -53,7 +81,7 @@ def options(root, nested, batch_size=6, bank=False):
     return words
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def checkpoint(tiny_fashion_mnist, tmp_path_factory):
     """A checkpoint of the demo's config, trained by the tool."""
     folder = tmp_path_factory.mktemp('work')

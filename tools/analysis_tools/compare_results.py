@@ -1,19 +1,20 @@
 """Compares results of several methods: a table at matched costs, and a figure.
 
-``python tools/analysis_tools/compare_results.py A.json B.json ...`` reads what
-tools/test.py and tools/train.py write. Files of one name, such as runs of one
-method with several seeds, are averaged. benchmarks/results/published/ has the
-figures that the papers report for ImageNet.
+``python tools/analysis_tools/compare_results.py A.json B.json ...`` reads the
+results of tools/test.py and tools/train.py. Files with the same name, such as
+runs of one method with several seeds, are averaged. The figures that the papers
+report for ImageNet are in benchmarks/results/published/.
 """
 
 import argparse
 from pathlib import Path
+from typing import Dict, List
 
 from pss.cli import run
 from pss.errors import InputError
 from pss.evaluation import (
     caption_of,
-    compare,
+    compare_methods,
     comparison_table,
     is_name,
     names_of,
@@ -21,6 +22,7 @@ from pss.evaluation import (
     report_comparison,
     report_files,
 )
+from pss.evaluation.results import Results
 from pss.outputs import check_out
 
 
@@ -30,32 +32,33 @@ def parse_args():
     parser.add_argument(
         '--names',
         nargs='+',
-        help="a name for each file; default to the field 'method' in the file, "
-        'or its folder')
+        help="a name for each file (default: the field 'method' in it, or else "
+        'its folder)')
     parser.add_argument(
         '--reference',
-        help="the method whose lead is shown; defaults to the first file's")
+        help='the method that the others are compared with (default: that of '
+        'the first file)')
     parser.add_argument(
         '--levels',
         nargs='+',
         type=float,
-        help='the costs to compare at; some round ones by default')
+        help='costs to compare at (default: some round numbers)')
     parser.add_argument(
         '--resource',
         default='flops',
-        help='the cost, by its name in the config (default: %(default)s)')
+        help='the resource, by its name in the config (default: %(default)s)')
     parser.add_argument(
         '--out',
         default='comparison.json',
         metavar='JSON',
-        help='file to write; a CSV file, a table and a figure get the same '
-        'name (default: %(default)s)')
+        help='file to write; a CSV file, a table and a figure of the same name '
+        'are written beside it (default: %(default)s)')
     return parser.parse_args()
 
 
 def check_files(paths, out):
-    """Refuses files that are given twice, that would be overwritten, or that
-    cannot be written."""
+    """Refuses input files that are given twice or would be overwritten, and
+    output files that cannot be written."""
     check_out(out, suffix='.json')
     for file in report_files(out):
         check_out(file)
@@ -89,11 +92,11 @@ def main():
     check_files(args.results, args.out)
     results = [read_results(path, subnets=False) for path in args.results]
     names = names_for(args, results)
-    runs = {}
+    runs: Dict[str, List[Results]] = {}
     for name, found in zip(names, results):
         runs.setdefault(name, []).append(found)
     reference = names[0] if args.reference is None else args.reference
-    comparison = compare(runs, reference, args.levels, args.resource)
+    comparison = compare_methods(runs, reference, args.levels, args.resource)
     files = report_comparison(comparison, runs, args.out)
     print(
         comparison_table(comparison, 'simple'),

@@ -12,7 +12,7 @@ def main():
     parser.add_argument(
         'log',
         nargs='+',
-        help='vis_data/scalars.json files, or a work directory: all in it')
+        help='vis_data/scalars.json files, or a work directory with such files')
     parser.add_argument(
         '--out',
         default='pools.png',

@@ -1,4 +1,4 @@
-"""Draws one or several results files into one figure: top-1 against a cost."""
+"""Draws results files in one figure: top-1 against a cost."""
 
 import argparse
 from pathlib import Path
@@ -18,7 +18,7 @@ def check_files(paths):
 
 
 def names_for(args):
-    """A name for each file, all different: one curve each."""
+    """A different name for each file, which is one curve."""
     names = args.names or names_of(args.results)
     if len(names) != len(args.results):
         raise InputError(f'--names has {len(names)} names for '
@@ -42,11 +42,11 @@ def main():
     parser.add_argument(
         '--resource',
         default='flops',
-        help='the cost, by its name in the config (default: %(default)s)')
+        help='the resource, by its name in the config (default: %(default)s)')
     parser.add_argument(
         '--names',
         nargs='+',
-        help='names for the legend; default to the folders of the files')
+        help='names for the legend (default: the folders of the files)')
     args = parser.parse_args()
     check_files(args.results)
     check_out(args.out, args.results)

@@ -1,4 +1,4 @@
-"""How well scores predict accuracy: the pools' subnets on held-out images.
+"""Measures how well the scores of subnets in pools predict held-out accuracy.
 
 ``python tools/analysis_tools/rank_pools.py CONFIG CHECKPOINT --out ranks.json``
 """
@@ -13,14 +13,14 @@ from pss.apis import build_runner, load_config
 from pss.cli import (
     add_arguments,
     check_integers,
-    keep_testing,
     merge_arguments,
     run,
+    strip_training,
     verify_config,
 )
-from pss.config.checks import TESTING, need_fields
+from pss.config import TESTING, need_fields
 from pss.engine import SubnetTestLoop
-from pss.engine.checkpoints.reading import check_checkpoint
+from pss.engine.checkpoints import check_checkpoint
 from pss.errors import InputError
 from pss.evaluation import rank_summary
 from pss.files import write_json
@@ -29,7 +29,7 @@ from pss.outputs import check_out
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('config', help='test config file path')
+    parser.add_argument('config', help='config of the test')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument(
         '--out',
@@ -40,8 +40,8 @@ def parse_args():
         '--draws',
         type=int,
         default=0,
-        help='so many subnets of each level are drawn from the space as well, '
-        "to see whether the pools' are better (default: %(default)s)")
+        help='also test this many subnets of each level drawn from the space, '
+        'for comparison with those in the pools (default: %(default)s)')
     add_arguments(parser)
     args = parser.parse_args()
     check_integers(args, draws=(0, 100_000))
@@ -50,7 +50,7 @@ def parse_args():
 
 
 def halves_of(loader):
-    """The images of a loader as two loaders: every other one in each."""
+    """Splits a loader's images into two loaders, every other one in each."""
     return [
         DataLoader(
             Subset(loader.dataset, range(first, len(loader.dataset), 2)),
@@ -64,8 +64,8 @@ def rank(loop, draws):
     """Scores and held-out accuracies of all subnets in the pools.
 
     Args:
-        loop: of tests, with the checkpoint loaded.
-        draws: so many subnets of each level that are not in its pool.
+        loop: the test loop, with the checkpoint loaded.
+        draws: number of subnets per level that are not in its pool.
     """
     sampler = loop.sampler_hook.sampler
     pools = [pool for pool in sampler.pools if len(pool)]
@@ -109,8 +109,8 @@ def rank(loop, draws):
 
 
 def fresh(sampler, pool, num):
-    """Subnets of a pool's level that are not in it; fewer if there are not so
-    many, or hardly."""
+    """Draws ``num`` subnets of a pool's level that are not in the pool; fewer
+    if there are not enough, or if they are too rare to be drawn."""
     rng = np.random.default_rng(0)
     drawn = sampler.fresh(pool.budget, rng, 20 * num) if num else []
     return [s for s in dict.fromkeys(drawn) if s not in pool.scores][:num]
@@ -121,9 +121,10 @@ def main():
     cfg = load_config(args.config)
     merge_arguments(cfg, args)
     if cfg.get('launcher', 'none') != 'none':
-        raise InputError(f'--launcher={cfg.launcher}: one process does this')
+        raise InputError(f'--launcher={cfg.launcher}: expected none; ranking '
+                         'takes one process')
     need_fields(cfg, TESTING, 'ranking')
-    keep_testing(cfg, args.checkpoint)
+    strip_training(cfg, args.checkpoint)
     if args.amp:
         cfg.test_cfg.fp16 = True
     verify_config(cfg)

@@ -1,4 +1,4 @@
-"""Draws subnets of one resource level from the space's prior, exactly."""
+"""Draws subnets of one resource level, exactly by the space's prior."""
 
 import argparse
 import time
@@ -14,7 +14,7 @@ from pss.cli import (
     merge_options,
     run,
 )
-from pss.config.reading import config_resources
+from pss.config import config_resources
 from pss.errors import InputError
 from pss.files import write_json
 from pss.outputs import check_out
@@ -29,13 +29,13 @@ def main():
     parser.add_argument(
         '--resource',
         default=None,
-        help='which resource the level is of, by its name in the config '
+        help='the resource of the level, by its name in the config '
         '(default: flops)')
     parser.add_argument(
         '--latency-table',
         default=None,
-        help='a latency table that the level is of; the resource is then '
-        'called latency_us')
+        help='a latency table for the level; the resource is then called '
+        'latency_us')
     parser.add_argument(
         '--level',
         type=float,
@@ -45,7 +45,7 @@ def main():
         '--step',
         type=float,
         default=None,
-        help='distance between levels; defaults to the one in the config')
+        help='distance between levels (default: as in the config)')
     parser.add_argument('--num', type=int, default=1000, help='how many')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--out', required=True, help='JSON file to write')
@@ -63,8 +63,9 @@ def main():
         resources['latency_us'] = Latency(args.latency_table)
     name = args.resource or ('latency_us' if args.latency_table else 'flops')
     if name not in resources:
-        raise InputError(f'--resource={name} is not in the config; there are '
-                         f'{", ".join(resources)}')
+        raise InputError(
+            f'--resource={name} is not in the config; expected one '
+            f'of {", ".join(resources)}')
     model = init_model(config)
     costs = cost_tables(resources, model)
     step = step_of(args.step, config, name, costs[name])
@@ -89,10 +90,10 @@ def main():
 
 
 def step_of(step, config, name, cost):
-    """The distance between levels: as given, or as in the config.
+    """The distance between levels: given, or from the config.
 
     Raises:
-        InputError: if there is none.
+        InputError: if there is neither.
     """
     if step is None:
         hooks = config.get('default_hooks') or {}

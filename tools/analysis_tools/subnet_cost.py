@@ -1,9 +1,9 @@
-"""What subnets cost.
+"""Computes the costs of subnets.
 
-Reads a list of ``{"resolution": int, "widths": [int]}`` and writes it back
+Reads a list of ``{"resolution": int, "widths": [int]}`` and writes it again
 with ``"mflops"`` (one multiply-add is one) and the cost in every other resource
-that the config names; with ``"latency_us"``, by a latency table, and with
-``"fvcore_mflops"``, counted subnet by subnet, if asked for.
+that the config names. Optional are ``"latency_us"``, from a latency table, and
+``"fvcore_mflops"``, counted subnet by subnet.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 
 from pss.apis import init_model, load_config
 from pss.cli import add_options, merge_options, run
-from pss.config.reading import config_resources
+from pss.config import config_resources
 from pss.errors import InputError
 from pss.files import write_json
 from pss.outputs import check_out
@@ -31,7 +31,7 @@ def main():
     parser.add_argument(
         '--latency-table',
         default=None,
-        help='latency table to look up; see tools/build_latency_table.py')
+        help='latency table, see tools/build_latency_table.py')
     parser.add_argument(
         '--fvcore',
         action='store_true',
@@ -46,7 +46,7 @@ def main():
     if args.latency_table is not None:
         if 'latency_us' in resources:
             raise InputError('--latency-table: the config has a resource '
-                             'latency_us already')
+                             'latency_us already; expected another name there')
         resources['latency_us'] = Latency(args.latency_table)
     model = init_model(config)
     subnets = read_subnets(args.subnets, model.search_space, resources)

@@ -1,7 +1,7 @@
 """Puts Fashion-MNIST where the configs look for it.
 
-Takes the four files from this machine if they are there (Debian's package
-dataset-fashion-mnist, which is installed if it can be), else downloads them.
+The four files come from Debian's package dataset-fashion-mnist, which is
+installed if possible, or else are downloaded.
 """
 
 import argparse
@@ -29,14 +29,14 @@ FILES = (
 
 
 def is_good(name: str, data: bytes) -> bool:
-    """Whether the bytes are the whole file ``name``."""
+    """Whether the data are those of the complete file ``name``."""
     _, magic, images, size = next(f for f in FILES if f[0] == name)
     return (len(data) == size and int.from_bytes(data[:4], 'big') == magic
             and int.from_bytes(data[4:8], 'big') == images)
 
 
 def read(path: Path) -> bytes:
-    """The bytes of a file, unpacked if it is packed; none if it is not."""
+    """The bytes of a file, uncompressed; empty if it cannot be read."""
     for candidate, opener in ((path, open), (path.with_name(path.name + '.gz'),
                                              gzip.open)):
         try:
@@ -48,7 +48,8 @@ def read(path: Path) -> bytes:
 
 
 def install_package() -> bool:
-    """Installs Debian's package if this is a Debian and we may."""
+    """Installs Debian's package if this is Debian and the user is root; returns
+    whether that succeeded."""
     if not shutil.which('apt-get') or os.geteuid() != 0:
         return False
     print(f'Installing the package {PACKAGE} ...', flush=True)
@@ -64,7 +65,7 @@ def install_package() -> bool:
 
 
 def download(name: str) -> bytes:
-    """The bytes of a file from its home on the web; none if there is no way."""
+    """Downloads a file; empty if that fails."""
     print(f'Downloading {name} ...', flush=True)
     try:
         with urllib.request.urlopen(f'{URL}{name}.gz', timeout=60) as reply:
@@ -84,7 +85,7 @@ def main():
         '--source',
         type=Path,
         default=None,
-        help='folder that has them already, packed or not')
+        help='folder that has them already, compressed or not')
     args = parser.parse_args()
     check_out_folder(args.out)
     if args.source is not None and not args.source.is_dir():
@@ -103,7 +104,7 @@ def main():
             data = download(name)
         if not is_good(name, data):
             raise InputError(
-                f'{name} is neither in {source} nor to be downloaded. Put '
+                f'{name} is not in {source} and cannot be downloaded. Put '
                 f'{", ".join(f[0] + ".gz" for f in FILES)} into a folder and '
                 'run this again with --source FOLDER')
         args.out.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
 """Makes a small detection data set in COCO's format from Fashion-MNIST.
 
-Garments are pasted at random places and scales on a black canvas, without
-overlap; a box is what a garment's own pixels span, exactly. Training images and
-held-out ones show garments of the training set, test images those of the test
-set. The same seed makes the same files.
+Garments are pasted on a black canvas at random places and scales, without
+overlap; a box encloses exactly the pixels of its garment. Training and held-out
+images show garments of the training set, test images those of the test set. The
+same seed gives the same files.
 """
 
 import argparse
@@ -24,10 +24,10 @@ from pss.outputs import check_out_folder
 
 CLASSES = ('T-shirt/top', 'Trouser', 'Pullover', 'Dress', 'Coat', 'Sandal',
            'Shirt', 'Sneaker', 'Bag', 'Ankle boot')
-# of a garment's side to the 28 pixels that it has
+# least and greatest ratio of a garment's side to its original 28 pixels
 SCALES = 0.8, 1.6
-PLACES = 50  # that are tried for a garment
-HELD_OUT = 5_000  # garments of the training set that held-out images show
+PLACES = 50  # tried for a garment
+HELD_OUT = 5_000  # garments of the training set reserved for held-out images
 
 
 def read_garments(folder: Path, split: str) -> Tuple[np.ndarray, np.ndarray]:
@@ -52,7 +52,7 @@ def read_garments(folder: Path, split: str) -> Tuple[np.ndarray, np.ndarray]:
 
 
 def resized(garment: np.ndarray, scale: float) -> np.ndarray:
-    """A garment at a scale, cut to the pixels that are not black."""
+    """Scales a garment, and crops it to the pixels that are not black."""
     side = round(28 * scale)
     garment = cv2.resize(
         garment, (side, side),
@@ -65,12 +65,12 @@ def resized(garment: np.ndarray, scale: float) -> np.ndarray:
 
 def paste(canvas: np.ndarray, garment: np.ndarray, taken: List[List[int]],
           rng: np.random.Generator) -> List[int]:
-    """Pastes a garment where nothing is yet.
+    """Pastes a garment at a random free place.
 
     Args:
         canvas: the image, changed in place.
-        garment: what to paste.
-        taken: boxes that it must not touch.
+        garment: to paste.
+        taken: boxes that it must not overlap.
         rng: chooses the place.
 
     Returns:
@@ -91,14 +91,14 @@ def paste(canvas: np.ndarray, garment: np.ndarray, taken: List[List[int]],
 
 def make_split(garments: np.ndarray, labels: np.ndarray, num: int, size: int,
                most: int, folder: Path, seed: List[int]) -> Dict[str, Any]:
-    """Writes the images of a split, and gives its annotations.
+    """Writes the images of a split, and returns its annotations.
 
     Args:
         garments, labels: to choose from.
-        num: of images.
+        num: number of images.
         size: height and width of an image in pixels.
-        most: garments in an image; at least one.
-        folder: where the images go.
+        most: most garments in an image; at least one.
+        folder: for the images.
         seed: of everything random.
     """
     rng = np.random.default_rng(seed)
@@ -133,11 +133,10 @@ def make_split(garments: np.ndarray, labels: np.ndarray, num: int, size: int,
 
 
 def check_replaceable(folder: Path, splits: List[str]) -> None:
-    """Refuses to replace a folder that holds anything but what this tool
-    writes.
+    """Refuses to replace a folder that holds anything not written by this tool.
 
     Raises:
-        InputError: it names what would be lost.
+        InputError: names what would be lost.
     """
     if folder.is_symlink():
         raise InputError(f'--out={folder}: is a link; expected a folder')
@@ -180,7 +179,7 @@ def main():
         '--most',
         type=int,
         default=3,
-        help='garments in an image, at most (default: 3)')
+        help='most garments in an image (default: 3)')
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
     check_integers(args, size=(48, 16_384), most=(1, 10_000))

@@ -1,7 +1,7 @@
 """Writes the bank of a checkpoint: its best subnets, ready to switch between.
 
-As at the end of training: the best subnet of every pool is chosen on held-out
-images and tested.
+As at the end of training, the best subnet of every pool is chosen on held-out
+images, and tested.
 """
 
 import argparse
@@ -10,15 +10,15 @@ from pss.apis import build_runner, load_config
 from pss.cli import (
     add_arguments,
     join_processes,
-    keep_testing,
     merge_arguments,
     run,
+    strip_training,
     verify_config,
 )
-from pss.config.checks import TESTING, need_fields
+from pss.config import TESTING, need_fields
 from pss.deploy import read_bank
 from pss.engine import SubnetTestLoop
-from pss.engine.checkpoints.reading import check_checkpoint
+from pss.engine.checkpoints import check_checkpoint
 from pss.errors import InputError
 from pss.outputs import check_out_folder
 
@@ -28,7 +28,7 @@ def parse_args():
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config of the supernet')
-    parser.add_argument('checkpoint', help='its checkpoint, with pools')
+    parser.add_argument('checkpoint', help='its checkpoint, with the pools')
     parser.add_argument('--out', required=True, help="the bank's folder")
     add_arguments(parser)
     return parser.parse_args()
@@ -40,7 +40,7 @@ def main():
     merge_arguments(cfg, args)
     need_fields(cfg, TESTING, 'choosing subnets')
     check_out_folder(args.out)
-    keep_testing(cfg, args.checkpoint)
+    strip_training(cfg, args.checkpoint)
     if args.amp:
         cfg.test_cfg.fp16 = True
     hooks = dict(cfg.get('default_hooks') or {})
@@ -50,8 +50,8 @@ def main():
     join_processes(cfg)
     runner = build_runner(cfg)
     if not isinstance(runner.test_loop, SubnetTestLoop):
-        raise InputError('test_cfg: a bank needs pss.SubnetTestLoop, which '
-                         'chooses its subnets')
+        raise InputError('test_cfg: expected a pss.SubnetTestLoop, which '
+                         'chooses the subnets of the bank')
     check_checkpoint(args.checkpoint, runner.model, pools=True)
     runner.test()
     if runner.rank == 0:

@@ -1,23 +1,20 @@
 """Exports subnets of a bank as plain networks, and checks them.
 
 Each is written as DIR/NAME.onnx (or .pth with a config for mmpretrain, or .pt
-for TorchScript) with a JSON file: what it is and how images are preprocessed.
-The network resizes images itself, so all subnets take the same input.
+for TorchScript), with a JSON file that describes the subnet and the
+preprocessing. The networks resize images themselves, so all of them take the
+same input.
 """
 
 import argparse
 
 import torch
 
-from pss.apis import Exporter
+from pss.apis import Exporter, read_bank
 from pss.cli import run
-from pss.deploy import read_bank
-from pss.deploy.exporter import (
-    FORMATS,
-    check_export,
-    parse_budget,
-    write_model_index,
-)
+from pss.cli.limits import parse_limits
+from pss.deploy.exporter import FORMATS, check_export
+from pss.deploy.model_index import write_model_index
 from pss.deploy.selection import check_limits, most_accurate
 
 
@@ -31,7 +28,7 @@ def parse_args():
         '--budget',
         nargs='+',
         metavar='NAME=LIMIT',
-        help='the most accurate subnet that fits all limits, such as '
+        help='the most accurate subnet within all limits, such as '
         'flops=60 latency_cpu=20000')
     which.add_argument('--all', action='store_true', help='every kept subnet')
     parser.add_argument('--format', required=True, choices=list(FORMATS))
@@ -46,21 +43,21 @@ def parse_args():
         nargs='+',
         metavar='PACKAGE',
         default=[],
-        help='packages of your own whose classes the bank may name; they are '
+        help='packages whose registered classes the bank may name; they are '
         'imported')
     return parser.parse_args()
 
 
 def main():
     args = parse_args()
-    # for few images at a time, more only wait for each other
+    # with few images at a time, further threads only wait for each other
     torch.set_num_threads(1)
     check_export(args.out, args.bank, args.format)
     bank = read_bank(args.bank, args.trust)
     if args.all:
-        chosen = bank.kept
+        chosen = list(bank.kept)
     else:
-        limits = check_limits(parse_budget(args.budget), bank.resources)
+        limits = check_limits(parse_limits(args.budget), bank.resources)
         chosen = [most_accurate(bank.kept, limits, bank.resources)]
     exporter = Exporter(bank, args.images, args.trust)
     for kept in chosen:

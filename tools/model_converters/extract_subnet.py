@@ -1,31 +1,28 @@
 """Writes one subnet of a supernet as a plain network, and its config.
 
-The network has no slimmable layers; where the widths allow it, it is made of
-mmpretrain's own classes. The config, DST.py beside DST.pth, builds it. From an
-adaptive detector it is one of mmdet's.
+The network has no slimmable layers; if its widths allow it, it consists of
+mmpretrain's own classes. From an adaptive detector it is one of mmdet's. The
+config, DST.py beside DST.pth, builds it.
 """
 
 import argparse
 from functools import partial
+from typing import Callable
 
 import torch
 
 from pss.apis import init_model, load_config
 from pss.cli import run
-from pss.config.reading import calibration_images
+from pss.config import calibration_images
 from pss.deploy import extract, extracted_config
-from pss.deploy.exporter import (
-    checkpoint_bytes,
-    largest_difference,
-    write_config,
-)
+from pss.deploy.config_writing import write_config
+from pss.deploy.export_files import checkpoint_bytes
 from pss.deploy.extraction import model_config
-from pss.deploy.raw_outputs import raw_outputs
+from pss.deploy.network_difference import largest_difference, raw_outputs
 from pss.errors import InputError
 from pss.models import SupernetDetector, calibrate
 from pss.outputs import check_out
 from pss.structures import read_subnets
-from pss.supernet import image_size
 
 
 def main():
@@ -41,21 +38,20 @@ def main():
         '--calibrate',
         action='store_true',
         help='compute its batch-norm statistics on training images; the '
-        "running statistics are the largest subnet's")
+        "running statistics are those of the largest subnet")
     args = parser.parse_args()
     inputs = [args.config, args.checkpoint, args.subnet]
     out = check_out(args.out, inputs, '.pth')
     check_out(out.with_suffix('.py'), inputs)
     if out.with_suffix('.py').exists() and not out.exists():
-        raise InputError(f'{out.with_suffix(".py")}: is there already, and '
-                         f'{out} is not; expected another --out')
+        raise InputError(f'{out.with_suffix(".py")}: exists, but {out} '
+                         'does not; expected another --out')
 
     config = load_config(args.config)
     model = init_model(config, args.checkpoint)
     subnets = read_subnets(args.subnet, model.search_space)
     if len(subnets) != 1:
-        raise InputError(f'{args.subnet}: {len(subnets)} subnets; one at a '
-                         'time is extracted')
+        raise InputError(f'{args.subnet}: {len(subnets)} subnets; expected one')
     subnet = subnets[0]
     statistics = None
     if args.calibrate:
@@ -66,9 +62,11 @@ def main():
               'computes those of this one.')
     plain_config = extracted_config(model_config(config), model, subnet)
     plain = extract(model, plain_config, subnet, statistics)
-    size = image_size(model, model.search_space.largest.resolution)
+    size = model.image_size(model.search_space.largest.resolution)
     model.switch_to(subnet, statistics)
-    one, other, what = plain, model, 'logits'
+    one: Callable[[torch.Tensor], torch.Tensor] = plain
+    other: Callable[[torch.Tensor], torch.Tensor] = model
+    what = 'logits'
     if isinstance(model, SupernetDetector):
         one, other = partial(raw_outputs, plain), partial(raw_outputs, model)
         what = 'outputs of the head'

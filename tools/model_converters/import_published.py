@@ -1,7 +1,8 @@
-"""Turns a checkpoint in the published PSS-Net layout into ours.
+"""Converts a checkpoint in the published PSS-Net layout into ours.
 
-Weights, pools and scores. Nothing in the file is executed: it is loaded as
-data, and the pools' keys, which are Python literals in strings, are parsed.
+It converts weights, pools and scores. Nothing in the file is executed: it is
+loaded as data, and the pools' keys, which are Python literals in strings, are
+parsed.
 """
 
 import argparse
@@ -12,9 +13,9 @@ from typing import Any, Dict, List
 
 from pss.checks import is_number, shown
 from pss.cli import run
-from pss.engine.checkpoints.reading import read_checkpoint_data, save_checkpoint
-from pss.engine.checkpoints.weights import check_dense
-from pss.engine.hooks.pss_sampler_hook import STATE_KEY
+from pss.engine.checkpoints import read_checkpoint_data, save_checkpoint
+from pss.engine.checkpoints.cleaning import check_dense
+from pss.engine.checkpoints.entries import POOLS_KEY
 from pss.errors import InputError
 from pss.models import SlimmableMobileNetV1, SlimmableMobileNetV2
 from pss.outputs import check_out
@@ -24,10 +25,10 @@ BACKBONES = {
     'mobilenet_v1': SlimmableMobileNetV1,
     'mobilenet_v2': SlimmableMobileNetV2
 }
-# the levels that the published program has FLOPs pools for
+# first, last and step of the levels of the published FLOPs pools
 LEVELS = {'mobilenet_v1': (120, 560, 10), 'mobilenet_v2': (80, 290, 10)}
-LONGEST_KEY = 2_000  # of a pool; they have about 300 characters
-# channels that multipliers in a pool's key refer to
+LONGEST_KEY = 2_000  # characters of a pool's key; usually about 300
+# channels to which the multipliers in a pool's key refer
 BASES = {
     'mobilenet_v1': [32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024],
     'mobilenet_v2': [32, 16, 24, 32, 64, 96, 160, 320],
@@ -35,7 +36,7 @@ BASES = {
 
 
 def block_names(backbone) -> List[str]:
-    """Names of the blocks of a backbone of ours, in order."""
+    """Names of the blocks of one of our backbones, in order."""
     return [
         f'{layer}.{i}' for layer in backbone.layers if layer != 'conv2'
         for i in range(len(getattr(backbone, layer)))
@@ -43,7 +44,7 @@ def block_names(backbone) -> List[str]:
 
 
 def our_name(name: str, arch: str, blocks: List[str]) -> str:
-    """Our name of a parameter; an empty one if there is none."""
+    """Our name of a parameter; empty if there is none."""
     name = re.sub(r'\.bn\.', '.', name)  # buffers lie one level deeper
     found = re.fullmatch(r'classifier\.0\.(\w+)', name)
     if found:
@@ -66,10 +67,10 @@ def our_name(name: str, arch: str, blocks: List[str]) -> str:
 
 def convert_weights(weights: Any, arch: str, backbone,
                     where: str) -> Dict[str, Any]:
-    """The state dict of our classifier.
+    """Converts weights into the state dict of our classifier.
 
     Raises:
-        InputError: it names the keys that are missing, unknown or of another
+        InputError: names the keys that are missing, unknown or of another
             shape.
     """
     if not isinstance(weights, dict) or not weights:
@@ -107,10 +108,10 @@ def convert_weights(weights: Any, arch: str, backbone,
 
 
 def parse_subnet(key: Any, arch: str, where: str) -> Subnet:
-    """The subnet that a pool's key stands for.
+    """The subnet that a pool's key describes.
 
     Raises:
-        InputError: it names the key.
+        InputError: names the key.
     """
     try:
         if not isinstance(key, str) or len(key) > LONGEST_KEY:
@@ -122,9 +123,9 @@ def parse_subnet(key: Any, arch: str, where: str) -> Subnet:
         if arch == 'mobilenet_v2' and len(mults) == 9 and mults[8] == 1:
             mults = mults[:8]  # the last convolution, always 1,280
         if len(mults) != len(bases):
-            raise ValueError(f'{len(mults)} multipliers, not {len(bases)}')
+            raise ValueError(f'{len(mults)} multipliers; expected {len(bases)}')
         if not all(isinstance(m, (int, float)) and 0 < m <= 1 for m in mults):
-            raise ValueError('multipliers must be above 0 and at most 1')
+            raise ValueError('expected multipliers above 0 and at most 1')
         return Subnet.from_dict(
             dict(
                 resolution=resolution,
@@ -137,11 +138,11 @@ def parse_subnet(key: Any, arch: str, where: str) -> Subnet:
 
 def convert_pools(published: Any, arch: str, space,
                   where: str) -> List[Dict[str, Any]]:
-    """The pools in the form that our checkpoints hold.
+    """Converts pools into the form of our checkpoints.
 
     Raises:
-        InputError: for a key that is no subnet of the space, or a score that
-            is no number; it says in which pool.
+        InputError: for a key that is not a subnet of the space, or a score
+            that is not a finite number; names the pool.
     """
     try:
         pools = dict(published['pools'].get('flops', {}))
@@ -198,7 +199,7 @@ def main():
     pools = convert_pools(
         source.get('arch_pools'), args.arch, backbone.search_space, where)
     save_checkpoint(
-        dict(meta=dict(), state_dict=state, **{STATE_KEY: pools}), args.out)
+        dict(meta=dict(), state_dict=state, **{POOLS_KEY: pools}), args.out)
     print(f'{args.out}: {len(state)} tensors, '
           f'{sum(len(p["subnets"]) for p in pools)} subnets in '
           f'{sum(bool(p["subnets"]) for p in pools)} of {len(pools)} pools')

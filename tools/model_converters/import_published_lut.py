@@ -1,7 +1,7 @@
-"""Turns a latency table in the published PSS-Net layout into ours.
+"""Converts a latency table in the published PSS-Net layout into ours.
 
 The published tables are pickles. Nothing in the file is executed: the only name
-that is resolved is ``__main__.BlockCfg``, a tuple of eight numbers and strings.
+resolved is ``__main__.BlockCfg``, a tuple of eight numbers and strings.
 """
 
 import argparse
@@ -13,12 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional
 
-from pss.checks import (
-    check_choice,
-    is_integer,
-    is_number,
-    shown,
-)
+from pss.checks import check_choice, is_integer, is_number, shown
 from pss.cli import check_integers, run
 from pss.errors import InputError
 from pss.files import read_regular
@@ -27,7 +22,7 @@ from pss.pickles import check_operations
 from pss.resources import BlockKey, LatencyTable, Timing
 from pss.resources.latency import VERSION
 
-# their blocks, and the network of ours that has such
+# their block types, and our networks that consist of them
 NETWORKS = {
     'MBV1Block': 'SlimmableMobileNetV1',
     'MBV2Block': 'SlimmableMobileNetV2'
@@ -48,10 +43,10 @@ class BlockCfg(NamedTuple):
 
 
 class TableUnpickler(pickle.Unpickler):
-    """Reads containers, numbers, strings and ``BlockCfg``; nothing else."""
+    """Reads containers, numbers, strings and ``BlockCfg``, but nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Resolves the one name that a table may have."""
+        """Resolves the one name that a table may refer to."""
         if (module, name) == ('__main__', 'BlockCfg'):
             return BlockCfg
         raise pickle.UnpicklingError(f'it refers to {module}.{name}')
@@ -61,8 +56,8 @@ def read_pickle(path: str) -> Dict[Any, Any]:
     """Reads a published table.
 
     Raises:
-        InputError: if there is none, it is damaged, or it refers to anything
-            but ``__main__.BlockCfg``.
+        InputError: if the file does not exist, is damaged, or refers to
+            anything but ``__main__.BlockCfg``.
     """
     content = read_regular(path)
     try:
@@ -71,7 +66,7 @@ def read_pickle(path: str) -> Dict[Any, Any]:
     except pickle.UnpicklingError as error:
         raise InputError(f'{path}: not a published latency table ({error}); '
                          'nothing of it was executed') from None
-    except Exception as error:  # pickles fail in every way there is
+    except Exception as error:  # a bad pickle can raise anything
         raise InputError(
             f'{path}: damaged ({type(error).__name__}: {error})') from None
     if not isinstance(table, dict) or not table:
@@ -81,11 +76,11 @@ def read_pickle(path: str) -> Dict[Any, Any]:
 
 
 def _check_operations(content: bytes) -> None:
-    """Refuses what tables do not have: operations that change what the name
-    stands for, and what would take memory or time beyond the file's size.
+    """Refuses operations that tables do not need: those that could change the
+    class ``BlockCfg``, and those of :func:`.check_operations`.
 
     Raises:
-        UnpicklingError: for those.
+        UnpicklingError: for these.
     """
     check_operations(content, len(content))
     for operation, _, _ in pickletools.genops(content):
@@ -94,22 +89,21 @@ def _check_operations(content: bytes) -> None:
 
 
 def our_key(theirs: Any) -> BlockKey:
-    """The key of a block in our tables.
+    """Converts a block's key into one of our tables.
 
     Raises:
-        InputError: it names the field that is wrong.
+        InputError: names the field that is wrong.
     """
     if not isinstance(theirs, BlockCfg):
         raise InputError(f'key {shown(theirs)} is not a BlockCfg')
     check_choice('block_type', theirs.block_type, BLOCK_TYPES)
     for name, value in theirs._asdict().items():
         optional = name not in ('block_type', 'in_size', 'cin', 'cout')
-        legal = is_integer(value)
-        if name != 'block_type' and not legal and not (value is None
-                                                       and optional):
+        if name != 'block_type' and not is_integer(value) and not (
+                value is None and optional):
             raise InputError(f'{name}={shown(value)} of {theirs.block_type} is '
                              'not an integer')
-    # MobileNetV2 has a shortcut where nothing changes on the way
+    # MobileNetV2 has a shortcut if stride and channels change nothing
     shortcut = 'identity' if theirs.block_type == 'MBV2Block' and \
         theirs.stride == 1 and theirs.cin == theirs.cout else None
     return BlockKey(theirs.block_type, theirs.in_size, theirs.cin, theirs.cmid,
@@ -118,10 +112,10 @@ def our_key(theirs: Any) -> BlockKey:
 
 def convert(table: Dict[Any, Any], where: str, device: Optional[str],
             batch_size: Optional[int]) -> LatencyTable:
-    """Our table.
+    """Converts a table.
 
     Raises:
-        InputError: it names the block that is wrong.
+        InputError: names the block that is wrong.
     """
     timings: Dict[BlockKey, Timing] = {}
     for theirs, time in table.items():

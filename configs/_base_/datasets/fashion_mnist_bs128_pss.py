@@ -1,12 +1,12 @@
 # Fashion-MNIST: 60,000 training and 10,000 test images, 28 x 28, 10 classes.
-# `python tools/dataset_converters/fashion_mnist.py` puts it where it belongs.
+# `python tools/dataset_converters/fashion_mnist.py` puts it into data_root.
 dataset_type = 'FashionMNIST'
 data_root = 'data/fashion_mnist'
-# one training image in so many is held out, to choose the kept subnets on
+# one training image in so many is held out for choosing the kept subnets
 held_out_every = 12
 
-# the images are grey; three means make three equal channels of them, so that
-# the network is MobileNetV2 as it is
+# the images are grey; three means make three equal channels, so that the network
+# is MobileNetV2 unchanged
 data_preprocessor = dict(
     num_classes=10, mean=[72.94] * 3, std=[90.02] * 3, to_rgb=False)
 

@@ -1,7 +1,7 @@
-# ImageNet as PSS-Net trains on it; 8 processes of 128 images make 1,024
+# ImageNet, augmented as in the paper; 8 processes of 128 images make 1,024
 dataset_type = 'ImageNet'
 data_root = 'data/imagenet'
-# one training image in so many is held out, to choose the kept subnets on
+# one training image in so many is held out for choosing the kept subnets
 held_out_every = 50
 
 data_preprocessor = dict(
@@ -107,8 +107,8 @@ val_cfg = dict(
     calibration_batches=9,
     ranked_pools=8,
     ranked_members=3)
-# after it: every pool's 5 best by score, the best of them on the held-out
-# images is kept and tested
+# after it: of every pool's 5 best by score, the best on the held-out images is
+# kept and tested
 test_cfg = dict(
     type='pss.SubnetTestLoop',
     calibration_dataloader=calibration_dataloader,

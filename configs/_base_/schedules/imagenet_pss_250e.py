@@ -1,5 +1,5 @@
-# the paper's schedule; weight decay on the classifier's weights and on those
-# of convolutions that are not depthwise, on nothing else
+# the paper's schedule; weight decay only on the classifier's weights and those of
+# convolutions that are not depthwise
 optim_wrapper = dict(
     type='pss.SandwichOptimWrapper',
     # a first layer of one input channel is not depthwise
@@ -18,5 +18,5 @@ param_scheduler = dict(
 
 train_cfg = dict(type='pss.SupernetTrainLoop', max_epochs=250, val_interval=5)
 
-# `--auto-scale-lr` scales the learning rate to the batch size that is used
+# `--auto-scale-lr` scales the learning rate to the actual batch size
 auto_scale_lr = dict(base_batch_size=1024, enable=False)

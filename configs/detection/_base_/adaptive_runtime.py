@@ -1,10 +1,5 @@
-# What adaptive detectors add to runtime.py
-_base_ = 'runtime.py'
+# mmdet's runtime with the hooks of pss, for adaptive detectors
+_base_ = ['mmdet::_base_/default_runtime.py', 'pss_hooks.py']
 
-default_hooks = dict(
-    # draws what an iteration trains; a config adds the levels that have a pool
-    pss_sampler=dict(
-        type='pss.PSSSamplerHook', sampler=dict(type='pss.PrioritizedSampler')),
-    # chooses and tests subnets after training, and writes them as a bank
-    bank=dict(type='pss.BankHook'))
+default_hooks = _base_.adaptive_hooks
 model_wrapper_cfg = dict(type='pss.SupernetDistributedDataParallel')

@@ -1,6 +1,6 @@
-# Garments of Fashion-MNIST pasted on canvases of 96 x 96 pixels: 2,000 training,
-# 300 held-out and 500 test images, 10 classes, one to three garments each.
-# `python tools/dataset_converters/fashion_mnist_detection.py` makes it.
+# Garments of Fashion-MNIST pasted on canvases of 96 x 96 pixels: 2,000 images
+# to train on, 300 held out, 500 to test; 10 classes, one to three garments an
+# image. `python tools/dataset_converters/fashion_mnist_detection.py` makes it.
 dataset_type = 'CocoDataset'
 data_root = 'data/fashion_mnist_detection/'
 metainfo = dict(
@@ -15,7 +15,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    # as they are; says the scale that boxes are given back at
+    # keeps the size, and adds the scale_factor that undoes scaling of boxes
     dict(type='Resize', scale=(96, 96), keep_ratio=True),
     dict(
         type='PackDetInputs',

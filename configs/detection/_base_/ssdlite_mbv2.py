@@ -1,7 +1,8 @@
-# mmdet's SSDLite over MobileNetV2, at 320 x 320, from an ImageNet bank
-_base_ = 'mmdet::ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco.py'
+# mmdet's SSDLite over MobileNetV2 at 320 x 320, from an ImageNet bank
+_base_ = [
+    'mmdet::ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco.py', 'pss_hooks.py'
+]
 
-custom_imports = dict(imports=['pss'], allow_failed_imports=False)
 model = dict(
     backbone=dict(
         _delete_=True,
@@ -11,8 +12,4 @@ model = dict(
             type='Pretrained',
             checkpoint='bank://work_dirs/pss_mbv2_imagenet/bank',
             prefix='backbone.')))
-default_hooks = dict(
-    checkpoint=dict(type='pss.AtomicCheckpointHook', max_keep_ckpts=3),
-    resume=dict(type='pss.ResumeHook'),
-    termination=dict(type='pss.TerminationHook'))
-randomness = dict(seed=0)
+default_hooks = _base_.pss_hooks

@@ -1,4 +1,4 @@
-"""The zip archives that torch saves, checked before it unpacks them."""
+"""Checks of the zip archives that torch saves, before it unpacks them."""
 
 import os
 import pickle
@@ -13,23 +13,24 @@ from ...errors import InputError
 from ...pickles import check_operations
 
 _OLD_PICKLES = 5  # magic number, version, machine, content, tensors' names
-_BEGINNING = b'PK\3\4'  # by which torch tells an archive
+_BEGINNING = b'PK\3\4'  # by which torch recognises an archive
 
 
 def check_archive(file: BinaryIO, where: str) -> None:
-    """Checks a checkpoint's archive, check sums included.
+    """Checks a checkpoint's archive, checksums included.
 
-    torch stores what it saves and does not pack it: a small file of packed
-    entries, or of entries that share their bytes, would fill the memory. Nor
-    does torch compare check sums: one bit of a weight may be another. Files in
-    its format of before 1.6 are no archives, and pass.
+    torch saves entries without compression. A small file with compressed
+    entries, or with entries that share their bytes, could fill the memory.
+    torch does not verify checksums either, so a flipped bit of a weight would
+    go unnoticed. Of files in torch's format before 1.6, which are not
+    archives, only the pickles are checked.
 
     Args:
-        file: open; at its beginning afterwards.
-        where: what messages call it.
+        file: open; at its start afterwards.
+        where: its name in messages.
 
     Raises:
-        InputError: it says what is wrong.
+        InputError: says what is wrong.
     """
     try:
         is_archive = zipfile.is_zipfile(file)
@@ -46,8 +47,8 @@ def check_archive(file: BinaryIO, where: str) -> None:
                     if entry.endswith('data.pkl'):
                         check_operations(archive.read(entry), size)
             if damaged is not None:
-                raise InputError(f'{where}: damaged (the check sum of '
-                                 f'{shown(damaged)} is wrong)')
+                raise InputError(f'{where}: damaged (wrong checksum of '
+                                 f'{shown(damaged)})')
         else:
             _check_pickles(file, size)
         file.seek(0)
@@ -63,25 +64,24 @@ def check_archive(file: BinaryIO, where: str) -> None:
 
 
 def _check_directory(file: BinaryIO, size: int, start: int) -> None:
-    """Checks that an archive's directory is where every reader looks for it.
+    """Checks that every reader finds the same directory in an archive.
 
-    Python's reader takes the one in front of the archive's end, torch's the
-    one at the place that the end names: two of them could say different
-    things.
+    Python reads the directory just before the archive's end record, torch the
+    one at the offset stated there: two directories could differ.
 
     Args:
         file: the archive.
-        size: its size.
-        start: where Python found the directory.
+        size: in bytes.
+        start: offset of the directory that Python found.
 
     Raises:
-        BadZipFile: if they are not one and the same, and the last thing.
+        BadZipFile: if the directories differ, or anything follows the end.
     """
     file.seek(max(size - 42, 0))
     tail = file.read()
     end = size - 22
     length, place = struct.unpack('<LL', tail[-10:-2])
-    if tail[:4] == b'PK\6\7':  # the large format's
+    if tail[:4] == b'PK\6\7':  # of the 64-bit format
         end = size - 98
         if struct.unpack('<Q', tail[8:16])[0] != end:
             raise zipfile.BadZipFile('an archive with two ends')
@@ -92,9 +92,9 @@ def _check_directory(file: BinaryIO, size: int, start: int) -> None:
 
 
 def _check_pickles(file: BinaryIO, size: int) -> None:
-    """The pickles that a file in torch's older format begins with."""
+    """Checks the pickles at the start of a file in torch's older format."""
     file.seek(0)
-    with suppress(ValueError):  # tensors follow, or it is something else
+    with suppress(ValueError):  # tensors follow, or the file is something else
         for _ in range(_OLD_PICKLES):
             check_operations(file, size)
 
@@ -106,8 +106,9 @@ def _check_entries(entries: Sequence[zipfile.ZipInfo], size: int,
         if entry.compress_type != zipfile.ZIP_STORED
     ]
     if packed:
-        raise InputError(f'{where}: its entry {shown(packed[0])} is packed; '
-                         'expected the stored entries that torch.save writes')
+        raise InputError(f'{where}: its entry {shown(packed[0])} is '
+                         'compressed; expected the uncompressed entries that '
+                         'torch.save writes')
     whole = sum(entry.file_size for entry in entries)
     if whole > size:
         raise InputError(f'{where}: its entries have {whole:,} bytes, and the '
@@ -118,5 +119,5 @@ def _check_entries(entries: Sequence[zipfile.ZipInfo], size: int,
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in one line; its type if it says nothing."""
+    """The first line of an error's message, or its type if that is empty."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

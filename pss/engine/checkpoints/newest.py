@@ -1,4 +1,4 @@
-"""Finding the checkpoint that an interrupted run goes on from."""
+"""Finding the newest checkpoint of an interrupted run, to resume from."""
 
 import logging
 import stat
@@ -13,56 +13,56 @@ from ...files import FilePath, read_text
 from .reading import read_checkpoint
 from .saved_state import check_resumable
 
-POINTER = 'last_checkpoint'  # MMEngine's name of the file with the newest's
+POINTER = 'last_checkpoint'  # MMEngine's file with the newest one's path
 MOST_OF_POINTER = 10_000  # bytes
-_STATE = {'optimizer', 'message_hub'}  # one of them is in a run's checkpoint
+_STATE = {'optimizer', 'message_hub'}  # a run's checkpoint has at least one
 
 
 def find_checkpoint(work_dir: FilePath, since: float = 0.) -> Optional[Path]:
-    """The newest undamaged checkpoint of a run.
+    """Finds the newest undamaged checkpoint of a run.
 
-    The newest is the one that ``last_checkpoint`` names; those before it go by
-    the time of their files. Not by their iterations: a run that went back to an
-    older checkpoint has left some with more of them. Damaged ones are passed
-    over with a warning.
+    The newest is the one that ``last_checkpoint`` names; the others are ordered
+    by modification time. Not by iteration: a run that went back to an older
+    checkpoint has left some of later iterations. Damaged ones are skipped with
+    a warning.
 
     Args:
-        work_dir: the run's; the folder that ``last_checkpoint`` in it points
-            to is searched too.
-        since: files that were written before are not looked at; seconds since
-            1970.
+        work_dir: of the run; the folder that ``last_checkpoint`` in it points
+            to is searched as well.
+        since: ignores files written before, in seconds since 1970.
 
     Returns:
-        The file, or ``None`` if there is no checkpoint at all.
+        The file, or ``None`` if there is no checkpoint.
 
     Raises:
-        InputError: if there are checkpoints, and none of them will do.
+        InputError: if there are checkpoints, but none can be resumed from.
     """
     refused: List[str] = []
     for path in _candidates(Path(work_dir), since):
         try:
             checkpoint = read_checkpoint(path)
             if 'meta' not in checkpoint or not _STATE & checkpoint.keys():
-                continue  # only weights, such as an extracted subnet's
+                continue  # weights alone, such as an extracted subnet's
             check_resumable(checkpoint)
         except InputError as error:
             refused.append(f'{path}: {error}')
             continue
         for message in refused:
-            print_log(f'{message}; going on from {path}', 'current',
+            print_log(f'{message}; resuming from {path}', 'current',
                       logging.WARNING)
         return path
     if refused:
-        raise InputError(f'resume: no checkpoint in {work_dir} will do: '
+        raise InputError(f'resume: no checkpoint in {work_dir} can be '
+                         f'resumed from: '
                          f'{"; ".join(refused)}')
     return None
 
 
 def _candidates(work_dir: Path, since: float) -> List[Path]:
-    """Files that may be checkpoints of the run, the newest first."""
+    """Files that may be checkpoints of the run, newest first."""
     newest = None
     folders = {work_dir}
-    # the pointer may name anything, or be anything itself
+    # the pointer may name anything, and need not be a file
     with suppress(OSError, ValueError, RuntimeError):
         folders = {work_dir.resolve()}
         text = read_text(work_dir / POINTER, MOST_OF_POINTER).strip()

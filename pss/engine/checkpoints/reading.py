@@ -1,4 +1,4 @@
-"""Reading checkpoints, and saying what is wrong with them."""
+"""Reading checkpoints, with one clear error for a bad one, and writing them."""
 
 import pickle
 from typing import Any, BinaryIO, Dict
@@ -8,17 +8,18 @@ from torch import nn
 
 from ...errors import InputError
 from ...files import FilePath, open_regular, whole_file
-from ..hooks.pss_sampler_hook import STATE_KEY
 from .archive import check_archive, first_line
-from .weights import check_same, clean
+from .cleaning import clean
+from .entries import POOLS_KEY
+from .weights import check_same
 
 
 def read_checkpoint_data(path: FilePath) -> Any:
     """Loads a file with ``weights_only=True``: nothing in it is run.
 
     Raises:
-        InputError: if there is no such file, it is not a regular one, it is
-            damaged or packed, or it holds objects that are not data.
+        InputError: if the file does not exist, is not a regular one, is
+            damaged or compressed, or holds objects that are not data.
     """
     where = f'checkpoint {path}'
     with open_regular(path, name=where) as file:
@@ -33,9 +34,9 @@ def _load(file: BinaryIO, where: str) -> Any:
         if 'HistoryBuffer' in str(error):
             raise InputError(
                 f'{where}: written by plain MMEngine, whose log '
-                'history only loads by running code from the file. Where you '
+                'history only loads by running code from the file. If you '
                 'trust it, keep its weights: torch.save({"state_dict": '
-                'torch.load(FILE)["state_dict"]}, OUT) under torch older than '
+                'torch.load(FILE)["state_dict"]}, OUT) with torch older than '
                 '2.6, and use OUT for load_from') from None
         raise InputError(f'{where}: damaged, or holds more than data '
                          f'({first_line(error)})') from None
@@ -47,7 +48,7 @@ def _load(file: BinaryIO, where: str) -> Any:
 
 
 def read_checkpoint(path: FilePath) -> Dict[str, Any]:
-    """Loads a checkpoint of MMEngine's form, as :func:`read_checkpoint_data`.
+    """Loads a checkpoint in MMEngine's form; see :func:`read_checkpoint_data`.
 
     Raises:
         InputError: as there, and if it has no ``state_dict`` of dense tensors.
@@ -58,7 +59,7 @@ def read_checkpoint(path: FilePath) -> Dict[str, Any]:
 
 
 def save_checkpoint(checkpoint: Dict[str, Any], path: FilePath) -> None:
-    """Writes a checkpoint whole or not at all.
+    """Writes a checkpoint atomically.
 
     Raises:
         InputError: if it cannot be written.
@@ -66,30 +67,30 @@ def save_checkpoint(checkpoint: Dict[str, Any], path: FilePath) -> None:
     with whole_file(path) as file:
         try:
             torch.save(checkpoint, file)
-        except RuntimeError as error:  # torch's for a disk that is full
+        except RuntimeError as error:  # raised by torch when the disk is full
             raise OSError(first_line(error)) from None
 
 
 def check_checkpoint(path: FilePath,
                      model: nn.Module,
                      pools: bool = False) -> Dict[str, Any]:
-    """Reads a checkpoint and checks that it is one of ``model``.
+    """Reads a checkpoint and checks that it fits a model exactly.
 
     Args:
         path: the checkpoint.
-        model: what it should fit, in a distributed wrapper or not.
-        pools: whether it must hold pools.
+        model: in a distributed wrapper or not.
+        pools: whether the checkpoint must hold pools.
 
     Returns:
         The checkpoint.
 
     Raises:
-        InputError: it names the first keys that are missing, unknown, of
-            another shape or kind, or not finite.
+        InputError: names the first keys that are missing, unknown, of another
+            shape or kind of number, or not finite.
     """
     checkpoint = read_checkpoint(path)
     check_same(checkpoint['state_dict'], model, f'checkpoint {path}')
-    if pools and STATE_KEY not in checkpoint:
+    if pools and POOLS_KEY not in checkpoint:
         raise InputError(f'checkpoint {path}: has no pools; it was not written '
                          'by training with pss.PSSSamplerHook')
     return checkpoint

@@ -1,40 +1,42 @@
-"""What a checkpoint must hold for a run to go on from it.
+"""Whether the state in a checkpoint can be resumed from.
 
-torch and MMEngine take a state as it comes; what is wrong in it shows up later,
-as an error about something else or as a training that goes astray.
+torch and MMEngine accept any state; a flaw shows up later, as an unrelated
+error or as training that goes astray.
 """
 
 from typing import Any, Dict
 
 from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
 from torch import Tensor
 
 from ...checks import shown
 from ...errors import InputError
-from .weights import check_dense
+from .cleaning import check_dense
+from .entries import PROGRESS_KEY
 
 MOST_LOGGED = 100_000_000  # values of one scalar; MMEngine keeps a million
-LARGEST = 3e38  # torch refuses larger ones where it meets them
+LARGEST = 3e38  # torch fails on larger numbers when it uses them
 
 
-def check_saved_state(checkpoint: Dict[str, Any], runner) -> None:
-    """Compares a checkpoint with the run that is to go on from it.
+def check_saved_state(checkpoint: Dict[str, Any], runner: Runner) -> None:
+    """Compares a checkpoint with the run that resumes from it.
 
     Args:
-        checkpoint: as read; weights and pools are checked where they are
+        checkpoint: as read. Weights and pools are checked where they are
             loaded.
-        runner: its optimizer and its schedulers are built.
+        runner: with optimizer and schedulers built.
 
     Raises:
-        InputError: it names the entry, and what it should be.
+        InputError: names the entry, its value and what was expected.
     """
     check_resumable(checkpoint)
-    if 'pss_progress' in checkpoint:
-        progress = _typed(checkpoint, 'pss_progress', dict)
+    if PROGRESS_KEY in checkpoint:
+        progress = _typed(checkpoint, PROGRESS_KEY, dict)
         for key in ('done', 'length'):
-            _typed(progress, key, int, 'pss_progress')
+            _typed(progress, key, int, PROGRESS_KEY)
         if not 0 <= progress['done'] <= progress['length']:
-            raise _wrong('pss_progress.done', progress['done'],
+            raise _wrong(f'{PROGRESS_KEY}.done', progress['done'],
                          f'0 to {shown(progress["length"])}')
     _check_log(checkpoint['message_hub'])
     _check_optimizer(checkpoint['optimizer'], runner.optim_wrapper)
@@ -49,10 +51,10 @@ def check_saved_state(checkpoint: Dict[str, Any], runner) -> None:
 
 
 def check_resumable(checkpoint: Dict[str, Any]) -> None:
-    """Checks as much without knowing the run.
+    """Checks what can be checked without knowing the run.
 
     Raises:
-        InputError: as :func:`check_saved_state`.
+        InputError: as in :func:`check_saved_state`.
     """
     meta = _typed(checkpoint, 'meta', dict)
     for key in ('epoch', 'iter'):
@@ -76,7 +78,7 @@ def _check_optimizer(saved: Dict[str, Any], wrapper: OptimWrapper) -> None:
         _check_same_form(one, own, where)
         if one['params'] != own['params']:
             raise _wrong(f'{where}.params', one['params'], own['params'])
-    if 'base_param_settings' in saved:  # MMEngine's, of no parameter
+    if 'base_param_settings' in saved:  # by MMEngine, of no parameter
         _check_same_form(saved['base_param_settings'],
                          wrapper.state_dict().get('base_param_settings'),
                          'optimizer.base_param_settings')
@@ -135,7 +137,7 @@ def _check_log(hub: Dict[str, Any]) -> None:
 
 
 def _check_same_form(saved: Any, own: Any, where: str) -> None:
-    """Compares types, keys and shapes, not values; numbers are alike."""
+    """Compares types, keys and shapes, not values; all numbers are one type."""
     if isinstance(own, dict):
         if not isinstance(saved, dict):
             raise _wrong(where, saved, 'a dict')
@@ -150,14 +152,14 @@ def _check_same_form(saved: Any, own: Any, where: str) -> None:
         for i, value in enumerate(own):
             _check_same_form(saved[i], value, f'{where}[{i}]')
         return
-    # options of an optimizer may be None here and a number there
+    # an option of an optimizer may be None in one and a number in the other
     number = (int, float, type(None))
-    kinds = number if isinstance(own, number) else type(own)
-    if not isinstance(saved, kinds):
+    if not isinstance(saved, number if isinstance(own, number) else type(own)):
         raise _wrong(where, saved, type(own).__name__)
     if isinstance(saved, (int, float)) and not abs(saved) < LARGEST:
         raise _wrong(where, saved, 'a number that float32 can hold')
-    if isinstance(own, Tensor) and saved.shape != own.shape:
+    if isinstance(own, Tensor) and isinstance(saved, Tensor) and \
+            saved.shape != own.shape:
         raise _wrong(where, tuple(saved.shape), tuple(own.shape))
 
 
@@ -165,6 +167,7 @@ def _typed(entries: Dict[str, Any],
            key: str,
            kind: type,
            where: str = '') -> Any:
+    """An entry of a type; raises an error that names it for anything else."""
     name = f'{where}.{key}' if where else key
     if not isinstance(entries, dict) or key not in entries:
         raise _wrong(name, 'nothing', kind.__name__)
@@ -174,9 +177,10 @@ def _typed(entries: Dict[str, Any],
     return value
 
 
-def _wrong(name: str, value: Any, legal: Any) -> InputError:
+def _wrong(name: str, value: Any, expected: Any) -> InputError:
     text = f'a tensor {tuple(value.shape)}' if isinstance(value, Tensor) \
         else value[:80] if isinstance(value, str) and value.isprintable() \
         else shown(value)
-    return InputError(f"resume: the checkpoint's {name} is {text}; it must be "
-                      f'{legal if isinstance(legal, str) else shown(legal)}')
+    words = expected if isinstance(expected, str) else shown(expected)
+    return InputError(f"resume: the checkpoint's {name} is {text}; expected "
+                      f'{words}')

@@ -1,12 +1,10 @@
-"""Whether weights are sound, and whether they are a model's.
+"""Whether weights fit a model: all of them, or enough to start training from.
 
-torch and MMEngine load what fits and go on from random weights for the rest.
+torch and MMEngine load what fits, and leave random weights for the rest.
 """
 
-from collections import OrderedDict
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterable, Optional, Tuple
 
-import torch
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import Tensor, nn
 
@@ -16,100 +14,23 @@ from ...errors import InputError
 _SHOWN = 3  # keys in an error
 _LISTED = 20  # keys in a warning
 _BACKBONE = 'backbone.'
-# what a bank adds, see pss.models.backbones.loading
+# added by a bank, see pss.models.backbones.loading
 _KEPT = 'backbone.kept_statistics.'
-_MODULE = 'module.'  # before the keys of a model in a distributed wrapper
-
-
-def clean(checkpoint: Any, where: str) -> None:
-    """Checks a checkpoint's form, and removes what would be run.
-
-    ``meta.config`` goes: MMEngine, which does not write it, would run it as a
-    program. So do attributes of the dicts that hold it and the weights, which
-    a file may set and which could stand in for the dicts' own methods.
-
-    Args:
-        checkpoint: as read; changed.
-        where: what messages call it.
-
-    Raises:
-        InputError: if it has no ``state_dict``, or a value in that is not a
-            dense tensor with values; it names the key.
-    """
-    if not isinstance(checkpoint, dict) or 'state_dict' not in checkpoint or \
-            not isinstance(checkpoint['state_dict'], dict):
-        raise InputError(f'{where}: has no state_dict; expected a dict with '
-                         'the weights by name in it')
-    if 'meta' in checkpoint:
-        meta = checkpoint['meta']
-        if not isinstance(meta, dict):
-            raise InputError(f'{where}: meta is {shown(meta)}; expected a dict')
-        checkpoint['meta'] = {
-            key: value
-            for key, value in dict.items(meta) if key != 'config'
-        }
-    state = checkpoint['state_dict']
-    for key, value in dict.items(state):
-        if not isinstance(key, str):
-            raise InputError(f'{where}: state_dict has the key {shown(key)}; '
-                             'expected names')
-        check_dense(value, f'{where}: {shown(key)[1:-1]}')
-    # a parameter in a file may have attributes that hide a tensor's methods
-    checkpoint['state_dict'] = plain = OrderedDict(
-        (key, Tensor.detach(value)) for key, value in dict.items(state))
-    versions = getattr(state, '_metadata', None)  # of the layers
-    if versions is not None:
-        if not _are_versions(versions):
-            raise InputError(f'{where}: the versions of the layers, '
-                             'state_dict._metadata, are damaged')
-        plain._metadata = OrderedDict(versions)
-
-
-def check_dense(value: Any, where: str) -> Tensor:
-    """A tensor that has a value for each of its entries.
-
-    Raises:
-        InputError: for anything else.
-    """
-    flaw = None
-    if type(value) not in (Tensor, nn.Parameter):
-        flaw = f'a {type(value).__name__}'
-    elif vars(value):
-        flaw = f'a tensor with attributes ({shown(min(vars(value)))})'
-    elif value.is_meta:
-        flaw = 'a tensor without values'
-    elif value.is_nested or value.layout != torch.strided:
-        flaw = 'a nested tensor' if value.is_nested else \
-            f'a tensor of layout {value.layout}'
-    elif value.is_quantized:
-        flaw = 'a quantised tensor'
-    elif value.numel() * value.element_size() > \
-            value.untyped_storage().nbytes():
-        flaw = 'a tensor whose entries share their values'
-    if flaw:
-        raise InputError(f'{where} is {flaw}; expected a dense tensor')
-    return value
-
-
-def _are_versions(versions: Any) -> bool:
-    return isinstance(versions, dict) and all(
-        isinstance(key, str) and isinstance(entry, dict)
-        and isinstance(entry.get('version', 0), (int, type(None)))
-        for key, entry in dict.items(versions))
+_MODULE = 'module.'  # begins the keys of a model in a distributed wrapper
 
 
 def own_model(model: nn.Module) -> nn.Module:
-    """The model inside wrappers, whose keys checkpoints have."""
+    """The model inside its wrappers; checkpoints have its keys."""
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
-        model = model.module
+        model = model.get_submodule('module')
     return model
 
 
 def unwrapped(state: Dict[str, Tensor]) -> Dict[str, Tensor]:
-    """Weights by the keys of a model that is not in a distributed wrapper.
+    """Weights by the keys of a model without a distributed wrapper.
 
     Raises:
-        InputError: if two keys are the same then.
+        InputError: if two keys become the same.
     """
     found = {
         key[len(_MODULE):] if key.startswith(_MODULE) else key: value
@@ -126,18 +47,18 @@ def check_same(state: Dict[str, Tensor],
                model: nn.Module,
                where: str,
                strict: bool = True) -> None:
-    """Checks that weights are a model's, all of them and no others.
+    """Checks that weights are exactly those of a model.
 
     Args:
-        state: its weights; dense, see :func:`clean`.
+        state: the weights; dense, see :func:`.clean`.
         model: in a wrapper or not.
-        where: what messages call them.
-        strict: whether counters of batch norms, which nobody reads, must be
-            there too, and a bank's wider tensors may not.
+        where: name of the weights in messages.
+        strict: if ``False``, counters of batch norms, which nothing reads, may
+            be missing, and a bank's entries and wider tensors are accepted.
 
     Raises:
-        InputError: it names the first keys that are missing, unknown, of
-            another shape or kind, or not finite.
+        InputError: names the first keys that are missing, unknown, of another
+            shape or kind of number, or not finite.
     """
     found, wanted, model = _pair(state, model, where)
     cut = not strict and _cuts(model) and \
@@ -161,34 +82,36 @@ def check_same(state: Dict[str, Tensor],
 
 def check_start(state: Dict[str, Tensor], model: nn.Module,
                 where: str) -> Optional[str]:
-    """Checks that weights are ones that training a model can start from.
+    """Checks that training a model can start from weights.
 
-    The whole backbone has to be there. What comes after it may be missing or
-    of another shape, as for other classes, and starts anew.
+    The whole backbone is required. Layers after it may be missing or have
+    another shape, for example for other classes; they start from their
+    initialisation.
 
     Args:
-        state: the weights; dense, see :func:`clean`.
+        state: the weights; dense, see :func:`.clean`.
         model: in a wrapper or not.
-        where: what messages call them.
+        where: name of the weights in messages.
 
     Returns:
-        What starts anew and what is not used; ``None`` if all fits.
+        A warning that lists the model's other keys and those that are not
+        used; ``None`` if all fit.
 
     Raises:
-        InputError: it names the first keys of the backbone that are missing or
-            of another shape; or of any part that are not finite.
+        InputError: names the first keys of the backbone that are missing or
+            of another shape, or of any part that are not finite.
     """
     found, wanted, model = _pair(state, model, where)
     backbone = [key for key in wanted if key.startswith(_BACKBONE)]
     unprefixed = [key for key in found if f'{_BACKBONE}{key}' in wanted]
     if unprefixed and not any(key.startswith(_BACKBONE) for key in found):
         raise InputError(
-            f'{where}: holds a backbone alone, with keys such as '
+            f'{where}: holds only a backbone, with keys such as '
             f'{unprefixed[0]}; expected {_BACKBONE}{unprefixed[0]}, as in a '
             "whole model's checkpoint, or the file as checkpoint of "
             "model.backbone.init_cfg=dict(type='Pretrained', checkpoint=...)")
     misfits = _misfits(found, wanted, _cuts(model))
-    # without a backbone there is nothing that tells a head from the rest
+    # without a backbone, nothing distinguishes a head from the rest
     must_fit = set(backbone or wanted)
     _refuse(
         where, model, {
@@ -226,8 +149,9 @@ def check_start(state: Dict[str, Tensor], model: nn.Module,
     return f'{where}: {"; ".join(parts)}' if parts else None
 
 
-def _pair(state: Dict[str, Tensor], model: nn.Module, where: str):
-    """Weights and those of the model, by the same keys, and the model."""
+def _pair(state: Dict[str, Tensor], model: nn.Module,
+          where: str) -> Tuple[Dict[str, Tensor], Dict[str, Any], nn.Module]:
+    """The given weights and the model's, by the same keys, and the model."""
     model = own_model(model)
     try:
         return unwrapped(state), model.state_dict(), model
@@ -236,7 +160,7 @@ def _pair(state: Dict[str, Tensor], model: nn.Module, where: str):
 
 
 def _cuts(model: nn.Module) -> bool:
-    """Whether the backbone takes the first channels of wider tensors, see
+    """Whether the backbone loads the first channels of wider tensors, see
     :mod:`pss.models.backbones.loading`."""
     inner = getattr(model, 'detector', model)
     return not getattr(getattr(inner, 'backbone', None), 'drives', True)
@@ -244,8 +168,9 @@ def _cuts(model: nn.Module) -> bool:
 
 def _misfits(found: Dict[str, Tensor], wanted: Dict[str, Tensor],
              cut: bool) -> Dict[str, Dict[str, str]]:
-    """What cannot be loaded, and how it reads, by what is wrong with it."""
-    shapes, kinds = {}, {}
+    """What cannot be loaded: by flaw, the keys and their words in a message."""
+    shapes: Dict[str, str] = {}
+    kinds: Dict[str, str] = {}
     for key, own in wanted.items():
         if key not in found or not isinstance(own, Tensor):
             continue
@@ -279,7 +204,7 @@ def _refuse(where: str, model: nn.Module, wrong: Dict[str, Any]) -> None:
 
 def _check_finite(found: Dict[str, Tensor], wanted: Dict[str, Tensor],
                   where: str) -> None:
-    """Checks the values that are loaded, in the precision they are used in."""
+    """Checks the values to be loaded, in the precision they are used in."""
     for key, own in wanted.items():
         value = found.get(key)
         if value is None or not isinstance(own, Tensor) or \
@@ -291,11 +216,11 @@ def _check_finite(found: Dict[str, Tensor], wanted: Dict[str, Tensor],
                              'numbers')
 
 
-def _first(keys: Any, most: int = _SHOWN) -> str:
+def _first(keys: Iterable[str], most: int = _SHOWN) -> str:
     """The first keys, each shortened and printable."""
-    keys: List[str] = list(keys)
-    return ', '.join(shown(key, 160)[1:-1] for key in keys[:most]) + \
-        (', ...' if len(keys) > most else '')
+    found = list(keys)
+    return ', '.join(shown(key, 160)[1:-1] for key in found[:most]) + \
+        (', ...' if len(found) > most else '')
 
 
 def _is_counter(key: str) -> bool:

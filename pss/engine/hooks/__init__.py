@@ -1,4 +1,4 @@
-"""Hooks of MMEngine's Runner."""
+"""Hooks for MMEngine's Runner."""
 
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .checked_load_hook import CheckedLoadHook

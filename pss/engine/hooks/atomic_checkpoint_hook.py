@@ -1,17 +1,18 @@
-"""Writes checkpoints that are whole, or not there."""
+"""Writes checkpoints atomically."""
 
 import re
 from pathlib import Path
-from typing import Any, Dict, Union
+from typing import Any, Dict, Optional
 
 import torch
 from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
 
 from ...checks import check_integer
 from ...errors import DivergedError, InputError
-from ...files import whole_file
+from ...files import FilePath, whole_file
 from ...registry import HOOKS
 
 # written when training is told to stop, until the next regular checkpoint
@@ -20,12 +21,12 @@ _TEMPORARY = re.compile(r'\.pth\.[0-9a-f]+\.tmp$')  # whole_file's names
 
 
 class AtomicBackend(LocalBackend):
-    """MMEngine's backend for folders, writing files whole or not at all."""
+    """MMEngine's backend for local files, with atomic writes."""
 
     NAME = 'pss_atomic'
 
-    def put(self, obj: bytes, filepath: Union[str, Path]) -> None:
-        """Writes bytes."""
+    def put(self, obj: bytes, filepath: FilePath) -> None:
+        """Writes bytes to a file."""
         with whole_file(filepath) as file:
             file.write_bytes(obj)
 
@@ -35,28 +36,30 @@ register_backend(AtomicBackend.NAME, AtomicBackend)
 
 @HOOKS.register_module()
 class AtomicCheckpointHook(CheckpointHook):
-    """MMEngine's ``CheckpointHook``, for runs that may end at any moment.
+    """MMEngine's ``CheckpointHook`` for runs that may end at any moment.
 
-    - A checkpoint is written to a temporary file, which is then renamed. What
-      has its final name is whole.
-    - Outdated checkpoints are deleted after the new one was written, not
+    - A checkpoint is written to a temporary file, which is then renamed, so
+      that a file of the final name is always complete.
+    - Outdated checkpoints are deleted after the new one is written, not
       before.
     - Weights that are not finite are not written: the run stops, and the last
       good checkpoint stays.
-    - :meth:`save_interrupted` writes one at any iteration.
+    - :meth:`save_interrupted` writes a checkpoint at any iteration.
 
     Args:
-        *args, **kwargs: as for ``CheckpointHook``. With ``backend_args`` of
-            other storage than folders, files are written as that storage does.
+        *args, **kwargs: of ``CheckpointHook``. If ``backend_args`` names
+            storage other than local files, its own way of writing is used.
     """
 
-    def before_train(self, runner) -> None:
-        """Chooses how files are written; removes what a killed run left half
-        written."""
+    backend_args: Optional[Dict[str, Any]]
+
+    def before_train(self, runner: Runner) -> None:
+        """Chooses how files are written; deletes partial files of a killed
+        run."""
         if self.backend_args is None and self.file_client_args is None and \
                 '://' not in str(self.out_dir or runner.work_dir):
             self.backend_args = dict(backend=AtomicBackend.NAME)
-        if self.interval != -1:  # MMEngine's word for never
+        if self.interval != -1:  # in MMEngine, never
             check_integer('default_hooks.checkpoint.interval', self.interval, 1)
         super().before_train(runner)
         if is_main_process() and Path(self.out_dir).is_dir():
@@ -64,12 +67,12 @@ class AtomicCheckpointHook(CheckpointHook):
                 if _TEMPORARY.search(path.name) and path.is_file():
                     path.unlink(missing_ok=True)
 
-    def save_interrupted(self, runner, iterations: int) -> str:
-        """Writes the state at a moment that is not a regular one.
+    def save_interrupted(self, runner: Runner, iterations: int) -> str:
+        """Writes a checkpoint between the regular ones.
 
         Args:
             runner: the runner.
-            iterations: how many it has trained.
+            iterations: number of iterations trained.
 
         Returns:
             The file's path.
@@ -78,9 +81,9 @@ class AtomicCheckpointHook(CheckpointHook):
                    dict(epoch=runner.epoch, iter=iterations))
         return self.last_ckpt
 
-    def _save_checkpoint_with_step(self, runner, step: int,
+    def _save_checkpoint_with_step(self, runner: Runner, step: int,
                                    meta: Dict[str, Any]) -> None:
-        """Writes a regular checkpoint, then deletes those that are outdated."""
+        """Writes a regular checkpoint, then deletes outdated ones."""
         outdated = []
         if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
             kept = [*self.keep_ckpt_ids, step]
@@ -96,14 +99,14 @@ class AtomicCheckpointHook(CheckpointHook):
                 if self.file_backend.isfile(path):
                     self.file_backend.remove(path)
 
-    def _save(self, runner, name: str, meta: Dict[str, Any]) -> None:
+    def _save(self, runner: Runner, name: str, meta: Dict[str, Any]) -> None:
         """Writes one file, and its path into ``last_checkpoint``."""
         _check_finite(runner)
         if not runner.optim_wrapper.should_update():
             runner.logger.warning(
-                f'{name}: the gradients that are being accumulated are not in '
-                'it, so that resuming from it is not exact; choose an interval '
-                'that is a multiple of optim_wrapper.accumulative_counts')
+                f'{name}: the gradients accumulated so far are not in it, so '
+                'resuming from it is not exact; choose an interval that is a '
+                'multiple of optim_wrapper.accumulative_counts')
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
         runner.save_checkpoint(
@@ -121,7 +124,7 @@ class AtomicCheckpointHook(CheckpointHook):
                 file.write_text(str(self.last_ckpt))
 
 
-def _check_finite(runner) -> None:
+def _check_finite(runner: Runner) -> None:
     """Stops the run if its weights are not finite.
 
     Raises:
@@ -137,10 +140,10 @@ def _check_finite(runner) -> None:
         name = next(n for n, v in values.items() if not v.isfinite().all())
         raise DivergedError(
             f'iteration {runner.iter + 1}: {name} is not finite; no checkpoint '
-            'is written, and the last one is without it')
+            'is written, and the last one does not contain it')
 
 
-def find_checkpoint_hook(runner) -> 'AtomicCheckpointHook':
+def find_checkpoint_hook(runner: Runner) -> 'AtomicCheckpointHook':
     """The runner's hook.
 
     Raises:

@@ -1,40 +1,41 @@
-"""Keeps a run from starting with weights that are not its model's."""
+"""Keeps a run from starting with weights that do not fit its model."""
 
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.runner import BaseLoop
+from mmengine.runner import BaseLoop, Runner
 
 from ...files import open_regular
 from ...registry import HOOKS
 from ..checkpoints.archive import check_archive
+from ..checkpoints.cleaning import clean
 from ..checkpoints.saved_state import check_resumable
-from ..checkpoints.weights import check_same, check_start, clean
+from ..checkpoints.weights import check_same, check_start
 
 
 @HOOKS.register_module()
 class CheckedLoadHook(Hook):
-    """Checks what MMEngine has loaded, before any of it is used.
+    """Checks a checkpoint that MMEngine has loaded, before any of it is used.
 
-    MMEngine loads the weights that fit and leaves the others as they were
-    initialised, which may be all of them. With this hook a run that resumes or
-    tests needs every weight of its model. One that starts training from
-    ``load_from`` needs those of the whole backbone: its neck and head may be
-    others, which the log then says in one warning.
+    MMEngine loads the weights that fit and leaves the others, which may be all
+    of them, as they were initialised. With this hook, a run that resumes or
+    tests needs every weight of its model. Training that starts from
+    ``load_from`` needs the whole backbone; neck and head may differ, which
+    gives one warning in the log.
 
-    A file's check sums are compared, which torch does not, before it is loaded.
-    Wherever the checkpoint came from, an entry ``meta.config``, which MMEngine
-    would run as a program, is removed.
+    A file's checksums, which torch does not verify, are verified before it is
+    loaded. From any checkpoint the entry ``meta.config`` is removed, which
+    MMEngine would run as a program.
     """
 
-    # before the hooks that read what is in the checkpoint
+    # before the hooks that read entries of the checkpoint
     priority = 'HIGHEST'
 
-    def before_run(self, runner) -> None:
-        """Checks a file of this machine before MMEngine unpacks it.
+    def before_run(self, runner: Runner) -> None:
+        """Checks a local file before MMEngine unpacks it.
 
         Raises:
-            InputError: if it is damaged, packed, or no regular file.
+            InputError: if it is damaged, compressed, or not a regular file.
         """
         path = runner._load_from
         if path and '://' not in str(path) and not runner._has_loaded:
@@ -42,11 +43,11 @@ class CheckedLoadHook(Hook):
             with open_regular(path, name=where) as file:
                 check_archive(file, where)
 
-    def after_load_checkpoint(self, runner, checkpoint: Any) -> None:
+    def after_load_checkpoint(self, runner: Runner, checkpoint: Any) -> None:
         """Checks a checkpoint.
 
         Raises:
-            InputError: it names the keys that are wrong.
+            InputError: names the keys that are wrong.
         """
         where = f'checkpoint {runner._load_from}' if runner._load_from \
             else 'the checkpoint'

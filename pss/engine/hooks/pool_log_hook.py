@@ -1,8 +1,9 @@
-"""Shows the state of the pools while training runs."""
+"""Reports the state of the pools during training."""
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Optional, Sequence
 
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from ...checks import check_integer
 from ...registry import HOOKS
@@ -15,21 +16,21 @@ from .pss_sampler_hook import PSSSamplerHook, training_progress
 class PoolLogHook(Hook):
     """Writes the state of each pool to MMEngine's visualizer backends.
 
-    Not to the log that people read: there would be hundreds of numbers a line.
-    For each pool, such as ``flops 80``:
+    The text log has none of it: a line would have hundreds of numbers. For each
+    pool, such as ``flops 80``:
 
-    - ``pool_fill/flops_80``: share of its places that are taken;
+    - ``pool_fill/flops_80``: share of its capacity that is taken;
     - ``pool_best/flops_80``: its best score;
-    - ``pool_churn/flops_80``: share of its subnets that came since the last
-      report (a subnet that left and came back is one of them);
-    - ``pool_entropy/flops_80``: in nats, of its subnets' probabilities to be
-      drawn, ``softmax(score / t)``;
-    - ``agreement/flops_80``, at each validation of members
+    - ``pool_churn/flops_80``: share of its subnets that are new since the last
+      report (including those that were dropped and came back);
+    - ``pool_entropy/flops_80``: entropy, in nats, of the probabilities to draw
+      its subnets, ``softmax(score / t)``;
+    - ``agreement/flops_80``, when members are validated
       (:class:`.SubnetValLoop`): Spearman's rank correlation of their scores
       and their held-out accuracy; ``agreement/all`` over all of them.
 
-    The step is the number of iterations done. A resumed run writes what the
-    uninterrupted one does.
+    The step is the number of iterations done. A resumed run writes the same as
+    an uninterrupted one.
 
     Args:
         interval: iterations between reports.
@@ -42,28 +43,28 @@ class PoolLogHook(Hook):
         self.interval = check_integer('pool_log.interval', interval, 1)
 
     def after_train_iter(self,
-                         runner,
+                         runner: Runner,
                          batch_idx: int,
                          data_batch: Any = None,
-                         outputs: Optional[dict] = None) -> None:
-        """Writes a report, if it is time for one."""
+                         outputs: Optional[Dict[str, Any]] = None) -> None:
+        """Writes a report, if one is due."""
         if not self.every_n_train_iters(runner, self.interval):
             return
         sampler = next(
             hook.sampler for hook in runner.hooks
             if isinstance(hook, PSSSamplerHook))
-        if not sampler.pools:  # of a method that has none
+        if not sampler.pools:
             return
-        scalars = pool_scalars(sampler.pools,
-                               sampler.t(training_progress(runner)))
+        logged = sampler.scalars(training_progress(runner))
+        scalars = pool_scalars(sampler.pools, logged.get('t'))
         for pool in sampler.pools:
             pool.settle()
         runner.visualizer.add_scalars(scalars, step=runner.iter + 1)
 
     def after_val_epoch(self,
-                        runner,
+                        runner: Runner,
                         metrics: Optional[Dict[str, float]] = None) -> None:
-        """Writes how scores and held-out accuracy agree."""
+        """Writes how well scores agree with held-out accuracy."""
         agreement = getattr(runner.val_loop, 'agreement', {})
         if agreement:
             runner.visualizer.add_scalars(
@@ -74,12 +75,14 @@ class PoolLogHook(Hook):
                 step=runner.iter)
 
 
-def pool_scalars(pools: List[SubnetPool], t: float) -> Dict[str, float]:
-    """What is reported of pools, by name.
+def pool_scalars(pools: Sequence[SubnetPool],
+                 t: Optional[float]) -> Dict[str, float]:
+    """Returns the scalars that describe pools, by name.
 
     Args:
-        pools: the pools; those that are empty have no best score.
-        t: temperature of their priorities.
+        pools: the pools; empty ones only have a fill.
+        t: temperature of their priorities; without one, of a sampler of a
+            user's own, there is no entropy.
     """
     scalars = {}
     for pool in pools:
@@ -88,10 +91,12 @@ def pool_scalars(pools: List[SubnetPool], t: float) -> Dict[str, float]:
         if len(pool):
             scalars[f'pool_best/{name}'] = pool.best()[0][1]
             scalars[f'pool_churn/{name}'] = pool.newcomers / len(pool)
-            scalars[f'pool_entropy/{name}'] = pool.entropy(t)
+            if t is not None:
+                scalars[f'pool_entropy/{name}'] = pool.entropy(t)
     return scalars
 
 
 def scalar_name(budget: Budget) -> str:
-    """A pool's name in scalars; TensorBoard wants no spaces in it."""
+    """Returns a pool's name in scalars, without TensorBoard's unwanted
+    spaces."""
     return str(budget).replace(' ', '_')

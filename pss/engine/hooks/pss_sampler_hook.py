@@ -10,10 +10,9 @@ from ...registry import HOOKS
 from ...resources import build_resources, cost_tables
 from ...sampling import Sampler, SubnetPool, place_budgets, read_budgets
 from ...structures import CostTable
+from ..checkpoints.entries import POOLS_KEY
 from ..randomness import shared_seed
 from ..samplers import build_sampler, check_sampler
-
-STATE_KEY = 'pss_pools'  # in the checkpoint
 
 
 @HOOKS.register_module()
@@ -81,8 +80,7 @@ class PSSSamplerHook(Hook):
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
         # of a detector its backbone, at the size of its images
-        self.costs = cost_tables(self.resources,
-                                 getattr(model, 'costed', model))
+        self.costs = cost_tables(self.resources, model.costed)
         budgets = place_budgets(self.budgets, self.costs)
         self._sampler = build_sampler(
             self._config, model.search_space,
@@ -132,13 +130,13 @@ class PSSSamplerHook(Hook):
     def before_save_checkpoint(self, runner: Runner,
                                checkpoint: Dict[str, Any]) -> None:
         """Adds the pools to the checkpoint."""
-        checkpoint[STATE_KEY] = self.sampler.state_dict()
+        checkpoint[POOLS_KEY] = self.sampler.state_dict()
 
     def after_load_checkpoint(self, runner: Runner,
                               checkpoint: Dict[str, Any]) -> None:
         """Restores the pools, if the checkpoint has any."""
-        if STATE_KEY in checkpoint:
-            self.sampler.load_state_dict(checkpoint[STATE_KEY])
+        if POOLS_KEY in checkpoint:
+            self.sampler.load_state_dict(checkpoint[POOLS_KEY])
 
 
 def training_progress(runner: Runner) -> float:

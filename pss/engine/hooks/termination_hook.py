@@ -1,4 +1,4 @@
-"""Ends a run that is told to stop, with a checkpoint."""
+"""Ends a run on SIGTERM, with a checkpoint."""
 
 import os
 import signal
@@ -8,14 +8,15 @@ from typing import Any, Optional
 import torch
 from mmengine.dist import all_reduce, barrier, get_world_size
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from ...registry import HOOKS
 from .atomic_checkpoint_hook import find_checkpoint_hook
 
 
 class Terminated(SystemExit):
-    """Training was told to stop and did; its status is 143, as the shell's for
-    a process that SIGTERM ended."""
+    """Training stopped because it was told to. The exit status is 143, the
+    shell's status for a process that SIGTERM ended."""
 
     def __init__(self, message: str) -> None:
         super().__init__(128 + signal.SIGTERM)
@@ -28,12 +29,12 @@ class TerminationHook(Hook):
 
     Slurm, Kubernetes and torchrun send SIGTERM some seconds before they kill.
     All processes of a run stop after the same iteration, whichever of them got
-    the signal. In a validation or a test the run stops after the batch. While
-    gradients are being accumulated, it goes on until their optimizer step. A
-    second SIGTERM does not wait.
+    the signal. During validation or testing the run stops after the current
+    batch. While gradients are being accumulated, it continues to the next
+    optimizer step. A second SIGTERM ends the process at once.
 
     Raises:
-        Terminated: from the hook, where the run stops.
+        Terminated: when the run stops.
     """
 
     # after CheckpointHook, which may be about to write one anyway
@@ -43,51 +44,51 @@ class TerminationHook(Hook):
         self._received = False
         self._former: Any = None
 
-    def before_train(self, runner) -> None:
-        """Listens to the signal; threads other than the main one can't."""
+    def before_train(self, runner: Runner) -> None:
+        """Handles the signal from now on; only the main thread can."""
         if threading.current_thread() is threading.main_thread():
             self._former = signal.signal(signal.SIGTERM, self._receive)
 
     def _receive(self, number: int, frame: Any) -> None:
-        """Notes the first signal; a second one ends the process as before."""
+        """Records the first signal; leaves the second to the former handler."""
         if self._received:
             signal.signal(number, self._former)
             os.kill(os.getpid(), number)
         self._received = True
 
     def after_train_iter(self,
-                         runner,
+                         runner: Runner,
                          batch_idx: int,
                          data_batch: Any = None,
                          outputs: Optional[dict] = None) -> None:
-        """Stops here, if any process was told to."""
+        """Stops the run if any process received the signal."""
         if self._any_received() and runner.optim_wrapper.should_update():
-            # the loop counts the iteration after its hooks
+            # the loop counts the iteration after the hooks
             message = self._save(runner, runner.iter + 1)
-            barrier()  # torchrun ends all processes when the first has ended
+            barrier()  # torchrun ends all processes once one has ended
             self._stop(message)
 
     def after_val_iter(self,
-                       runner,
+                       runner: Runner,
                        batch_idx: int,
                        data_batch: Any = None,
                        outputs: Any = None) -> None:
-        """Stops here, if this process was told to: others may have fewer
-        batches, and are not asked."""
+        """Stops this process if it received the signal. Others may have fewer
+        batches, so they are not asked."""
         if self._received and runner.optim_wrapper.should_update():
             self._stop(self._save(runner, runner.iter))
 
     def after_test_iter(self,
-                        runner,
+                        runner: Runner,
                         batch_idx: int,
                         data_batch: Any = None,
                         outputs: Any = None) -> None:
-        """Stops here; the last checkpoint is the trained network's."""
+        """Stops the test; the last checkpoint is of the trained network."""
         if self._received:
             self._stop('stopped in the test after training')
 
-    def after_run(self, runner) -> None:
-        """Leaves the signal to whom it was before."""
+    def after_run(self, runner: Optional[Runner]) -> None:
+        """Restores the former handler of the signal."""
         if self._former is not None:
             signal.signal(signal.SIGTERM, self._former)
             self._former = None
@@ -99,10 +100,10 @@ class TerminationHook(Hook):
         all_reduce(received, 'max')
         return bool(received)
 
-    def _save(self, runner, iterations: int) -> str:
+    def _save(self, runner: Runner, iterations: int) -> str:
         path = find_checkpoint_hook(runner).save_interrupted(runner, iterations)
         return f'stopped after {iterations} iterations; checkpoint {path}'
 
     def _stop(self, message: str) -> None:
         self.after_run(None)
-        raise Terminated(f'SIGTERM: {message}; --resume goes on from there')
+        raise Terminated(f'SIGTERM: {message}; --resume continues from there')

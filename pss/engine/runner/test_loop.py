@@ -4,9 +4,7 @@ from typing import Any, Dict, Optional, Sequence, Tuple
 
 from ...checks import check_integer, check_text
 from ...errors import InputError
-from ...models.classifiers.supernet_classifier import (
-    Statistics,
-)
+from ...models.classifiers.supernet_classifier import Statistics
 from ...registry import LOOPS
 from ...sampling import Candidates
 from ...structures import Subnet

@@ -1,22 +1,25 @@
 """Loading a supernet's checkpoint or bank into a backbone.
 
 MMEngine's ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix=
-'backbone.')`` then does for a backbone that is one subnet too: of every wider
+'backbone.')`` then works for a backbone that is one subnet too: of every wider
 tensor it takes the first channels, as the supernet does.
 
-What is read from a bank (``checkpoint='bank://FOLDER'``) has the statistics of
-every kept subnet beside the weights, under keys that :func:`statistics_key`
-makes. A backbone that is one subnet takes its own; others leave them.
+A bank (``checkpoint='bank://FOLDER'``) adds the statistics of every kept subnet
+to the weights, under keys that :func:`statistics_key` makes. A backbone that is
+one subnet takes its own; other backbones ignore them.
 """
 
 import logging
-from typing import Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from mmengine.logging import print_log
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...errors import InputError
 from ...structures import Subnet
+
+if TYPE_CHECKING:
+    from .slimmable_backbone import SlimmableBackbone
 
 _STATISTICS = 'kept_statistics.'
 
@@ -36,14 +39,14 @@ def _signature(subnet: Subnet) -> str:
     return f'{subnet.resolution}x{"-".join(map(str, subnet.widths))}'
 
 
-def accept_checkpoints(backbone: nn.Module) -> None:
-    """Makes a backbone of ours load what supernets and banks hold."""
+def accept_checkpoints(backbone: 'SlimmableBackbone') -> None:
+    """Makes a backbone load supernets' checkpoints and banks."""
     backbone._register_load_state_dict_pre_hook(_fit, with_module=True)
 
 
-def _fit(backbone: nn.Module, state: Dict[str, Any], prefix: str, *args:
-         Any) -> None:
-    """Makes a state that is about to be loaded fit the backbone."""
+def _fit(backbone: 'SlimmableBackbone', state: Dict[str, Any], prefix: str,
+         *args: Any) -> None:
+    """Changes a state that is about to be loaded so that it fits."""
     kept = _take_statistics(state, prefix)
     mine = backbone.state_dict()
     found = {
@@ -51,7 +54,7 @@ def _fit(backbone: nn.Module, state: Dict[str, Any], prefix: str, *args:
         for key in mine if isinstance(state.get(f'{prefix}{key}'), Tensor)
     }
     if backbone.drives or not found:
-        return  # a supernet, or a state of something else
+        return  # a supernet, or the state of another network
     wider = [
         key for key, value in found.items() if value.shape != mine[key].shape
     ]
@@ -74,15 +77,15 @@ def _first_channels(key: str, wide: Tensor, narrow: Tensor) -> Tensor:
     if wide.dim() != narrow.dim() or wide.shape[2:] != narrow.shape[2:] or \
             any(a < b for a, b in zip(wide.shape, narrow.shape)):
         raise InputError(
-            f'checkpoint: {key} has the shape {tuple(wide.shape)}, from which '
-            f'the subnet cannot take {tuple(narrow.shape)}; expected '
-            'checkpoints of the same architecture')
+            f'checkpoint: {key} has the shape {tuple(wide.shape)}, which the '
+            f"subnet's {tuple(narrow.shape)} cannot be cut from; expected a "
+            'checkpoint of the same architecture')
     return wide[tuple(slice(size) for size in narrow.shape)].clone()
 
 
 def _take_statistics(state: Dict[str, Any],
                      prefix: str) -> Optional[Dict[str, Tensor]]:
-    """Removes what a bank adds from a state, and gives it."""
+    """Removes what a bank adds to a state, and returns it."""
     start = f'{prefix}{_STATISTICS}'
     kept = {
         key[len(start):]: state.pop(key)
@@ -100,11 +103,11 @@ def _statistics_of(subnet: Subnet, kept: Dict[str, Tensor],
         for key, value in kept.items() if key.startswith(start)
     }
     if not found:
-        legal: List[str] = list(
+        there: List[str] = list(
             dict.fromkeys(key.split('.')[0] for key in kept))
         raise InputError(
             f'backbone.subnet: resolution={subnet.resolution}, widths='
-            f'{list(subnet.widths)} is not in the bank, so it has no '
+            f'{list(subnet.widths)} is not in the bank, which has no '
             'statistics for it; expected (resolution x widths) '
-            f'{", ".join(legal)}')
+            f'{", ".join(there)}')
     return found

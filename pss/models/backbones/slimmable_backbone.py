@@ -1,10 +1,11 @@
 """What slimmable backbones share: layer configs, spaces, setting widths."""
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from torch import nn
+from mmcv.cnn import ConvModule
+from mmengine.model import BaseModule
 
-from ...checks import check_keys
+from ...checks import check_integer, check_keys, shown
 from ...errors import InputError
 from ...structures import SearchSpace, Subnet, Width
 from ...structures.search_space import DIVISOR, MULTIPLIERS
@@ -13,17 +14,17 @@ from ..layers import SlimmableConv2d
 from ..narrowing import narrow
 from .loading import accept_checkpoints
 
-# what stands in for a type of layer
 _CONV = dict(type='pss.SlimmableConv2d')
 _BATCH_NORM = dict(type='pss.SlimmableBatchNorm2d')
 _GROUP_NORM = dict(type='pss.SlimmableGroupNorm')
-SLIMMABLE_CONVS = {
+# The slimmable counterparts of the types of layers in configs.
+SLIMMABLE_CONVS: Dict[Optional[str], Dict[str, Any]] = {
     None: _CONV,
     'Conv': _CONV,
     'Conv2d': _CONV,
     'pss.SlimmableConv2d': _CONV,
 }
-SLIMMABLE_NORMS = {
+SLIMMABLE_NORMS: Dict[Optional[str], Dict[str, Any]] = {
     'BN': _BATCH_NORM,
     'BN2d': _BATCH_NORM,
     'SyncBN': dict(_BATCH_NORM, sync=True),
@@ -41,19 +42,19 @@ class Drive(NamedTuple):
     factor: int = 1
 
 
-def slimmable_cfg(cfg: Optional[dict], legal: Dict[Optional[str], dict],
+def slimmable_cfg(cfg: Optional[dict], known: Dict[Optional[str], dict],
                   name: str) -> dict:
-    """The config of a layer with its type's slimmable counterpart.
+    """The config of a layer, with the slimmable counterpart of its type.
 
     Raises:
-        InputError: for a type that has none.
+        InputError: if the type has none.
     """
     cfg = dict(cfg or {})
     kind = cfg.get('type')
-    if kind not in legal:
+    if kind not in known:
         raise InputError(f'{name}: type {kind!r} cannot change its width; '
-                         f'expected one of {[k for k in legal if k]}')
-    return {**cfg, **legal[kind]}
+                         f'expected one of {[k for k in known if k]}')
+    return {**cfg, **known[kind]}
 
 
 def build_space(drives: Sequence[Drive],
@@ -62,16 +63,16 @@ def build_space(drives: Sequence[Drive],
 
     Args:
         drives: the convolutions that the widths drive. The first one of a
-            width, with a factor of 1, says how many channels it has in the
-            network as built.
+            width, with a factor of 1, determines how many channels it has in
+            the network as built.
         cfg: what differs from the paper's space: ``multipliers``, the range
-            that multipliers are uniform in (0.75 to 1); ``divisor``, which
-            channels are rounded to multiples of (8); ``resolutions``, a list
-            or a dict of ``start``, ``stop`` (included) and ``step`` (128 to
-            224 in steps of 8).
+            that multipliers are uniform in (0.75 to 1); ``divisor``, of which
+            channels are multiples (8); ``resolutions``, a list or a dict of
+            ``start``, ``stop`` (included) and ``step`` (128 to 224 in steps of
+            8).
 
     Raises:
-        InputError: for an illegal space, saying what is wrong with it.
+        InputError: if the space is impossible; it names the key and its value.
     """
     cfg = dict(cfg or {})
     where = 'search_space'
@@ -81,43 +82,41 @@ def build_space(drives: Sequence[Drive],
     if not isinstance(multipliers, (list, tuple)) or len(multipliers) != 2 \
             or not all(isinstance(m, (int, float)) for m in multipliers) \
             or not 0 < multipliers[0] <= multipliers[1] <= 1:
-        raise InputError(f'{where}.multipliers={multipliers!r} must be two '
-                         'numbers, 0 < lowest <= highest <= 1')
-    if isinstance(divisor, bool) or not isinstance(divisor, int) \
-            or divisor < 1:
-        raise InputError(f'{where}.divisor={divisor!r} must be an integer of '
-                         'at least 1')
+        raise InputError(f'{where}.multipliers={shown(multipliers)}: expected '
+                         'two numbers, 0 < lowest <= highest <= 1')
+    lowest, highest = multipliers
+    check_integer(f'{where}.divisor', divisor, least=1)
     bases: Dict[int, int] = {}
     for drive in drives:
         if drive.factor == 1:
             bases.setdefault(drive.width, drive.conv.out_channels)
     widths = []
     for _, base in sorted(bases.items()):
-        width = Width.of(base, multipliers, divisor)
+        width = Width.of(base, (lowest, highest), divisor)
         if width.choices[-1] > base:
             raise InputError(
                 f'{where}: rounding to multiples of divisor={divisor} gives '
                 f'{width.choices[-1]} channels to a layer that has {base}; '
-                f'expected divisors of {base}')
+                f'expected a divisor of {base}')
         widths.append(width)
     resolutions = _resolutions(cfg.get('resolutions', RESOLUTIONS), where)
-    return SearchSpace(widths, resolutions, multipliers)
+    return SearchSpace(widths, resolutions, (lowest, highest))
 
 
 def _resolutions(cfg: Any, where: str) -> List[int]:
-    if not isinstance(cfg, dict):
+    if isinstance(cfg, (list, tuple, range)):
         return list(cfg)
+    if not isinstance(cfg, dict):
+        raise InputError(f'{where}.resolutions={shown(cfg)}: expected a list '
+                         'of integers, or a dict of start, stop and step')
     keys = ('start', 'stop', 'step')
     check_keys(cfg, keys, f'{where}.resolutions')
     for key in keys:
-        value = cfg.get(key)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InputError(f'{where}.resolutions.{key}={value!r} must be an '
-                             'integer of at least 1')
+        check_integer(f'{where}.resolutions.{key}', cfg.get(key), least=1)
     return list(range(cfg['start'], cfg['stop'] + 1, cfg['step']))
 
 
-def conv_block(module: nn.Module) -> Block:
+def conv_block(module: ConvModule) -> Block:
     """A convolution with what follows it, as a block."""
     conv = module.conv
     return Block(
@@ -127,33 +126,76 @@ def conv_block(module: nn.Module) -> Block:
         stride=conv.stride[0])
 
 
-def set_widths(drives: List[Drive], subnet: Subnet) -> None:
-    """Makes convolutions put out the subnet's channels."""
-    for conv, width, factor in drives:
-        conv.active_out_channels = subnet.widths[width] * factor
+def layer_types(blocks: Sequence[Block]) -> Set[str]:
+    """The types of the layers in some blocks."""
+    return {
+        type(module).__name__
+        for block in blocks
+        for module in block.module.modules() if not any(module.children())
+    }
 
 
-def finish(backbone: nn.Module, drives: List[Drive],
-           search_space: Optional[Dict[str, Any]],
-           subnet: Optional[Dict[str, Any]]) -> None:
-    """Gives a backbone its space, and makes it one subnet's if asked for.
+class SlimmableBackbone(BaseModule):
+    """What slimmable backbones inherit besides another project's class.
 
-    Args:
-        backbone: gets ``search_space`` and ``active_subnet``.
-        drives: the convolutions that the widths drive.
-        search_space: see :func:`build_space`.
-        subnet: a subnet's ``resolution`` and ``widths``: the backbone is then
-            that subnet's plain network, and its space holds nothing else.
+    Attributes:
+        search_space (SearchSpace): the space of the backbone's subnets.
+        active_subnet (Subnet): the subnet that the next forward pass runs.
+        drives (list): the convolutions that the widths drive; empty if the
+            backbone is the plain network of one subnet.
+        input_channels (int): channels of the images.
     """
-    backbone.search_space = build_space(drives, search_space)
-    backbone.drives = drives
-    backbone.switch_to(backbone.search_space.largest)
-    if subnet is not None:
-        kept = backbone.search_space.validate(Subnet.from_dict(dict(subnet)))
-        backbone.switch_to(kept)
-        narrow(backbone, blank(backbone, kept.resolution))
-        backbone.drives = []
-        backbone.search_space = SearchSpace(
-            [Width((width, ), (1., )) for width in kept.widths],
-            [kept.resolution])
-    accept_checkpoints(backbone)
+    search_space: SearchSpace
+    active_subnet: Subnet
+    drives: List[Drive]
+    input_channels: int
+
+    def finish(self, drives: List[Drive], search_space: Optional[Dict[str,
+                                                                      Any]],
+               subnet: Optional[Dict[str, Any]]) -> None:
+        """Sets the space, and narrows the backbone to one subnet if asked to:
+        constructors call it last.
+
+        Args:
+            drives: the convolutions that the widths drive.
+            search_space: see :func:`build_space`.
+            subnet: a subnet's ``resolution`` and ``widths``: the backbone is
+                then that subnet's plain network, the only one in its space.
+        """
+        self.search_space = build_space(drives, search_space)
+        self.drives = drives
+        self.switch_to(self.search_space.largest)
+        if subnet is not None:
+            kept = self.search_space.validate(Subnet.from_dict(dict(subnet)))
+            self.switch_to(kept)
+            narrow(self, blank(self, kept.resolution))
+            self.drives = []
+            self.search_space = SearchSpace(
+                [Width((width, ), (1., )) for width in kept.widths],
+                [kept.resolution])
+        accept_checkpoints(self)
+
+    def blocks(self) -> List[Block]:
+        """The parts that latency tables hold, in order."""
+        raise NotImplementedError
+
+    @property
+    def costed(self) -> 'SlimmableBackbone':
+        """The backbone itself: its subnets' costs are counted on it."""
+        return self
+
+    @property
+    def network(self) -> Dict[str, Any]:
+        """What a latency depends on besides the sizes of blocks."""
+        return dict(
+            type=type(self).__name__, layers=sorted(layer_types(self.blocks())))
+
+    def switch_to(self, subnet: Subnet) -> None:
+        """Makes the next forward passes run the widths of ``subnet``."""
+        for conv, width, factor in self.drives:
+            conv.active_out_channels = subnet.widths[width] * factor
+        self.active_subnet = subnet
+
+    def image_size(self, resolution: int) -> Tuple[int, int]:
+        """Height and width of images at a resolution: squares."""
+        return resolution, resolution

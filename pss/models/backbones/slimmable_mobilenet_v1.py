@@ -4,7 +4,7 @@ Howard et al., "MobileNets", arXiv 1704.04861; the space is the one of PSS-Net,
 arXiv 2109.05432.
 """
 
-from typing import List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from mmcv.cnn import ConvModule, DepthwiseSeparableConvModule
 from mmpretrain.models.backbones.base_backbone import BaseBackbone
@@ -13,15 +13,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from ...registry import MODELS
-from ...structures import Subnet, make_divisible
+from ...structures import make_divisible
 from ...supernet import Block
 from .slimmable_backbone import (
     SLIMMABLE_CONVS,
     SLIMMABLE_NORMS,
     Drive,
+    SlimmableBackbone,
     conv_block,
-    finish,
-    set_widths,
     slimmable_cfg,
 )
 
@@ -30,7 +29,7 @@ class MBV1Block(DepthwiseSeparableConvModule):
     """mmcv's depthwise and pointwise convolution, with checkpointing.
 
     Args:
-        with_cp: whether to compute activations again in the backward pass.
+        with_cp: whether to recompute activations in the backward pass.
         *args, **kwargs: as for ``DepthwiseSeparableConvModule``.
     """
 
@@ -46,8 +45,9 @@ class MBV1Block(DepthwiseSeparableConvModule):
 
 
 @MODELS.register_module()
-class SlimmableMobileNetV1(BaseBackbone):
-    """MobileNetV1 of slimmable layers, in the manner of mmpretrain's backbones.
+class SlimmableMobileNetV1(SlimmableBackbone, BaseBackbone):
+    """MobileNetV1 of slimmable layers, with the arguments of mmpretrain's
+    backbones.
 
     The space has 14 widths: the stem, and the output of the pointwise
     convolution of each of the 13 blocks.
@@ -55,28 +55,27 @@ class SlimmableMobileNetV1(BaseBackbone):
     Args:
         widen_factor: multiplies the channels of every layer, rounded to
             multiples of 8.
-        out_indices: stages to put out, of 0 to 4. A stage ends where the next
-            block has stride 2; at 224 pixels they have 112, 56, 28, 14, 7.
+        out_indices: stages whose features are returned, of 0 to 4. A stage
+            ends where the next block has stride 2; from 224 pixels they have
+            112, 56, 28, 14, 7.
         frozen_stages: last stage whose parameters are fixed; 0 is the stem
             alone, -1 fixes none.
         conv_cfg, norm_cfg, act_cfg: configs of the layers; types of
-            convolutions and norms are exchanged for their slimmable
-            counterparts. The published network activates with ReLU6.
+            convolutions and norms are replaced by their slimmable counterparts.
+            The published network activates with ReLU6.
         norm_eval: whether batch norms stay in evaluation mode in training.
-        with_cp: whether to compute activations again in the backward pass, to
-            save memory.
-        search_space: see :func:`.slimming.build_space`.
-        subnet: build the plain network of this subnet instead of a supernet.
+        with_cp: whether to recompute activations in the backward pass, to save
+            memory.
+        search_space: see :func:`.build_space`.
+        subnet: the subnet whose plain network to build, instead of a supernet.
         init_cfg: how to initialise.
 
     Attributes:
         search_space (SearchSpace): its widths are in the order above.
-        active_subnet (Subnet): the subnet that the next forward pass runs.
-        input_channels (int): channels of the images.
 
     Raises:
-        InputError: for a layer type that cannot be slimmed, an illegal space
-            or subnet.
+        InputError: if a type of layers has no slimmable counterpart, or the
+            space or the subnet is impossible.
     """
 
     # for each stage, channels and stride of its blocks
@@ -117,7 +116,7 @@ class SlimmableMobileNetV1(BaseBackbone):
         self.out_indices = out_indices
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
-        layer_cfg = dict(
+        layer_cfg: Dict[str, Any] = dict(
             conv_cfg=slimmable_cfg(conv_cfg, SLIMMABLE_CONVS, 'conv_cfg'),
             norm_cfg=slimmable_cfg(norm_cfg, SLIMMABLE_NORMS, 'norm_cfg'),
             act_cfg=act_cfg)
@@ -132,21 +131,21 @@ class SlimmableMobileNetV1(BaseBackbone):
         for i, blocks in enumerate(self.arch_settings, start=1):
             layer = nn.Sequential()
             for width, stride in blocks:
-                layer.append(
-                    MBV1Block(
-                        channels,
-                        scaled(width),
-                        3,
-                        stride,
-                        1,
-                        with_cp=with_cp,
-                        **layer_cfg))
+                block = MBV1Block(
+                    channels,
+                    scaled(width),
+                    3,
+                    stride,
+                    1,
+                    with_cp=with_cp,
+                    **layer_cfg)
+                layer.append(block)
                 channels = scaled(width)
-                drives.append(Drive(layer[-1].pointwise_conv.conv, len(drives)))
+                drives.append(Drive(block.pointwise_conv.conv, len(drives)))
             self.layers.append(f'layer{i}')
             self.add_module(self.layers[-1], layer)
         self.input_channels = 3
-        finish(self, drives, search_space, subnet)
+        self.finish(drives, search_space, subnet)
 
     def blocks(self) -> List[Block]:
         """The parts that latency tables hold, in order."""
@@ -156,11 +155,6 @@ class SlimmableMobileNetV1(BaseBackbone):
                                       for name in self.layers
                                       for block in getattr(self, name))
         ]
-
-    def switch_to(self, subnet: Subnet) -> None:
-        """Makes the next forward passes run the widths of ``subnet``."""
-        set_widths(self.drives, subnet)
-        self.active_subnet = subnet
 
     def forward(self, x: Tensor) -> Tuple[Tensor, ...]:
         """Features ``(N, C, H, W)`` of the stages in ``out_indices``."""

@@ -12,17 +12,16 @@ from mmpretrain.models.backbones.mobilenet_v2 import InvertedResidual
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ...checks import check_choice, shown
 from ...errors import InputError
 from ...registry import MODELS
-from ...structures import Subnet
 from ...supernet import Block
 from .slimmable_backbone import (
     SLIMMABLE_CONVS,
     SLIMMABLE_NORMS,
     Drive,
+    SlimmableBackbone,
     conv_block,
-    finish,
-    set_widths,
     slimmable_cfg,
 )
 
@@ -49,7 +48,7 @@ class SlimmableInvertedResidual(InvertedResidual):
 
 
 @MODELS.register_module()
-class SlimmableMobileNetV2(MobileNetV2):
+class SlimmableMobileNetV2(SlimmableBackbone, MobileNetV2):
     """mmpretrain's MobileNetV2 with slimmable layers plugged in.
 
     Its state dict has the same keys and shapes, so checkpoints load in both
@@ -59,27 +58,25 @@ class SlimmableMobileNetV2(MobileNetV2):
     which the blocks of a stage share; or, with ``search_space.unit='block'``,
     the stem and the output of each of the 17 blocks. Hidden channels are always
     the expansion ratio times the block's input; the last convolution keeps its
-    width. Where a block's shortcut joins other numbers of channels, it carries
-    the first ones that both ends have (He et al., CVPR 2016, option A).
+    width. A shortcut whose ends have different numbers of channels carries the
+    first ones that both have (He et al., CVPR 2016, option A).
 
     Args:
-        conv_cfg, norm_cfg: as for mmpretrain's class; the types are exchanged
-            for their slimmable counterparts.
-        search_space: see :func:`.slimming.build_space`; besides, ``unit`` is
+        conv_cfg, norm_cfg: as for mmpretrain's class; the types are replaced
+            by their slimmable counterparts.
+        search_space: see :func:`.build_space`; also ``unit``, which is
             ``'stage'`` (the paper's) or ``'block'``.
-        subnet: build the plain network of this subnet instead of a supernet.
+        subnet: the subnet whose plain network to build, instead of a supernet.
         strides: strides of the stem and the 7 stages, for small images.
             Defaults to the paper's 2, 1, 2, 2, 2, 1, 2, 1.
         **kwargs: as for mmpretrain's class.
 
     Attributes:
         search_space (SearchSpace): its widths are in the order above.
-        active_subnet (Subnet): the subnet that the next forward pass runs.
-        input_channels (int): channels of the images.
 
     Raises:
-        InputError: for a layer type that cannot be slimmed, strides that are
-            not 8 of 1 and 2, an illegal space or subnet.
+        InputError: if a type of layers has no slimmable counterpart, strides
+            are not 8 of 1 and 2, or the space or the subnet is impossible.
     """
 
     def __init__(self,
@@ -92,16 +89,15 @@ class SlimmableMobileNetV2(MobileNetV2):
                  **kwargs) -> None:
         if strides is not None:
             if len(strides) != 8 or not set(strides) <= {1, 2}:
-                raise InputError(f'strides={strides!r} must be 8 of 1 and 2: '
-                                 'for the stem and the 7 stages')
+                raise InputError(f'strides={shown(strides)}: expected 8 of 1 '
+                                 'and 2, for the stem and the 7 stages')
             self.arch_settings = [[
                 *setting[:3], stride
-            ] for setting, stride in zip(self.arch_settings, strides[1:])]
+            ] for setting, stride in zip(MobileNetV2.arch_settings, strides[1:])
+                                  ]
         space = dict(search_space or {})
         unit = space.pop('unit', 'stage')
-        if unit not in ('stage', 'block'):
-            raise InputError(f"search_space.unit={unit!r} must be 'stage' or "
-                             "'block'")
+        check_choice('search_space.unit', unit, ('stage', 'block'))
         super().__init__(
             *args,
             conv_cfg=slimmable_cfg(conv_cfg, SLIMMABLE_CONVS, 'conv_cfg'),
@@ -110,17 +106,17 @@ class SlimmableMobileNetV2(MobileNetV2):
         if strides is not None:
             self.conv1.conv.stride = (strides[0], strides[0])
         self.input_channels = self.conv1.conv.in_channels
-        finish(self, self._find_drives(unit), space, subnet)
+        self.finish(self._find_drives(unit), space, subnet)
 
     def make_layer(self, *args, **kwargs) -> nn.Sequential:
-        """As in mmpretrain's class, of blocks whose shortcuts can be narrow."""
+        """As in mmpretrain's class; the blocks' shortcuts can be narrow."""
         layer = super().make_layer(*args, **kwargs)
         for block in layer:
             block.__class__ = SlimmableInvertedResidual
         return layer
 
     def _find_drives(self, unit: str) -> List[Drive]:
-        """Which convolution follows from which width."""
+        """The convolutions that the widths drive."""
         drives = [Drive(self.conv1.conv, 0)]
         previous = width = 0
         for ratio, layer_name in zip((s[0] for s in self.arch_settings),
@@ -148,8 +144,3 @@ class SlimmableMobileNetV2(MobileNetV2):
             for block in getattr(self, name)
         ]
         return [conv_block(self.conv1), *blocks, conv_block(self.conv2)]
-
-    def switch_to(self, subnet: Subnet) -> None:
-        """Makes the next forward passes run the widths of ``subnet``."""
-        set_widths(self.drives, subnet)
-        self.active_subnet = subnet

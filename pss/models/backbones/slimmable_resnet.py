@@ -1,29 +1,28 @@
 """ResNets whose layers run at several widths.
 
 He et al., "Deep Residual Learning for Image Recognition", CVPR 2016. The paper
-of PSS-Net uses ResNet-50, but its space is not public; this one is ours.
+of PSS-Net uses ResNet-50, but its space is not public: the one here is ours.
 """
 
-from typing import List, Optional
+from typing import Any, Dict, List, Optional
 
 from mmpretrain.models.backbones import ResNet
 from torch import nn
 
 from ...registry import MODELS
-from ...structures import Subnet
 from ...supernet import Block
+from ..layers import SlimmableConv2d
 from .slimmable_backbone import (
     SLIMMABLE_CONVS,
     SLIMMABLE_NORMS,
     Drive,
-    finish,
-    set_widths,
+    SlimmableBackbone,
     slimmable_cfg,
 )
 
 
 @MODELS.register_module()
-class SlimmableResNet(ResNet):
+class SlimmableResNet(SlimmableBackbone, ResNet):
     """mmpretrain's ResNet with slimmable layers plugged in.
 
     Its state dict has the same keys and shapes, so checkpoints load in both
@@ -34,24 +33,22 @@ class SlimmableResNet(ResNet):
     stages, which the blocks of a stage share because of their shortcuts; and
     one inner width for each of the 16 blocks. Other depths have the analogous
     space. Where the first stage has no convolution in its first shortcut
-    (depths 18 and 34), it shares the stem's width, and there is no width of its
-    own. In a deep stem only the last convolution changes its width.
+    (depths 18 and 34), it shares the stem's width. In a deep stem only the last
+    convolution changes its width.
 
     Args:
-        conv_cfg, norm_cfg: as for mmpretrain's class; the types are exchanged
-            for their slimmable counterparts.
-        search_space: see :func:`.slimming.build_space`.
-        subnet: build the plain network of this subnet instead of a supernet.
+        conv_cfg, norm_cfg: as for mmpretrain's class; the types are replaced
+            by their slimmable counterparts.
+        search_space: see :func:`.build_space`.
+        subnet: the subnet whose plain network to build, instead of a supernet.
         *args, **kwargs: as for mmpretrain's class.
 
     Attributes:
         search_space (SearchSpace): its widths are in the order above.
-        active_subnet (Subnet): the subnet that the next forward pass runs.
-        input_channels (int): channels of the images.
 
     Raises:
-        InputError: for a layer type that cannot be slimmed, an illegal space
-            or subnet.
+        InputError: if a type of layers has no slimmable counterpart, or the
+            space or the subnet is impossible.
     """
 
     def __init__(self,
@@ -68,10 +65,10 @@ class SlimmableResNet(ResNet):
             **kwargs)
         stem = self.stem[0].conv if self.deep_stem else self.conv1
         self.input_channels = stem.in_channels
-        finish(self, self._find_drives(), search_space, subnet)
+        self.finish(self._find_drives(), search_space, subnet)
 
     def _find_drives(self) -> List[Drive]:
-        """Which convolution follows from which width."""
+        """The convolutions that the widths drive."""
         stages = [getattr(self, name) for name in self.res_layers]
         drives = [
             Drive(self.stem[-1].conv if self.deep_stem else self.conv1, 0)
@@ -83,7 +80,7 @@ class SlimmableResNet(ResNet):
                 width += 1
                 drives += [
                     Drive(module, width) for module in stage[0].downsample
-                    if hasattr(module, 'active_out_channels')
+                    if isinstance(module, SlimmableConv2d)
                 ]
             drives += [Drive(_convs(block)[-1], width) for block in stage]
         for stage in stages:
@@ -117,13 +114,16 @@ class SlimmableResNet(ResNet):
                         shortcut=shortcut))
         return blocks
 
-    def switch_to(self, subnet: Subnet) -> None:
-        """Makes the next forward passes run the widths of ``subnet``."""
-        set_widths(self.drives, subnet)
-        self.active_subnet = subnet
+    @property
+    def network(self) -> Dict[str, Any]:
+        """What a latency depends on besides the sizes of blocks."""
+        return dict(
+            super().network,
+            style=self.style,
+            deep_stem=self.deep_stem,
+            avg_down=self.avg_down)
 
 
-def _convs(block) -> List:
-    """The convolutions of a block, the one that puts out its output last."""
-    names = ('conv1', 'conv2', 'conv3')
-    return [getattr(block, name) for name in names if hasattr(block, name)]
+def _convs(block: nn.Module) -> List[Any]:
+    """The convolutions of a block in order, without its shortcut's."""
+    return [m for m in block.children() if isinstance(m, nn.Conv2d)]

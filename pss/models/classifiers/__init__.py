@@ -1,4 +1,4 @@
-"""Supernets for classification, and what becomes of their subnets."""
+"""Supernets for classification, and the classifiers their subnets become."""
 
 from .resized_classifier import ResizedClassifier
 from .supernet_classifier import SupernetClassifier

@@ -1,4 +1,4 @@
-"""A classifier at a resolution of its own."""
+"""A classifier that works at a fixed resolution."""
 
 from typing import Any
 

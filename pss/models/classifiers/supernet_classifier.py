@@ -11,14 +11,16 @@ from ...checks import check_boolean
 from ...errors import InputError
 from ...registry import MODELS
 from ...structures import SearchSpace, Subnet
-from ...supernet import Block, blank, evaluating
+from ...supernet import Block
+from ..backbones.slimmable_backbone import layer_types
 from ..layers import SlimmableLinear
 from ..switching import Statistics, slimmable_norms, switch
+from ..widening import check_widths, make_slimmable
 
 
 def resize(images: Tensor, resolution: int) -> Tensor:
-    """Images ``(N, C, H, W)`` at a subnet's resolution, bilinear with aligned
-    corners; as they are if they have it already."""
+    """Images ``(N, C, H, W)`` resized to a subnet's resolution, bilinear with
+    aligned corners; unchanged if they have it already."""
     size = (resolution, resolution)
     if images.shape[-2:] == size:
         return images
@@ -29,8 +31,8 @@ def divergence(teacher: Tensor, logits: Tensor, multi_label: bool) -> Tensor:
     """Kullback-Leibler divergence of a subnet from its teacher.
 
     ``KL(softmax(teacher) || softmax(logits))``, summed over classes and
-    averaged over the batch. With several labels an image every class is a
-    distribution of its own, of two outcomes: then it is the sum of theirs.
+    averaged over the batch. With several labels an image, every class is a
+    distribution of two outcomes, and their divergences are summed.
 
     Args:
         teacher, logits: both ``(N, classes)``.
@@ -47,43 +49,28 @@ def divergence(teacher: Tensor, logits: Tensor, multi_label: bool) -> Tensor:
     return total / len(logits)
 
 
-def _check_features(layer: SlimmableLinear, args: Tuple[Tensor]) -> None:
-    """Raises ValueError if a layer at full width gets too few features."""
-    if args[0].shape[-1] != layer.in_features:
-        raise ValueError(f'in_channels={layer.in_features} in the config, '
-                         f'{args[0].shape[-1]} features at full width')
-
-
-def _make_linears_slimmable(part: Optional[nn.Module]) -> None:
-    """Exchanges plain linear layers for ones that take narrow features."""
-    for module in part.modules() if part is not None else ():
-        for name, child in module.named_children():
-            if type(child) is nn.Linear:
-                setattr(module, name, SlimmableLinear.from_linear(child))
-
-
 @MODELS.register_module()
 class SupernetClassifier(ImageClassifier):
     """mmpretrain's ``ImageClassifier`` over a slimmable backbone.
 
-    It behaves like one at every time: as the subnet that is active. Images are
-    resized to that subnet's resolution inside the model (bilinear, corners
-    aligned), in training and in testing, unless they have it already.
+    At any moment it behaves as its active subnet. Images are resized to that
+    subnet's resolution inside the model (bilinear, corners aligned), in
+    training and in testing, unless they have it already.
 
     Args:
         channels_last: whether images and weights lie in memory channels last,
-            which convolutions on CPUs and in half precision on GPUs like.
-        *args, **kwargs: as for ``ImageClassifier``; the backbone has a
-            ``search_space`` and ``switch_to(subnet)``. Any neck and head will
-            do that can take the features of every subnet: the linear layers
-            in them become slimmable.
+            which is faster for convolutions on CPUs and in half precision on
+            GPUs.
+        *args, **kwargs: as for ``ImageClassifier``; the backbone is a
+            :class:`.SlimmableBackbone`. Necks and heads have to take the
+            features of every subnet: their linear layers become slimmable.
 
     Raises:
-        InputError: for a neck or head that cannot.
+        InputError: if neck or head cannot.
 
     Attributes:
-        active_subnet (Subnet): the subnet that the next forward pass runs; the
-            largest at first.
+        active_subnet (Subnet): the subnet that the next forward pass runs;
+            initially the largest.
         memory_format (torch.memory_format): how images lie in memory.
         norms (dict): the slimmable batch norms by module name.
     """
@@ -91,8 +78,8 @@ class SupernetClassifier(ImageClassifier):
     def __init__(self, *args, channels_last: bool = False, **kwargs) -> None:
         check_boolean('channels_last', channels_last)
         super().__init__(*args, **kwargs)
-        for part in (self.neck, self.head):
-            _make_linears_slimmable(part)
+        for part in self._after_backbone:
+            make_slimmable(part, (nn.Linear, ))
         self.memory_format = torch.channels_last if channels_last \
             else torch.contiguous_format
         self.to(memory_format=self.memory_format)
@@ -111,33 +98,12 @@ class SupernetClassifier(ImageClassifier):
                 'there is no teacher for the other subnets; expected heads '
                 "that keep the loss of mmpretrain's ClsHead or "
                 'MultiLabelClsHead')
-        smallest = self.search_space.smallest
-        hooks = [
-            module.register_forward_pre_hook(_check_features)
-            for module in self.modules() if isinstance(module, SlimmableLinear)
-        ]
-        try:
-            # at full width first, where nothing may be cut off
-            self.switch_to(smallest)
-            for drive in self.backbone.drives:
-                drive.conv.active_out_channels = drive.conv.out_channels
-            self._dry_run()
-            for hook in hooks:
-                hook.remove()
-            self.switch_to(smallest)
-            self._dry_run()
-        except (RuntimeError, ValueError) as error:
-            neck = type(self.neck).__name__ if self.with_neck else 'no neck'
-            raise InputError(f'neck and head: {neck} and {kind} cannot take '
-                             "the backbone's features "
-                             f'({str(error).splitlines()[0]})') from None
-        finally:
-            self.switch_to(self.search_space.largest)
+        neck = type(self.neck).__name__ if self.with_neck else 'no neck'
+        check_widths(self, self, f'{neck} and {kind}')
 
-    def _dry_run(self) -> None:
-        """One blank image through the network as it is."""
-        with evaluating(self):
-            self(blank(self, self.active_subnet.resolution))
+    @property
+    def _after_backbone(self) -> List[nn.Module]:
+        return [part for part in (self.neck, self.head) if part is not None]
 
     @property
     def search_space(self) -> SearchSpace:
@@ -149,33 +115,32 @@ class SupernetClassifier(ImageClassifier):
         """Channels of the images, after preprocessing."""
         return self.backbone.input_channels
 
+    @property
+    def costed(self) -> 'SupernetClassifier':
+        """The classifier itself: its subnets' costs are counted on it."""
+        return self
+
+    def image_size(self, resolution: int) -> Tuple[int, int]:
+        """Height and width of images at a resolution: squares."""
+        return resolution, resolution
+
     def blocks(self) -> List[Block]:
         """The parts that latency tables hold: the backbone's, and the linear
-        layers that follow."""
+        layers after it."""
+        return [*self.backbone.blocks(), *self._linear_blocks()]
+
+    def _linear_blocks(self) -> List[Block]:
         return [
-            *self.backbone.blocks(),
-            *(Block('Linear', module)
-              for part in (self.neck, self.head) if part is not None
-              for module in part.modules()
-              if isinstance(module, SlimmableLinear))
+            Block('Linear', module) for part in self._after_backbone
+            for module in part.modules() if isinstance(module, SlimmableLinear)
         ]
 
     @property
     def network(self) -> Dict[str, Any]:
         """What a latency depends on besides the sizes of blocks."""
-        backbone = self.backbone
-        layers = {
-            type(module).__name__
-            for block in self.blocks()
-            for module in block.module.modules() if not any(module.children())
-        }
-        options = {
-            name: getattr(backbone, name)
-            for name in ('style', 'deep_stem', 'avg_down')
-            if hasattr(backbone, name)
-        }
-        return dict(
-            type=type(backbone).__name__, layers=sorted(layers), **options)
+        network = self.backbone.network
+        layers = {*network['layers'], *layer_types(self._linear_blocks())}
+        return dict(network, layers=sorted(layers))
 
     def switch_to(self,
                   subnet: Subnet,
@@ -187,7 +152,7 @@ class SupernetClassifier(ImageClassifier):
             statistics: its batch-norm statistics, see :func:`.switch`.
 
         Raises:
-            InputError: for a subnet that is not in the space.
+            InputError: if the subnet is not in the space.
         """
         switch(self, subnet, statistics)
 
@@ -198,7 +163,8 @@ class SupernetClassifier(ImageClassifier):
         return super().extract_feat(inputs, stage)
 
     def run_norms(self, inputs: Tensor) -> None:
-        """Runs the layers that have statistics, to calibrate them."""
+        """Runs all layers that have statistics on images ``(N, C, H, W)``, to
+        calibrate them."""
         self.extract_feat(inputs)
 
     def forward(self,
@@ -210,7 +176,7 @@ class SupernetClassifier(ImageClassifier):
 
         Args:
             inputs: images ``(N, C, H, W)``.
-            data_samples: annotations.
+            data_samples: annotations; ``pass`` and ``loss`` need them.
             mode: ``tensor`` (logits), ``predict``, ``loss``, or ``pass``: one
                 pass of a training iteration, see :meth:`training_pass`.
             teacher: for ``pass``.
@@ -220,7 +186,7 @@ class SupernetClassifier(ImageClassifier):
         return super().forward(inputs, data_samples, mode)
 
     def training_pass(
-            self, inputs: Tensor, data_samples: List,
+            self, inputs: Tensor, data_samples: Optional[List],
             teacher: Optional[Tensor]) -> Tuple[Dict[str, Tensor], Tensor]:
         """The loss of the active subnet in a training iteration (Sec. III-C).
 
@@ -228,15 +194,15 @@ class SupernetClassifier(ImageClassifier):
             inputs: images ``(N, C, H, W)``.
             data_samples: annotations.
             teacher: the largest subnet's logits ``(N, classes)``, or ``None``
-                if this is the pass that gives them.
+                in the pass that computes them.
 
         Returns:
             Losses, and the logits, detached. Without a teacher the losses are
-            the head's. With one there is ``loss``, the divergence from the
-            teacher (see :func:`divergence`), and ``task``, the sum of what the
-            head's losses would be, detached: minus that is the subnet's score.
-            So a score counts label smoothing, or labels that Mixup blends, as
-            the loss itself does.
+            the head's. With a teacher there are ``loss``, the divergence from
+            it (see :func:`divergence`), and ``task``, the sum of what the
+            head's losses would be, detached: the subnet's score is minus that.
+            So scores include label smoothing and the labels that Mixup blends,
+            as the loss does.
         """
         logits = self.head(self.extract_feat(inputs))
         if teacher is None:

@@ -9,14 +9,14 @@ from torch.nn import functional as F
 
 def feature_divergence(teacher: Sequence[Tensor],
                        student: Sequence[Tensor]) -> Tensor:
-    """How far a detector's features are from its teacher's, 0 to 2.
+    """How much a detector's features differ from its teacher's, 0 to 2.
 
-    One minus the Pearson correlation of each channel, the mean over channels
+    One minus the Pearson correlation of each channel, averaged over channels
     and levels (Cao et al., "PKD: General Distillation Framework for Object
     Detectors via Pearson Correlation Coefficient", NeurIPS 2022). So patterns
-    count and magnitudes do not, which differ between widths.
+    count, but not magnitudes, which differ between widths.
 
-    The teacher's maps are resized to the student's. Where a neck passes narrow
+    The teacher's maps are resized to the student's. If a neck passes narrow
     features of the backbone on, the channels that both have are compared.
 
     Args:

@@ -1,20 +1,21 @@
-"""What the classes around mmdet's detectors share."""
+"""What the classes that wrap mmdet's detectors share."""
 
 from importlib.util import find_spec
 from typing import Any, Dict, List, Optional, Sequence, Set
 
 from mmengine.config import ConfigDict
+from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from ...checks import shown
 from ...errors import InputError
 from ...registry import MODELS, parameters
-from ..layers import SlimmableBatchNorm2d, SlimmableConv2d
 
 _PREFIX = 'detector.'
 
 
-def build_detector(detector: str, parts: Dict[str, Any]) -> nn.Module:
+def build_detector(detector: str, parts: Dict[str, Any]) -> BaseModel:
     """Builds one of mmdet's detectors.
 
     Args:
@@ -22,36 +23,36 @@ def build_detector(detector: str, parts: Dict[str, Any]) -> nn.Module:
         parts: the rest of its config.
 
     Raises:
-        InputError: if MMDetection is not there, or it is no such type.
+        InputError: if MMDetection is not installed, or does not know the type.
     """
     if find_spec('mmdet') is None:
-        raise InputError(f'detector={detector!r} needs MMDetection, which is '
-                         'not installed; see docs/detection.md')
+        raise InputError(f'detector={shown(detector)} needs MMDetection, which '
+                         'is not installed; see docs/detection.md')
     if 'train_cfg' in parameters(find_detector(detector)):
-        # two-stage detectors insist on it, though None will do: banks lack it
+        # two-stage detectors require it, though None will do; banks have none
         parts = dict(dict(train_cfg=None), **parts)
     with DefaultScope.overwrite_default_scope('mmdet'):
         built = MODELS.build(ConfigDict(type=detector, **parts))
     for name in ('backbone', 'extract_feat', 'loss', 'predict'):
         if not hasattr(built, name):
             raise InputError(f'detector={detector!r} has no {name}; expected '
-                             "mmdet's detectors with a backbone")
+                             "one of mmdet's detectors with a backbone")
     head = getattr(built, 'bbox_head', None)
     if head is not None and not hasattr(head, 'loss_cls'):
-        # mmdet 3.3.0 asks every head for it when it predicts, but SSDHead has
-        # none: without this SSD only trains
+        # mmdet 3.3.0 needs it of every head to predict, but SSDHead has none:
+        # without this, SSD can only train
         head.loss_cls = None
     return built
 
 
 def detector_keys(wrapper: type, cfg: Dict[str, Any]) -> Set[str]:
-    """Keys of the config of a class around a detector.
+    """The keys that the config of a class around a detector may have.
 
     Args:
-        wrapper: the class; it passes on what it does not take itself.
+        wrapper: the class; it passes other keys on to the detector.
         cfg: the config, which names the detector.
     """
-    keys = parameters(wrapper.__init__) | {'data_preprocessor'}
+    keys = parameters(wrapper)
     kind = cfg.get('detector')
     if isinstance(kind, str) and find_spec('mmdet') is not None:
         return keys | parameters(find_detector(kind))
@@ -62,17 +63,18 @@ def find_detector(kind: str) -> type:
     """The class of a detector.
 
     Raises:
-        InputError: if mmdet registers no such type.
+        InputError: if mmdet does not register it.
     """
     with DefaultScope.overwrite_default_scope('mmdet'):
         found = MODELS.get(kind)
     if found is None:
-        raise InputError(f'detector={kind!r} is no type that mmdet registers')
+        raise InputError(f'detector={shown(kind)} is not registered; expected '
+                         "the type of one of mmdet's detectors")
     return found
 
 
 def keep_predictions(results: Sequence, samples: Optional[Sequence]) -> List:
-    """Data samples with the predictions that copies of them got."""
+    """Data samples with the predictions that their copies got."""
     if samples is None:
         return list(results)
     for sample, result in zip(samples, results):
@@ -82,10 +84,8 @@ def keep_predictions(results: Sequence, samples: Optional[Sequence]) -> List:
 
 
 def hide_prefix(model: nn.Module) -> None:
-    """Gives a model around ``model.detector`` that detector's own state.
-
-    Its keys are then mmdet's, and checkpoints load in both directions.
-    """
+    """Makes a model around ``model.detector`` save and load that detector's
+    state: with mmdet's keys, checkpoints load in both directions."""
     model._register_state_dict_hook(_without_prefix)
     model._register_load_state_dict_pre_hook(_with_prefix, with_module=True)
 
@@ -104,40 +104,3 @@ def _with_prefix(model: nn.Module, state: Dict[str, Any], prefix: str, *args:
         if key.startswith(prefix) and \
                 not key.startswith(f'{prefix}{_PREFIX}'):
             state[f'{prefix}{_PREFIX}{key[len(prefix):]}'] = state.pop(key)
-
-
-def make_slimmable(part: nn.Module, convs: bool = True) -> None:
-    """Exchanges a neck's or head's layers for ones that take narrow features.
-
-    Args:
-        part: the neck or head; its parameters stay.
-        convs: whether convolutions too, besides batch norms: these need
-            statistics for each subnet even where their width is fixed.
-    """
-    for module in part.modules():
-        for name, child in module.named_children():
-            if type(child) is nn.BatchNorm2d:
-                setattr(
-                    module, name,
-                    _like(
-                        SlimmableBatchNorm2d(child.num_features, child.eps,
-                                             child.momentum, child.affine,
-                                             child.track_running_stats), child))
-            elif convs and type(child) is nn.Conv2d:
-                setattr(
-                    module, name,
-                    _like(
-                        SlimmableConv2d(child.in_channels, child.out_channels,
-                                        child.kernel_size, child.stride,
-                                        child.padding, child.dilation,
-                                        child.groups, child.bias is not None,
-                                        child.padding_mode), child))
-
-
-def _like(layer: nn.Module, other: nn.Module) -> nn.Module:
-    """A layer with another one's parameters, buffers and mode."""
-    for name, value in other.named_parameters(recurse=False):
-        setattr(layer, name, value)
-    for name, value in other.named_buffers(recurse=False):
-        setattr(layer, name, value)
-    return layer.train(other.training)

@@ -1,11 +1,11 @@
-"""A detector at a scale of its own."""
+"""A detector that works at a fixed scale."""
 
 from typing import Any, Dict, List, Optional, Set
 
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from ...errors import InputError
+from ...checks import check_number
 from ...registry import MODELS
 from .mmdet_detector import (
     build_detector,
@@ -13,7 +13,7 @@ from .mmdet_detector import (
     hide_prefix,
     keep_predictions,
 )
-from .scaling import scale_images, scale_samples
+from .scaling import scale_images, scale_samples, size_of
 
 
 @MODELS.register_module()
@@ -22,7 +22,7 @@ class ResizedDetector(BaseModel):
 
     Args:
         detector: its type in mmdet, such as ``mmdet.RetinaNet``.
-        scale: of the size that pipelines deliver, above 0.
+        scale: relative to the size that pipelines deliver, above 0.
         init_cfg: how to initialise.
         **parts: the rest of the detector's config.
     """
@@ -34,14 +34,13 @@ class ResizedDetector(BaseModel):
                  **parts: Any) -> None:
         built = build_detector(detector, parts)
         super().__init__(built.data_preprocessor, init_cfg)
-        if not scale > 0:
-            raise InputError(f'scale={scale!r} must be above 0')
-        self.detector, self.scale = built, scale
+        self.detector = built
+        self.scale = check_number('scale', scale, above=0)
         hide_prefix(self)
 
     @classmethod
     def config_keys(cls, cfg: Dict[str, Any]) -> Set[str]:
-        """Keys that a config may have: its own, and the detector's."""
+        """The keys that a config may have: its own, and the detector's."""
         return detector_keys(cls, cfg)
 
     def forward(self,
@@ -50,8 +49,7 @@ class ResizedDetector(BaseModel):
                 mode: str = 'tensor') -> Any:
         """As in mmdet's detectors, at the detector's scale."""
         images = scale_images(inputs, self.scale)
-        samples = scale_samples(data_samples, inputs.shape[-2:],
-                                images.shape[-2:])
+        samples = scale_samples(data_samples, size_of(inputs), size_of(images))
         results = self.detector(images, samples, mode)
         if mode == 'predict':
             return keep_predictions(results, data_samples)

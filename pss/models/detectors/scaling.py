@@ -1,8 +1,8 @@
 """Images and their annotations at the scale of a subnet.
 
 The resolution of a detector's subnet is relative: pipelines deliver images of
-many shapes, and a subnet sees each at ``its resolution / the largest`` of that
-size. Boxes go along, and predictions come back at the images' own size.
+many shapes, and a subnet sees each scaled by ``its resolution / the largest``.
+Boxes are scaled too, and predictions come back at the images' own size.
 """
 
 from typing import Any, List, Optional, Tuple
@@ -15,7 +15,14 @@ Size = Tuple[int, int]
 
 def scaled_size(size: Size, scale: float) -> Size:
     """Height and width at a scale, in whole pixels."""
-    return tuple(max(1, round(side * scale)) for side in size)
+    height, width = (max(1, round(side * scale)) for side in size)
+    return height, width
+
+
+def size_of(images: Tensor) -> Size:
+    """Height and width of images ``(N, C, H, W)``."""
+    height, width = images.shape[-2:]
+    return height, width
 
 
 def scale_images(images: Tensor, scale: float) -> Tensor:
@@ -23,8 +30,8 @@ def scale_images(images: Tensor, scale: float) -> Tensor:
 
     Bilinear without aligned corners: then a box at ``x`` is at ``scale * x``.
     """
-    size = scaled_size(images.shape[-2:], scale)
-    if size == tuple(images.shape[-2:]):
+    size = scaled_size(size_of(images), scale)
+    if size == size_of(images):
         return images
     return F.interpolate(images, size, mode='bilinear', align_corners=False)
 
@@ -34,7 +41,7 @@ def scale_samples(samples: Optional[List], before: Size,
     """Copies of data samples whose images were scaled.
 
     Args:
-        samples: mmdet's, with boxes as tensors; they stay as they are.
+        samples: mmdet's, with boxes as tensors; they are not changed.
         before, after: height and width of the batch.
     """
     if samples is None or before == after:

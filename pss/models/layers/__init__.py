@@ -1,4 +1,4 @@
-"""Layers that run at several widths, the channels coming in deciding."""
+"""Layers that run at several widths, as the channels of their input demand."""
 
 from .slimmable_conv import SlimmableConv2d
 from .slimmable_linear import SlimmableLinear

@@ -13,8 +13,8 @@ from ...registry import MODELS
 class SlimmableConv2d(nn.Conv2d):
     """A 2D convolution that runs with the first channels of its weight.
 
-    How many go in follows from the input. A depthwise convolution puts out as
-    many; any other puts out :attr:`active_out_channels`, all of them unless a
+    The input determines how many go in. A depthwise convolution returns as
+    many; any other returns :attr:`active_out_channels`, all of them unless a
     supernet sets fewer.
 
     Args:
@@ -28,7 +28,7 @@ class SlimmableConv2d(nn.Conv2d):
 
     @property
     def is_depthwise(self) -> bool:
-        """Whether every channel has a filter of its own."""
+        """Whether every channel has its own filter."""
         return self.groups == self.in_channels == self.out_channels > 1
 
     def forward(self, x: Tensor) -> Tensor:

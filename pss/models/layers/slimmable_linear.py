@@ -10,8 +10,8 @@ from ...registry import MODELS
 class SlimmableLinear(nn.Linear):
     """A linear layer that runs with the first features of its weight.
 
-    How many go in follows from the input; :attr:`active_out_features` come
-    out, all of them unless a supernet sets fewer.
+    The input determines how many go in; :attr:`active_out_features` come out,
+    all of them unless a supernet sets fewer.
 
     Args:
         *args, **kwargs: as for :class:`torch.nn.Linear`.
@@ -20,17 +20,6 @@ class SlimmableLinear(nn.Linear):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.active_out_features = self.out_features
-
-    @classmethod
-    def from_linear(cls, linear: nn.Linear) -> 'SlimmableLinear':
-        """A slimmable layer around the parameters of a plain one."""
-        layer = cls(
-            linear.in_features,
-            linear.out_features,
-            linear.bias is not None,
-            device='meta')
-        layer.weight, layer.bias = linear.weight, linear.bias
-        return layer
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``(..., F_in)`` to ``(..., F_out)``."""

@@ -10,16 +10,16 @@ from ...registry import MODELS
 from .synchronised_norm import is_shared, synchronised_batch_norm
 
 
-# _BatchNorm is named once more for init_cfg, which looks for the names of a
-# layer's direct bases: layer='_BatchNorm' and layer='BatchNorm2d' both apply.
+# _BatchNorm is a direct base for init_cfg, which looks at the names of direct
+# bases only: so layer='_BatchNorm' and layer='BatchNorm2d' both apply.
 @MODELS.register_module()
 class SlimmableBatchNorm2d(nn.BatchNorm2d, _BatchNorm):
     """A batch norm that runs with the first channels of its parameters.
 
-    How many follows from the input. Subnets share weight and bias, but not
+    The input determines how many. Subnets share weight and bias, but not
     statistics: the activations of a narrow subnet are distributed differently.
-    So the running buffers are the largest subnet's, and a supernet gives other
-    subnets calibrated ones in :attr:`statistics`.
+    So the running buffers are the largest subnet's, and a supernet sets
+    calibrated ones for other subnets in :attr:`statistics`.
 
     Args:
         *args, **kwargs: as for :class:`torch.nn.BatchNorm2d`.
@@ -28,12 +28,12 @@ class SlimmableBatchNorm2d(nn.BatchNorm2d, _BatchNorm):
 
     Attributes:
         sync (bool): as above.
-        statistics: mean and variance, each of shape ``(C, )``, that stand in
-            for the first ``C`` entries of the running buffers; ``None`` for
-            the buffers themselves.
+        statistics: mean and variance, each of shape ``(C, )``, used instead of
+            the first ``C`` entries of the running buffers; ``None`` for the
+            buffers themselves.
         track_running_stats: whether training updates the statistics in use.
-            Setting it to False freezes them (as in torch, batches in training
-            are normalised with their own statistics all the same).
+            False freezes them; as in torch, training still normalises batches
+            with their own statistics.
     """
 
     def __init__(self, *args, sync: bool = False, **kwargs) -> None:
@@ -45,13 +45,10 @@ class SlimmableBatchNorm2d(nn.BatchNorm2d, _BatchNorm):
         """Normalises ``(N, C, H, W)``."""
         self._check_input_dim(x)
         channels = x.shape[1]
-        weight, bias = self.weight, self.bias
-        mean, var = self.statistics or (self.running_mean, self.running_var)
-        if channels != self.num_features:
-            if weight is not None:
-                weight, bias = weight[:channels], bias[:channels]
-            if self.statistics is None and mean is not None:
-                mean, var = mean[:channels], var[:channels]
+        weight = _first(self.weight, channels)
+        bias = _first(self.bias, channels)
+        mean, var = self.statistics or (_first(
+            self.running_mean, channels), _first(self.running_var, channels))
 
         batch_statistics = self.training or mean is None
         momentum = self.momentum or 0.
@@ -77,7 +74,7 @@ class SlimmableGroupNorm(nn.GroupNorm):
     The number of groups stays, so it must divide every width.
 
     Args:
-        num_channels: at full width; first, since mmcv gives it so.
+        num_channels: at full width; the first argument, as mmcv passes it.
         num_groups: as for :class:`torch.nn.GroupNorm`.
         **kwargs: as for :class:`torch.nn.GroupNorm`.
     """
@@ -87,7 +84,13 @@ class SlimmableGroupNorm(nn.GroupNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalises ``(N, C, ...)``."""
-        weight, bias = self.weight, self.bias
-        if weight is not None:
-            weight, bias = weight[:x.shape[1]], bias[:x.shape[1]]
-        return F.group_norm(x, self.num_groups, weight, bias, self.eps)
+        channels = x.shape[1]
+        return F.group_norm(x, self.num_groups, _first(self.weight, channels),
+                            _first(self.bias, channels), self.eps)
+
+
+def _first(values: Optional[Tensor], channels: int) -> Optional[Tensor]:
+    """The values of the first channels, if there are any values."""
+    if values is None or values.shape[0] == channels:
+        return values
+    return values[:channels]

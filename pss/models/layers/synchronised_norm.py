@@ -1,8 +1,8 @@
 """Batch norm over the batches of all processes.
 
 torch's ``SyncBatchNorm`` does this on GPUs, for layers of one width; it refuses
-tensors on a CPU. Here its kernels run where they can, and the same is computed
-on a CPU.
+tensors on a CPU. Here its kernels run on GPUs, and the same is computed on
+CPUs.
 """
 
 from typing import Optional, Tuple
@@ -25,11 +25,11 @@ def synchronised_batch_norm(x: Tensor, running_mean: Optional[Tensor],
                             running_var: Optional[Tensor],
                             weight: Optional[Tensor], bias: Optional[Tensor],
                             momentum: float, eps: float) -> Tensor:
-    """As :func:`torch.nn.functional.batch_norm` in training, with the mean and
-    the variance of all processes' ``x``.
+    """:func:`torch.nn.functional.batch_norm` in training, with the mean and the
+    variance of all processes' ``x``.
 
-    All processes call it with the same number of channels; batches may differ
-    in size. One that is empty contributes nothing.
+    All processes call it with the same number of channels. Batches may differ
+    in size, and an empty one contributes nothing.
     """
     if x.device.type != 'cpu':
         return _OnGPU.apply(x, weight, bias, running_mean, running_var, eps,
@@ -51,11 +51,11 @@ class _OnCPU(Function):
             raise ValueError('batch norm in training needs more than one '
                              f'value a channel; all processes together have '
                              f'{int(total)}')
-        if running_mean is not None:
+        if running_mean is not None and running_var is not None:
             running_mean.lerp_(mean.to(running_mean.dtype), momentum)
             unbiased = var * (total / (total - 1))
             running_var.lerp_(unbiased.to(running_var.dtype), momentum)
-        if weight is not None:  # in half precision like them
+        if weight is not None:  # in half precision if that is
             mean, var = mean.to(weight.dtype), var.to(weight.dtype)
         ctx.save_for_backward(x, weight, mean, var, total)
         ctx.eps = eps
@@ -70,8 +70,8 @@ class _OnCPU(Function):
         scale = (var + ctx.eps).rsqrt()
         if weight is None:
             weight = torch.ones_like(mean)
-        # as if mean and variance were constants; the sums that this gives for
-        # bias and weight are what the dependence on them needs too
+        # first as if mean and variance were constants: the gradients of bias
+        # and weight are also the sums that their dependence on x needs
         backward = torch.ops.aten.native_batch_norm_backward
         constant, for_weight, for_bias = backward(
             gradient, x, weight, mean, var, None, None, False, ctx.eps,
@@ -94,8 +94,8 @@ def _statistics(x: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
     """Mean and biased variance ``(C, )`` over all processes' ``(N, C, H, W)``,
     and how many values a channel has.
 
-    Gathered and then put together in the order of the processes, not summed
-    under way: the same bits everywhere.
+    Gathered, then combined in the order of the processes, so that all have the
+    same bits.
     """
     exact = torch.promote_types(x.dtype, torch.float32)
     if x.numel():
@@ -117,5 +117,5 @@ def _statistics(x: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
 
 
 def _channels(values: Tensor, x: Tensor) -> Tensor:
-    """Values of channels, to be used with ``(N, C, H, W)``."""
+    """Values of channels, shaped to broadcast over ``(N, C, H, W)``."""
     return values.view(1, -1, *[1] * (x.dim() - 2))

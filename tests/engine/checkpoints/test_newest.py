@@ -7,25 +7,17 @@ from mmengine.logging import MMLogger
 from pss.apis import find_checkpoint
 from pss.errors import InputError
 
-
-def save(path, iteration, **changes):
-    content = dict(
-        meta=dict(epoch=1, iter=iteration),
-        optimizer={},
-        message_hub={},
-        state_dict={'weight': torch.arange(10_000.)})
-    torch.save({**content, **changes}, path)
-    return path
+from ...conftest import save_run
 
 
 def test_the_newest(tmp_path):
     """Oracle: the pointer; without it the time; not name and iterations, which
     a run that went back to an older checkpoint leaves behind it."""
-    newest = save(tmp_path / 'epoch_9.pth', 800)
+    newest = save_run(tmp_path / 'epoch_9.pth', 800)
     for i, name in enumerate(('epoch_8.pth', 'epoch_10.pth')):
-        path = save(tmp_path / name, 900)
+        path = save_run(tmp_path / name, 900)
         os.utime(path, (i, i))
-    save(tmp_path / 'best_top1_epoch_9.pth', 1000)
+    save_run(tmp_path / 'best_top1_epoch_9.pth', 1000)
     torch.save({'state_dict': {}}, tmp_path / 'weights.pth')
     (tmp_path / 'epoch_11.pth.7.tmp').write_bytes(b'half')
     assert find_checkpoint(tmp_path) == newest
@@ -47,7 +39,7 @@ def test_no_checkpoint(tmp_path):
 def test_the_folder_of_the_pointer(tmp_path):
     """Oracle: a checkpoint elsewhere, as CheckpointHook's out_dir has it."""
     (tmp_path / 'elsewhere').mkdir()
-    path = save(tmp_path / 'elsewhere' / 'epoch_1.pth', 5)
+    path = save_run(tmp_path / 'elsewhere' / 'epoch_1.pth', 5)
     (tmp_path / 'work').mkdir()
     (tmp_path / 'work' / 'last_checkpoint').write_text(str(path))
     assert find_checkpoint(tmp_path / 'work') == path
@@ -67,10 +59,10 @@ def damage(path, how):
 @pytest.mark.parametrize('how', ['truncated', 'empty', 'one bit'])
 def test_a_damaged_one_is_passed_over(tmp_path, caplog, how):
     """Oracle: the one before it, and a warning that names the damaged one."""
-    before = save(tmp_path / 'epoch_1.pth', 100)
-    newest = save(tmp_path / 'epoch_2.pth', 200)
+    before = save_run(tmp_path / 'epoch_1.pth', 100)
+    newest = save_run(tmp_path / 'epoch_2.pth', 200)
     damage(newest, how)
-    if how == 'one bit':  # otherwise the check sums would be no use
+    if how == 'one bit':  # otherwise the checksums would be no use
         loaded = torch.load(newest, weights_only=True)['state_dict']['weight']
         assert not torch.equal(loaded, torch.arange(10_000.))
     logger = MMLogger.get_current_instance()
@@ -89,20 +81,20 @@ def test_a_damaged_one_is_passed_over(tmp_path, caplog, how):
 @pytest.mark.parametrize(
     'changes, words',
     [(dict(meta=dict(epoch=1, iter=-1)), 'meta.iter is -1'),
-     (dict(meta=dict(epoch='1', iter=2)), 'meta.epoch is 1; it must be int'),
+     (dict(meta=dict(epoch='1', iter=2)), 'meta.epoch is 1; expected int'),
      (dict(optimizer=None), 'optimizer is None'),
      (dict(message_hub=[]), r'message_hub is \[\]'),
      (dict(state_dict=3), 'has no state_dict'), (dict(meta=4), 'meta is 4')])
 def test_what_a_run_needs(tmp_path, changes, words):
     """Oracle: the entry in the message."""
-    save(tmp_path / 'epoch_1.pth', 3, **changes)
+    save_run(tmp_path / 'epoch_1.pth', 3, **changes)
     with pytest.raises(InputError, match=words):
         find_checkpoint(tmp_path)
 
 
 def test_what_else_is_in_the_folder(tmp_path):
     """Oracle: the one checkpoint; everything else is newer than it."""
-    path = save(tmp_path / 'epoch_1.pth', 5)
+    path = save_run(tmp_path / 'epoch_1.pth', 5)
     os.utime(path, (1, 1))
     os.mkfifo(tmp_path / 'pipe.pth')
     (tmp_path / 'folder.pth').mkdir()

@@ -1,21 +1,14 @@
-import copy
 import os
 import pickle
-import warnings
-import zipfile
-from collections import OrderedDict
 
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
-from pss.engine.checkpoints.reading import check_checkpoint, read_checkpoint
+from pss.engine.checkpoints import check_checkpoint, read_checkpoint
 from pss.errors import InputError
 
-
-def save(path, **content):
-    torch.save(content, path)
-    return path
+from .conftest import save
 
 
 def test_good_checkpoint(tmp_path, supernet):
@@ -97,67 +90,6 @@ def test_checkpoints_of_plain_mmengine(tmp_path):
         read_checkpoint(path)
 
 
-def repack(path, change, **options):
-    """Writes an archive anew, each entry as ``change`` gives it."""
-    with zipfile.ZipFile(path) as archive:
-        entries = [(name, archive.read(name)) for name in archive.namelist()]
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # names that stand twice
-        with zipfile.ZipFile(path, 'w', **options) as archive:
-            for name, content in change(entries):
-                archive.writestr(name, content)
-
-
-def test_packed_archives(tmp_path):
-    """Oracle: an error before anything is unpacked; torch loads the file."""
-    path = save(tmp_path / 'a.pth', state_dict={'a': torch.zeros(1000)})
-    repack(path, lambda entries: entries, compression=zipfile.ZIP_DEFLATED)
-    assert 'state_dict' in torch.load(path, weights_only=True)
-    with pytest.raises(InputError, match=r"a.pth: its entry '.*' is packed"):
-        read_checkpoint(path)
-
-
-def test_entries_that_share_bytes(tmp_path):
-    """Oracle: an archive that says its largest entry fifty times."""
-    path = save(tmp_path / 'a.pth', state_dict={'a': torch.zeros(1000)})
-    with zipfile.ZipFile(path, 'a') as archive:
-        large = max(archive.infolist(), key=lambda entry: entry.file_size)
-        for i in range(50):
-            again = copy.copy(large)
-            again.filename = f'{large.filename}{i}'
-            archive.filelist.append(again)
-        archive._didModify = True
-    with pytest.raises(InputError, match='a.pth: its entries have .* bytes'):
-        read_checkpoint(path)
-
-
-def test_entries_of_one_name(tmp_path):
-    """Oracle: the second of two, whose check sum nobody would look at."""
-    path = save(tmp_path / 'a.pth', state_dict={'a': torch.zeros(10)})
-    repack(path, lambda entries: [*entries, entries[0]])
-    with pytest.raises(InputError, match='the same name'):
-        read_checkpoint(path)
-
-
-def test_an_archive_without_its_end(tmp_path):
-    """Oracle: torch would read it without check sums, if at all."""
-    path = save(tmp_path / 'a.pth', state_dict={'a': torch.zeros(10)})
-    path.write_bytes(path.read_bytes() + b'x' * 70_000)
-    with pytest.raises(InputError, match='a.pth: truncated or damaged'):
-        read_checkpoint(path)
-
-
-def test_the_format_of_before_torch_1_6(tmp_path):
-    """Oracle: what was saved."""
-    torch.save({'state_dict': {
-        'a': torch.arange(3.)
-    }},
-               tmp_path / 'a.pth',
-               _use_new_zipfile_serialization=False)
-    found = read_checkpoint(tmp_path / 'a.pth')['state_dict']
-    assert found['a'].tolist() == [0, 1, 2]
-
-
 KEY = 'head.fc.weight'
 
 
@@ -180,20 +112,3 @@ def test_values(tmp_path, supernet, value, words):
     with pytest.raises(InputError, match=words) as error:
         check_checkpoint(path, supernet)
     assert '\n' not in str(error.value) and str(path) in str(error.value)
-
-
-def test_a_config_is_removed(tmp_path):
-    """Oracle: the rest of meta, and the versions of the layers."""
-    state = torch.nn.BatchNorm2d(3).state_dict()
-    found = read_checkpoint(
-        save(
-            tmp_path / 'a.pth',
-            state_dict=state,
-            meta=dict(config='x = 1', epoch=3)))
-    assert found['meta'] == dict(epoch=3)
-    assert found['state_dict']._metadata == state._metadata
-    state._metadata = OrderedDict(a=3)
-    with pytest.raises(InputError, match='versions of the layers'):
-        read_checkpoint(save(tmp_path / 'a.pth', state_dict=state))
-    with pytest.raises(InputError, match="meta is 'x'; expected a dict"):
-        read_checkpoint(save(tmp_path / 'a.pth', state_dict={}, meta='x'))

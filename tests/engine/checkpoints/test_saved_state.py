@@ -36,17 +36,17 @@ def resume(config, checkpoint, folder):
 
 
 @pytest.mark.parametrize('path, value, words', [
-    (('meta', 'epoch'), 1.5, 'meta.epoch is 1.5; it must be int'),
-    (('meta', 'iter'), -3, 'meta.iter is -3; it must be at least 0'),
+    (('meta', 'epoch'), 1.5, 'meta.epoch is 1.5; expected int'),
+    (('meta', 'iter'), -3, 'meta.iter is -3; expected at least 0'),
     (('meta', 'seed'), 'x', 'meta.seed is x'),
-    (('optimizer', ), [], r'optimizer is \[\]; it must be dict'),
+    (('optimizer', ), [], r'optimizer is \[\]; expected dict'),
     (('optimizer', 'param_groups'), [], 'param_groups is 0 entries'),
     (('optimizer', 'param_groups', 3, 'lr'), 'high', r'\[3\].lr is high'),
     (('optimizer', 'param_groups', 3, 'params'), [5], r'\[3\].params'),
-    (('optimizer', 'state', 7), 'x', r'state\[7\] is x; it must be a dict'),
+    (('optimizer', 'state', 7), 'x', r'state\[7\] is x; expected a dict'),
     (('optimizer', 'state', 999), {}, r'state\[999\]'),
     (('optimizer', 'state', 7, 'momentum_buffer'), torch.zeros(
-        2, 2), r'state\[7\].momentum_buffer is \(2, 2\); it must be'),
+        2, 2), r'state\[7\].momentum_buffer is \(2, 2\); expected'),
     (('optimizer', 'state', 7, 'momentum_buffer'), torch.zeros(3).to_sparse(),
      r'state\[7\].momentum_buffer is a tensor of layout'),
     (('meta', 'seed'), 'a\n\x1b[31m', r"meta.seed is 'a\\n\\x1b"),
@@ -60,11 +60,11 @@ def resume(config, checkpoint, folder):
     (('message_hub', 'log_scalars', 'train/loss'), 4,
      r"log_scalars\['train/loss'\] is 4"),
     (('message_hub', 'log_scalars', 'train/loss', 'counts'), torch.zeros(1),
-     'counts is 1 entries; it must be 6'),
+     'counts is 1 entries; expected 6'),
     (('message_hub', 'runtime_info', 'keep_ckpt_ids'), 'abc', 'abc'),
     (('message_hub', 'resumed_keys', 'loop_stage'), [None], 'True or False'),
     (('optimizer', 'param_groups', 3, 'lr'), 1e300, 'that float32 can hold'),
-    (('pss_progress', 'done'), 9, 'done is 9; it must be 0 to 6'),
+    (('pss_progress', 'done'), 9, 'done is 9; expected 0 to 6'),
 ])
 def test_wrong_entries_are_named(finished, path, value, words):
     """Oracle: the entry, its value and what is legal, in one error."""

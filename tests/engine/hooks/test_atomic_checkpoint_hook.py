@@ -2,34 +2,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.hooks import Hook
-from mmengine.runner import Runner
 
 from pss import files
 from pss.apis import find_checkpoint
-from pss.engine.checkpoints.reading import read_checkpoint
+from pss.engine.checkpoints import read_checkpoint
 from pss.errors import DivergedError, InputError
 
 from ...conftest import train
-
-
-class At(Hook):
-    """Calls a function after some iteration, before the checkpoint."""
-
-    def __init__(self, iteration, action):
-        self.iteration, self.action = iteration, action
-
-    def after_train_iter(self, runner, *args, **kwargs):
-        if runner.iter + 1 == self.iteration:
-            self.action(runner)
-
-
-def train_with(config, hook):
-    import uuid
-    config.experiment_name = uuid.uuid4().hex
-    runner = Runner.from_cfg(config)
-    runner.register_hook(hook)
-    runner.train()
+from .conftest import At, train_with
 
 
 def test_the_newest_are_kept(tiny_config):

@@ -10,7 +10,6 @@ import torch
 from mmengine.runner import Runner
 
 from pss.engine import CheckedLoadHook
-from pss.engine.checkpoints.weights import check_same, check_start, clean
 from pss.errors import InputError
 from pss.registry import MODELS
 
@@ -83,6 +82,7 @@ def without_prefix(checkpoint):
 
 
 KEY = 'backbone.layer1.0.conv1.weight'
+
 HEAD = 'head.fc.weight'
 
 
@@ -102,7 +102,7 @@ def put(key, value):
     (lambda c: [1], 'has no state_dict'),
     (lambda c: c['state_dict'], 'has no state_dict'),
     (lambda c: c.update(state_dict={}), 'keys of the backbone are missing'),
-    (without_prefix, r'a backbone alone, with keys such as (\S+); expected '
+    (without_prefix, r'only a backbone, with keys such as (\S+); expected '
      r'backbone.\1'),
     (lambda c: c['state_dict'].pop(KEY) is None,
      f'1 keys of the backbone are missing: {KEY}$'),
@@ -115,7 +115,7 @@ def put(key, value):
          torch.zeros(32, 32, 3, 3).to_sparse()), 'layout torch.sparse'),
     (put(KEY, torch.zeros(32, 32, 3, 3, device='meta')), 'without values'),
     (put('head.fc.bias', torch.full((10, ), float('inf'))), 'head.fc.bias is'),
-    (put(3, torch.zeros(3)), 'has the key 3; expected names'),
+    (put(3, torch.zeros(3)), 'has the key 3; expected a name'),
     (put(f'module.{KEY}', torch.zeros(32, 32, 3, 3)), 'has both'),
 ])
 def test_weights_that_nothing_starts_from(small, tmp_path, change, words):
@@ -153,8 +153,8 @@ def test_files_are_checked_before_they_are_unpacked(small, tmp_path, how,
         path.unlink()
         os.mkfifo(path)
     words = {
-        'one bit': 'check sum of',
-        'packed': 'is packed',
+        'one bit': 'checksum of',
+        'packed': 'is compressed',
         'pipe': 'is a named pipe'
     }[how]
     with pytest.raises(InputError, match=f'checkpoint {path}: .*{words}'):
@@ -264,64 +264,3 @@ def test_a_config_in_a_checkpoint_is_not_run(small, tmp_path, methods):
     ]
     load(bare)
     assert proof.exists()  # otherwise the test would say nothing
-
-
-def test_one_subnet_takes_its_part(small, bank, tmp_path, caplog):
-    """Oracle: the first channels of the wide tensors. Of a bank's, also for a
-    test; of a supernet's checkpoint, whose statistics are another subnet's,
-    only for a start; narrower ones never."""
-    from pss.deploy import read_bank
-    from pss.deploy.bank_checkpoint import bank_checkpoint
-    held = read_bank(bank)
-    subnet = held.kept[1].subnet
-    config = held.model
-    config['backbone']['subnet'] = dict(
-        resolution=subnet.resolution, widths=list(subnet.widths))
-    config['type'] = 'mmpretrain.ImageClassifier'
-    plain = MODELS.build(copy.deepcopy(config))
-    found = bank_checkpoint(bank)
-    clean(found, 'bank')
-    state = found['state_dict']
-    head = plain.head.fc.in_features
-    state['head.fc.weight'] = state['head.fc.weight'][:, :head]
-    assert check_start(state, plain, 'bank') is None
-    check_same(state, plain, 'bank', strict=False)
-    wide = {k: v for k, v in state.items() if 'kept_statistics' not in k}
-    assert check_start(wide, plain, 'wide') is None
-    with pytest.raises(InputError, match='another shape: backbone'):
-        check_same(wide, plain, 'wide', strict=False)
-    wide[KEY] = wide[KEY][:3]
-    with pytest.raises(InputError, match=r'1 have another shape: backb'):
-        check_start(wide, plain, 'wide')
-
-
-@pytest.mark.parametrize(
-    'kind, plain', [('pss.SlimmableMobileNetV2', 'mmpretrain.MobileNetV2'),
-                    ('pss.SlimmableResNet', 'mmpretrain.ResNet')])
-def test_checkpoints_of_mmpretrain(kind, plain):
-    """Oracle: mmpretrain's own classes, with 1,000 classes; all of the
-    backbone is used."""
-    config = classifier_config(kind, **({'depth': 50} if 'Res' in kind else {}))
-    config['head']['in_channels'] = 2048 if 'Res' in kind else 1280
-    ours = MODELS.build(copy.deepcopy(config))
-    config['type'] = 'mmpretrain.ImageClassifier'
-    config['backbone'] = {**config['backbone'], 'type': plain}
-    config['head']['num_classes'] = 1000
-    theirs = MODELS.build(config)
-    assert check_start(
-        theirs.state_dict(), ours,
-        'file') == ('file: starts from its initialisation (2): head.fc.weight, '
-                    'head.fc.bias')
-
-
-def test_a_model_without_a_backbone():
-    """Oracle: one key that fits is enough, none or another shape is not."""
-    model = torch.nn.Linear(2, 3)
-    assert 'bias' in check_start({'weight': torch.zeros(3, 2)}, model, 'file')
-    with pytest.raises(InputError, match='another shape'):
-        check_start({
-            'weight': torch.zeros(2, 2),
-            'bias': torch.zeros(3)
-        }, model, 'file')
-    with pytest.raises(InputError, match='none of its keys'):
-        check_start({'other': torch.zeros(3, 2)}, model, 'file')

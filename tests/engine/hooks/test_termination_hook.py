@@ -10,8 +10,8 @@ from pss.engine import Terminated, TerminationHook
 
 from ...conftest import train
 from ...stress.training import differences
-from ..runner.test_train_loop import load
-from .test_atomic_checkpoint_hook import At, train_with
+from ..conftest import load
+from .conftest import At, train_with
 
 
 class InValidation(At):

@@ -8,7 +8,9 @@ import torch
 from mmengine.dataset import BaseDataset
 from mmengine.runner import Runner
 
-from ..test_distributed import on_ranks, plain_configs  # noqa: F401
+from ...distributed import on_ranks
+
+pytestmark = pytest.mark.usefixtures('plain_configs')
 
 
 def subnets_of(loop):

@@ -3,7 +3,6 @@ import re
 from pathlib import Path
 
 import pytest
-import torch
 from mmengine.dataset import BaseDataset
 
 from pss.apis import load_config
@@ -12,16 +11,13 @@ from pss.errors import InputError
 
 from ...conftest import shrink, train
 from ...stress.training import CONFIG, differences
+from ..conftest import load
 
 EVERY_4 = {
     'default_hooks.checkpoint.by_epoch': False,
     'default_hooks.checkpoint.interval': 4,
     'default_hooks.checkpoint.max_keep_ckpts': -1
 }
-
-
-def load(folder, name):
-    return torch.load(Path(folder) / name, weights_only=True)
 
 
 @pytest.fixture(scope='module')

@@ -118,7 +118,7 @@ def test_subnets_equal_plain_networks(position, training):
 
 
 def test_frozen_stages():
-    """Oracle: mmpretrain's meaning: no gradient, evaluation mode."""
+    """Oracle: as in mmpretrain: no gradient, evaluation mode."""
     model = SlimmableMobileNetV2(frozen_stages=2)
     model.train()
     frozen = [model.conv1, model.layer1, model.layer2]
@@ -132,7 +132,7 @@ def test_frozen_stages():
 
 
 def test_norm_eval():
-    """Oracle: mmpretrain's meaning: batch norms stay in evaluation mode."""
+    """Oracle: as in mmpretrain: batch norms stay in evaluation mode."""
     model = SlimmableMobileNetV2(norm_eval=True)
     model.train()
     assert not any(m.training
@@ -223,7 +223,7 @@ def test_strides():
     (dict(search_space=dict(resolution=[32])), "'resolution'.*'resolutions'"),
 ])
 def test_bad_arguments(kwargs, words):
-    """Oracle: the field stands in the message."""
+    """Oracle: the field is in the message."""
     with pytest.raises(InputError, match=words):
         SlimmableMobileNetV2(**kwargs)
 
@@ -266,23 +266,3 @@ def test_one_width_for_each_block():
             out[:, :shared] += feats[:, :shared]
         feats = out
     torch.testing.assert_close(model(x)[0], model.conv2(feats))
-
-
-def test_narrow_backbone_from_a_config():
-    """Oracle: the supernet at the subnet, with the same random weights."""
-    torch.manual_seed(0)
-    wide = SlimmableMobileNetV2()
-    subnet = wide.search_space.smallest
-    torch.manual_seed(0)
-    narrow = SlimmableMobileNetV2(subnet=subnet.as_dict())
-    assert not any('Slimmable' in type(m).__name__ and m is not narrow
-                   and not isinstance(m, InvertedResidual)
-                   for m in narrow.modules())
-    assert narrow.search_space.size == 1
-    assert narrow.layer7[0].conv[2].conv.weight.shape == (240, 720, 1, 1)
-    wide.switch_to(subnet)
-    x = torch.randn(2, 3, 32, 32)
-    wide.eval(), narrow.eval()
-    torch.testing.assert_close(narrow(x)[0], wide(x)[0])
-    with pytest.raises(InputError, match='resolution=7'):
-        SlimmableMobileNetV2(subnet=dict(subnet.as_dict(), resolution=7))

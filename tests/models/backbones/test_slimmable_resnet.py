@@ -140,7 +140,7 @@ def test_smallest_of_other_depths_runs(kwargs):
 
 
 def test_arguments_of_mmpretrain():
-    """Oracle: their meaning in mmpretrain's ResNet."""
+    """Oracle: what they mean in mmpretrain's ResNet."""
     model = SlimmableResNet(depth=50, frozen_stages=1)
     model.train()
     for module in (model.conv1, model.bn1, model.layer1):

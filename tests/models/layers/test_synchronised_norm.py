@@ -81,7 +81,7 @@ def all_cases(rank, cases):
 
 
 def half_precision(rank):
-    """What autocast gives, and a layer whose parameters are halves too."""
+    """Inputs as autocast makes them, and a layer in half precision too."""
     torch.manual_seed(0)
     x = torch.randn(8, 6, 5, 5)[rank::2].bfloat16()
     found = []
@@ -112,7 +112,7 @@ def test_half_precision(tmp_path):
 
 
 def evaluation(rank):
-    """No statistics are shared in evaluation: ranks may then be alone."""
+    """No statistics are shared in evaluation: one process may run it alone."""
     norm = SlimmableBatchNorm2d(4, sync=True).eval()
     return norm(torch.ones(1, 4, 2, 2)).detach() if rank == 0 else None
 
@@ -132,5 +132,5 @@ def single_value(rank):
 
 
 def test_a_single_value_is_an_error(tmp_path):
-    """Oracle: torch's own refusal, in words; on both ranks."""
+    """Oracle: the words of torch's own error; on both ranks."""
     assert run_ranks(2, tmp_path, single_value) == [0, 1]

@@ -1,4 +1,4 @@
-"""What tests/stress/fuzz.py feeds to the readers and the tools, and how."""
+"""The inputs of tests/stress/fuzz.py, and how they are run."""
 
 from .banks import Banks, Calls
 from .cases import load_tools

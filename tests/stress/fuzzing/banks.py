@@ -1,4 +1,4 @@
-"""Banks that somebody else wrote, opened and exported."""
+"""Banks from an untrusted source, opened and exported."""
 
 import inspect
 import json
@@ -11,15 +11,15 @@ import safetensors.torch
 import torch
 
 from pss.apis import AdaptiveClassifier, load_config
-from pss.deploy import bank as bank_module
-from tests.deploy.test_bank import rewrite
+from pss.deploy import bank_format
+from tests.deploy.conftest import rewrite
 from tests.stress.corrupt import cut, flipped
 
 from .cases import Case, check_outputs, tool_case
 from .data import bad_image
 from .values import NUMBERS, TEXTS, bad_json, change, pick, shown
 
-# calls that MMEngine would import if it was let
+# functions that MMEngine would import if it were allowed to
 IMPORTS = ('os.system', 'os.getcwd', 'subprocess.getoutput', 'builtins.exec',
            'builtins.eval', 'builtins.open', 'torch.hub.load', 'torch.load',
            'mmengine.Config.fromfile', 'mmengine.fileio.load',
@@ -70,7 +70,7 @@ FILES = {
 
 
 def registered():
-    """The types of all registries by name, with and without a scope."""
+    """The types in all registries by name, with and without a scope."""
     import mmengine.registry
     import mmpretrain.registry
 
@@ -88,7 +88,7 @@ def registered():
     return dict(sorted(found.items()))
 
 
-# Where classes are defined that banks are made of, or nearly.
+# The modules of classes that banks are made of, and of similar ones.
 LIKELY = ('pss.models', 'pss.datasets', 'mmpretrain.models.heads',
           'mmpretrain.models.necks', 'mmpretrain.models.losses',
           'mmpretrain.models.utils', 'mmpretrain.datasets.transforms',
@@ -120,7 +120,7 @@ class Banks:
                     lambda: self.use(folder, place))
 
     def export(self, what, rng, folder, place):
-        """Exports all or one of its subnets."""
+        """An export of one or all of its subnets."""
         which = pick(rng, [['--all'], ['--budget', 'flops=1000']])
         form = pick(rng, ['torch', 'torch', 'onnx', 'torchscript'])
 
@@ -141,7 +141,7 @@ class Banks:
             check=check)
 
     def use(self, folder, place):
-        """Opens it, and does all that a program does with it."""
+        """Opens it, and does everything a program can do with it."""
         net = AdaptiveClassifier(folder)
         image = np.full((24, 24, 3), 100, np.uint8)
         lines = repr(net).splitlines()
@@ -164,7 +164,7 @@ class Banks:
     # --- what is wrong with it ---
 
     def write_index(self, rng, folder, place):
-        """Any field of the index."""
+        """Changes any field of the index."""
         said = []
 
         def edit(value):
@@ -179,7 +179,7 @@ class Banks:
         return '; '.join(said)
 
     def write_config(self, rng, folder, place):
-        """The config of the network, of the transforms, or of testing."""
+        """Changes the config of the network, the transforms, or testing."""
         marker = str(place.marker)
         keys = [(k, json.loads(json.dumps(v).replace('{marker}', marker)))
                 for k, v in FILES.items()]
@@ -209,7 +209,7 @@ class Banks:
 
     @staticmethod
     def edit_row(value, rng):
-        """Something of a kept subnet that still looks right."""
+        """Changes a kept subnet so that it still looks right."""
         rows = [value['largest'], value['smallest'], *value['pools']]
         row = pick(rng, rows)
         key, new = pick(
@@ -234,7 +234,7 @@ class Banks:
         return f'{key} = {shown(new)}'
 
     def arguments(self, kind, rng, marker):
-        """Keyword arguments that a type takes, of likely values."""
+        """Plausible keyword arguments for a type."""
         values = [
             marker, 1, 0, -1, 10**6, 0.5, 'img', ['img'], [1, 1], True, None,
             'bilinear', 'pillow', [], {}, [24, 24], 10,
@@ -253,7 +253,7 @@ class Banks:
         }
 
     def add(self, value, rng, types, marker):
-        """One more transform, or another head, neck or loss."""
+        """Adds a transform, or replaces the head, neck or loss."""
         kind = pick(rng, types)
         arguments = pick(rng, [{},
                                dict(path=marker),
@@ -284,8 +284,8 @@ class Banks:
         return f'{where} of {shown(config, 100)}'
 
     def write_tensors(self, rng, folder, place):
-        """A tensor that is not what it was."""
-        name = pick(rng, bank_module.FILES)
+        """Changes, renames or removes a tensor."""
+        name = pick(rng, bank_format.FILES)
         shutil.copytree(self.fixtures.bank, folder)
         found = safetensors.torch.load((folder / name).read_bytes())
         key = pick(rng, sorted(found))
@@ -326,9 +326,9 @@ class Banks:
         return f'{name}: {key} {kind}'
 
     def write_bytes(self, rng, folder, place):
-        """Bytes of a file, with a checksum that fits or not."""
+        """Changes bytes of a file, with a checksum that fits or not."""
         shutil.copytree(self.fixtures.bank, folder)
-        name = pick(rng, ('bank.json', *bank_module.FILES))
+        name = pick(rng, ('bank.json', *bank_format.FILES))
         data = (folder / name).read_bytes()
         begin = 0
         if rng.random() < 0.6 and name != 'bank.json':
@@ -342,19 +342,19 @@ class Banks:
             (folder / name).write_bytes(data)
             return f'{name}: {what}'
         self.store(folder, {name: data})
-        return f'{name}: {what}, with a right checksum'
+        return f'{name}: {what}, with a correct checksum'
 
     def write_json(self, rng, folder, place):
-        """An index that is nothing of the kind."""
+        """Replaces the index by JSON that is not one."""
         shutil.copytree(self.fixtures.bank, folder)
         data, what = bad_json(rng)
         (folder / 'bank.json').write_bytes(data)
         return f'bank.json: {what}'
 
     def write_files(self, rng, folder, place):
-        """A file that is missing, a folder, a link or a pipe."""
+        """Removes a file, or replaces it by a folder, a link or a pipe."""
         shutil.copytree(self.fixtures.bank, folder)
-        name = pick(rng, ('bank.json', *bank_module.FILES))
+        name = pick(rng, ('bank.json', *bank_format.FILES))
         path = folder / name
         kind = pick(
             rng, ('missing', 'folder', 'link', 'loop', 'pipe', 'full', 'empty'))
@@ -378,18 +378,18 @@ class Banks:
     # --- writing it ---
 
     def rewrite(self, folder, edit):
-        """A copy with another index and the checksum that this has."""
+        """Writes a copy with an edited index and its correct checksum."""
         rewrite(self.fixtures.bank, folder, edit)
 
     @staticmethod
     def store(folder, files):
-        """Files with right checksums, that of the index included."""
+        """Writes files with correct checksums, including the index's."""
         copy = folder.with_name('before')
 
         def edit(value):
             for name, data in files.items():
                 value['files'][name] = dict(
-                    bytes=len(data), sha256=bank_module._digest(data))
+                    bytes=len(data), sha256=bank_format.digest(data))
 
         folder.rename(copy)
         rewrite(copy, folder, edit)
@@ -399,7 +399,7 @@ class Banks:
 
 
 class Calls(Banks):
-    """A good bank, used from Python with values that are wrong."""
+    """A good bank, called from Python with wrong values."""
 
     name, share = 'calls', 5
 
@@ -430,16 +430,16 @@ class Calls(Banks):
                     lambda: self.use_with(device, use))
 
     def use_with(self, device, use):
-        """The call, and a prediction after it."""
+        """Makes the call, and predictions after it."""
         net = AdaptiveClassifier(self.fixtures.bank, device=device)
         use(net)
-        for _ in range(8):  # following acts on the latest few
+        for _ in range(8):  # follow() acts after a few predictions
             found, = net.predict(self.fixtures.photo)
         assert np.isfinite(found['pred_scores']).all(), 'scores not finite'
 
     @staticmethod
     def image(rng, place):
-        """Something that is no image, or an odd one, and its name."""
+        """Something that is not an image, or is an odd one, and its name."""
         path = place.inputs / 'image.png'
         kind = pick(rng, ('file', 'file', 'array', 'array', 'tensor', 'value'))
         if kind == 'file':

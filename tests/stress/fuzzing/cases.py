@@ -1,4 +1,4 @@
-"""What one input is, and what has to be right after it was used."""
+"""One input, and what must hold after it was used."""
 
 import csv
 import importlib.util
@@ -12,7 +12,7 @@ from typing import Any, Callable, NamedTuple
 from pss.apis import load_config
 from pss.cli import run as run_main
 from pss.deploy import read_bank
-from pss.engine.checkpoints.reading import read_checkpoint_data
+from pss.engine.checkpoints import read_checkpoint_data
 
 from .sandbox import ROOT, state
 
@@ -27,10 +27,10 @@ class Case(NamedTuple):
     """One input.
 
     Attributes:
-        what: is wrong with it, for people.
+        what: says what is wrong with it.
         use: reads and uses it.
-        check: raises if what came of it is not sound.
-        good: whether it may not be refused.
+        check: raises if the outcome is not sound.
+        good: whether refusing it is a failure.
     """
     what: str
     use: Callable[[], Any]
@@ -39,7 +39,7 @@ class Case(NamedTuple):
 
 
 def load_tools() -> None:
-    """Imports every tool once, and what they import when they run."""
+    """Imports every tool once, and what the tools import when they run."""
     import matplotlib.pyplot  # noqa: F401
     import mmpretrain.datasets
     import mmpretrain.visualization  # noqa: F401
@@ -50,16 +50,16 @@ def load_tools() -> None:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         TOOLS[name.rpartition('/')[2]] = module
-    # what machine this is takes long to find out, and matters to nobody here
+    # describing the machine takes long and serves nothing here
     from mmengine.runner import runner
     runner.collect_env = dict
-    # it must not install packages, nor download
+    # the tool must not install packages or download anything
     TOOLS['fashion_mnist'].install_package = lambda: False
     TOOLS['fashion_mnist'].download = lambda name: b''
 
 
 def call(tool: str, *words: Any) -> None:
-    """Runs a tool as the command line does."""
+    """Runs a tool as from the command line."""
     module = TOOLS[tool]
     sys.argv = [f'tools/{tool}.py', *map(str, words)]
     run_main(module.main)
@@ -70,7 +70,7 @@ def tool_case(what: str,
               place,
               *words: Any,
               check: Callable[[], Any] = nothing) -> Case:
-    """An input of a tool; what it writes has to be whole."""
+    """An input of a tool; every file that it writes must be complete."""
     shown = ' '.join(ascii(str(word))[1:-1][:100] or "''" for word in words)
 
     before = {}
@@ -89,7 +89,7 @@ def tool_case(what: str,
 
 
 def check_finite(value: Any, where: str = 'value') -> None:
-    """Every number in it is finite."""
+    """Asserts that every number in a value is finite."""
     if isinstance(value, dict):
         for key, inner in value.items():
             check_finite(inner, f'{where}.{key}')
@@ -100,11 +100,11 @@ def check_finite(value: Any, where: str = 'value') -> None:
         assert math.isfinite(value), f'{ascii(where)} is {value}'
 
 
-OTHER = b'other contents'  # of a file that an output may replace
+OTHER = b'other contents'  # in a file that an output may replace
 
 
 def check_outputs(folder: Path) -> None:
-    """Every file that was written is whole and can be read again."""
+    """Asserts that every file in a folder is complete and can be read."""
     for path in sorted(folder.rglob('*')):
         name = path.name
         assert not name.endswith('.tmp'), f'left behind: {ascii(name)}'
@@ -113,7 +113,7 @@ def check_outputs(folder: Path) -> None:
 
 
 def check_file(path: Path) -> None:
-    """A file is whole; what that means follows from its name."""
+    """Asserts that a file is complete, by the rules of its suffix."""
     kind = path.suffix.lower()
     with open(path, 'rb') as file:
         if file.read(1) in (b'{', b'[') and kind in ('.pth', '.pt', '.onnx'):

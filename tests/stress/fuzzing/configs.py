@@ -1,4 +1,4 @@
-"""Configs that are wrong, through the tools that read them."""
+"""Bad configs, given to the tools that read them."""
 
 import json
 
@@ -140,7 +140,7 @@ SHARES = dict(
     build_latency_table=2,
     rank_pools=1,
     build_bank=1)
-# more of these would only take longer, as anybody expects
+# larger values would only take longer, as anybody expects
 AT_MOST = {'max_epochs': 2, 'num_workers': 1, 'max_iters': 3, 'timeout': 60}
 BASES = ("_base_ = 'bad.py'\n", "_base_ = ['absent.py']\n", "_base_ = 3\n",
          "_base_ = [None]\n", "_base_ = ''\n", "_base_ = '.'\n",
@@ -217,8 +217,8 @@ class Configs:
                          *self.words(tool, path, place))
 
     def data(self, rng, place, tool):
-        """A config that is data, in one of the three forms."""
-        # other parts are not read by the tools that only build the network
+        """Writes a config that is plain data, as Python, JSON or YAML."""
+        # tools that only build the network do not read the other parts
         parts = self.config if tool in ('train', 'test', 'build_bank',
                                         'rank_pools') else {
                                             name: self.config[name]
@@ -243,7 +243,7 @@ class Configs:
         return path, what
 
     def program(self, rng, place):
-        """A config that is a program, with bases and whatever else."""
+        """Writes a config that is a program, with bases or other statements."""
         write_config(self.config, place.inputs / 'good.py')
         write_config(self.config, place.inputs / 'good.json')
         (place.inputs / 'one.py').write_text("_base_ = 'two.py'\n")
@@ -262,7 +262,7 @@ class Configs:
         return path, what
 
     def words(self, tool, path, place):
-        """The rest of the command line, which is good."""
+        """The command line, whose other words are good."""
         f, out = self.fixtures, place.out
         work = ['--work-dir', out / 'work']
         subnet = place.inputs / 'subnet.json'
@@ -290,7 +290,7 @@ class Configs:
 
 
 def limited(value, key=None):
-    """With nothing that is good, and takes long."""
+    """The config without values that are good but take long."""
     if isinstance(value, dict):
         return {k: limited(v, k) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

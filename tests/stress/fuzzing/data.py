@@ -1,4 +1,4 @@
-"""Folders of images that are not what they should be."""
+"""Bad folders of images."""
 
 import gzip
 import io
@@ -23,7 +23,7 @@ NAMES = ('train-images-idx3-ubyte', 'train-labels-idx1-ubyte',
 
 
 def damaged_idx(data, name, rng):
-    """Bytes of an IDX file that are wrong, and how."""
+    """The bytes of a bad IDX file, and what is bad about it."""
     header = 16 if 'images' in name else 8
     kind = pick(rng,
                 ('cut', 'header', 'magic', 'count', 'count', 'sides', 'gzip',
@@ -61,7 +61,7 @@ def damaged_idx(data, name, rng):
 
 
 def bad_image(rng):
-    """Bytes of an image file that is odd or bad, and what it is."""
+    """The bytes of an odd or bad image file, and what it is."""
     kind = pick(rng, ('empty', 'text', 'cut', 'cut', 'flipped', 'huge', 'cmyk',
                       '16 bit', 'one pixel', 'palette', 'alpha', 'grey', 'gif',
                       'bmp', 'webp', 'tiff', 'one bit', 'float', 'zip', 'png',
@@ -111,14 +111,14 @@ def bad_image(rng):
 
 
 def png_header(side):
-    """Signature and header of a PNG of that many pixels a side."""
+    """The signature and header of a PNG with sides of that many pixels."""
     body = b'IHDR' + struct.pack('>IIBBBBB', side, side, 8, 2, 0, 0, 0)
     return b'\x89PNG\r\n\x1a\n' + struct.pack('>I', 13) + body + \
         struct.pack('>I', zlib.crc32(body))
 
 
 def check_boxes(folder):
-    """A box is of a category that there is."""
+    """Asserts that every box has a category that exists."""
     for path in (folder / 'annotations').glob('*.json'):
         found = json.loads(path.read_text())
         known = {category['id'] for category in found['categories']}
@@ -127,7 +127,7 @@ def check_boxes(folder):
 
 
 class Data:
-    """Fashion-MNIST's files and ImageNet's folder, trained and tested on."""
+    """Bad Fashion-MNIST files and ImageNet folders, trained and tested on."""
 
     name, share = 'data', 12
 
@@ -141,7 +141,7 @@ class Data:
         return self.imagenet(rng, place)
 
     def fashion_mnist(self, rng, place):
-        """One of the four files is wrong."""
+        """One of the four files is bad."""
         folder = place.inputs / 'images'
         shutil.copytree(self.fixtures.images, folder)
         name = pick(rng, NAMES)
@@ -184,13 +184,13 @@ class Data:
         return self.run(tool, what, place, self.with_root(folder))
 
     def with_root(self, folder):
-        """The config on another folder."""
+        """The config with another folder of images."""
         return json.loads(
             json.dumps(self.config).replace(
                 str(self.fixtures.images), str(folder)))
 
     def imagenet(self, rng, place):
-        """An image, or a list of images, is wrong."""
+        """An image, or a list of images, is bad."""
         folder = place.inputs / 'imagenet'
         shutil.copytree(self.fixtures.imagenet, folder)
         config = self.imagenet_config(folder)
@@ -209,7 +209,7 @@ class Data:
 
     @staticmethod
     def bad_meta(rng, meta, lines, i, folder):
-        """A list of images that is wrong."""
+        """Makes a list of images bad, and says how."""
         name, label = lines[i].split()
         kind = pick(rng, ('line', 'line', 'line', 'missing', 'empty', 'binary',
                           'utf-16', 'folder', 'no images', 'image'))
@@ -242,7 +242,7 @@ class Data:
         return f'{meta.name}: {kind}'
 
     def imagenet_config(self, folder):
-        """The config on that folder."""
+        """The config with ImageNet's layout in that folder."""
         config = json.loads(json.dumps(self.config))
         config['train_dataloader']['batch_size'] = 6
         for name in LOADERS:
@@ -269,7 +269,7 @@ class Data:
         return config
 
     def run(self, tool, what, place, config):
-        """One iteration on it, or a test."""
+        """A training or a test with a config."""
         path = place.inputs / 'config.py'
         write_config(config, path)
         work = ['--work-dir', place.out / 'work']

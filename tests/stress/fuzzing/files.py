@@ -1,9 +1,9 @@
-"""Results, lists of subnets, logs of pools and checkpoints, through the tools
-that read them."""
+"""Bad results, lists of subnets, logs of pools and checkpoints, given to the
+tools that read them."""
 
 import json
 
-from pss.engine.checkpoints.reading import read_checkpoint
+from pss.engine.checkpoints import read_checkpoint
 from tests.stress import corrupt
 
 from .cases import tool_case
@@ -12,10 +12,10 @@ from .values import TEXTS, bad_json, changed, pick
 
 
 def damaged_text(kind, rng, place, name='bad.json'):
-    """A JSON file that is wrong somewhere, and how.
+    """Writes a JSON file that is wrong in one place; returns its path and how.
 
     Args:
-        kind: one of corrupt.py's, with ``content`` and ``bytes``.
+        kind: a class of corrupt.py, with ``content`` and ``bytes``.
     """
     path = place.inputs / name
     chance = rng.random()
@@ -36,7 +36,7 @@ def damaged_text(kind, rng, place, name='bad.json'):
 
 
 class Results:
-    """Results files, drawn and compared."""
+    """Bad results files, drawn and compared."""
 
     name, share = 'results', 9
 
@@ -65,7 +65,7 @@ class Results:
 
 
 class Subnets:
-    """Files with subnets, priced and extracted."""
+    """Bad files of subnets, priced and extracted."""
 
     name, share = 'subnets', 4
 
@@ -85,7 +85,7 @@ class Subnets:
 
 
 class PoolLogs:
-    """Logs of a training's pools, drawn."""
+    """Bad logs of pools, drawn."""
 
     name, share = 'pool_logs', 5
 
@@ -121,7 +121,7 @@ class PoolLogs:
 
 
 class Checkpoints(corrupt.Checkpoints):
-    """Checkpoints, tested, resumed, loaded and extracted from."""
+    """Bad checkpoints, tested, resumed, loaded and extracted from."""
 
     name, share = 'checkpoints', 9
 
@@ -138,7 +138,7 @@ class Checkpoints(corrupt.Checkpoints):
         f, out = self.fixtures, place.out
         work = ['--work-dir', out / 'work']
 
-        def check():  # what was loaded is what was saved
+        def check():  # what loads must be what was saved
             if bytes_changed:
                 assert corrupt.same(read_checkpoint(path), self.content), \
                     'it was used, with other contents'

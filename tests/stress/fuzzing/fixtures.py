@@ -1,4 +1,4 @@
-"""Good inputs of every kind, small, for targets to damage."""
+"""Small good inputs of every kind, for targets to damage."""
 
 import dataclasses
 import json
@@ -27,17 +27,17 @@ BlockCfg = namedtuple(
     'kernel_size stride padding')
 BlockCfg.__module__ = '__main__'  # as in the published tables
 
-# parts that the base configs only put elsewhere, and what tools are told
+# variables that base configs only use in other fields, and what tools set
 UNREAD = ('work_dir', 'launcher', 'dataset_type', 'data_root', 'held_out_every',
           'train_pipeline', 'test_pipeline', 'train_set', 'held_out_set',
           'test_set', 'calibration_dataloader', 'vis_backends')
 
 
 class Fixtures:
-    """Where they are.
+    """The good inputs.
 
     Args:
-        folder: of all of them.
+        folder: holds all of them.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -55,7 +55,7 @@ class Fixtures:
         self.photo = folder / 'photo.png'
 
     def make(self) -> None:
-        """Makes all; each takes at most seconds."""
+        """Makes all of them; each takes a few seconds at most."""
         write_images(self.images, train=25, test=4)
         config = small_config(self.images)
         write_config(config, self.config)
@@ -95,7 +95,7 @@ class Fixtures:
 
 
 def small_config(images, **changes):
-    """A training of two iterations of a small network, as plain data."""
+    """The config of two iterations of a small network, as plain data."""
     config = corrupt.small_config('work', images, **changes)
     config.train_cfg.max_epochs = 1
     config.test_cfg.candidates = 1
@@ -106,7 +106,7 @@ def small_config(images, **changes):
 
 
 def write_config(config, path) -> None:
-    """A config in the form that its suffix says."""
+    """Writes a config in the format of its suffix."""
     path = Path(path)
     if path.suffix == '.json':
         text = json_of(config)
@@ -120,7 +120,7 @@ def write_config(config, path) -> None:
 
 
 def write_table(model, path) -> None:
-    """A latency table with times in proportion to the work."""
+    """Writes a latency table with times in proportion to the work."""
     profiler = Profiler(model, 'cpu', 'torch', 1, 1, 'float32', 0.0001)
     header = dict(
         version=1,
@@ -151,7 +151,7 @@ def pool_log():
 
 
 def write_published(path) -> None:
-    """A checkpoint of MobileNetV2 in the published layout."""
+    """Writes a checkpoint of MobileNetV2 in the published layout."""
     tool = TOOLS['import_published']
     backbone = tool.BACKBONES['mobilenet_v2']()
     blocks = tool.block_names(backbone)
@@ -195,14 +195,14 @@ def lut():
 
 
 def write_lut(path) -> None:
-    """The same as a pickle; its keys are of a class of the main program."""
+    """Writes it as a pickle; the class of its keys is in the main program."""
     import __main__
     __main__.BlockCfg = BlockCfg
     Path(path).write_bytes(pickle.dumps(lut()))
 
 
 def write_imagenet(root) -> None:
-    """A folder in ImageNet's layout."""
+    """Writes a folder in ImageNet's layout."""
     rng = np.random.default_rng(0)
     for split, num in (('train', 13), ('val', 4)):
         lines = []

@@ -10,9 +10,8 @@ from typing import List, Tuple
 from .cases import OTHER, TOOLS, tool_case
 from .values import LONG, WORDS, pick
 
-# (word, kind) of a good command line of each tool. Kinds: the option itself,
-# a file to read, a file or folder to write, a value; ``+`` may stand more than
-# once.
+# The kinds of words in a command line: an option's name, a file to read, a file
+# or folder to write, a value, a setting of --cfg-options.
 OPTION, READ, WRITE, VALUE, SETTING = range(5)
 SHARES = dict(
     train=4,
@@ -98,11 +97,10 @@ class Options:
             words, what = self.changed(words, rng, place)
             said.append(what)
         words = [word for word, _ in words]
-        # tools look for a config where they stand
         return tool_case(', '.join(said), tool, place, *words)
 
     def good(self, tool: str, place, rng) -> List[Tuple[str, int]]:
-        """A good command line: words, and what each is."""
+        """A good command line: its words, each with its kind."""
         f, out = self.fixtures, place.out
         budget = pick(rng, ['flops=2', 'flops=1000', 'latency_cpu=1e6'])
         config, checkpoint = (f.config, READ), (f.checkpoint, READ)
@@ -189,7 +187,7 @@ class Options:
         return path
 
     def changed(self, words, rng, place):
-        """One thing changed, and what was."""
+        """The words with one thing changed, and what it was."""
         i = int(rng.integers(len(words)))
         word, kind = words[i]
         chance = rng.random()
@@ -206,7 +204,7 @@ class Options:
             return words[:i] + [(new, OPTION)] + words[i:], f'more: {new}'
         if chance < 0.14:
             return words[:i] + [words[i]] + words[i:], f'twice: {word!r}'
-        if kind == OPTION:  # its value
+        if kind == OPTION:  # change its value instead
             i = min(i + 1, len(words) - 1)
             word, kind = words[i]
         new, what = self.bad_word(word, kind, rng, place)
@@ -229,23 +227,23 @@ class Options:
 
 
 class Good(Options):
-    """The same command lines as they are, or other targets would say little.
-    """
+    """The good command lines, unchanged: if these fail, refusing the changed
+    ones means nothing."""
 
     name, share, least = 'good', 1, len(SHARES)
 
     def case(self, rng, place):
-        """A good command line; those of all tools have their turn."""
+        """A good command line; the tools take turns."""
         tool = sorted(SHARES)[place.index % len(SHARES)]
         words = [word for word, _ in self.good(tool, place, rng)]
-        if tool == 'fashion_mnist':  # the real one is large
+        if tool == 'fashion_mnist':  # the real data is large
             words = ['--help']
         case = tool_case('as it is', tool, place, *words)
         return case._replace(good=True)
 
 
 def bad_input(path: Path, rng, place, fixtures):
-    """A path to read from, and what it is."""
+    """A bad path to read from, and what is bad about it."""
     inside = place.inputs
     fake = inside / f'bad{len(os.listdir(inside))}{path.suffix}'
     kinds = ('absent', 'folder', 'empty', 'binary', 'text', 'zeros', 'json',
@@ -308,13 +306,18 @@ def bad_input(path: Path, rng, place, fixtures):
             spaces='  a  b',
             bytes='\udcff\udcfe')[kind]
         fake = inside / f'{name}{path.suffix}'
-        copy = shutil.copytree if path.is_dir() else shutil.copy
-        copy(path, fake)
+        # not a path of the system, which an earlier change may have put here
+        ours = any(
+            path.is_relative_to(folder) for folder in (fixtures.folder, inside))
+        if ours and path.is_dir():
+            shutil.copytree(path, fake)
+        elif ours and path.is_file():
+            shutil.copy(path, fake)
     return str(names.get(kind, fake)), f'{path.name} is bad: {kind}'
 
 
 def bad_output(path: Path, rng, place, fixtures):
-    """A path to write to, and what it is."""
+    """A bad path to write to, and what is bad about it."""
     kind = pick(
         rng,
         ('folder', 'full', 'null', 'proc', 'sys', 'child', 'child',

@@ -1,9 +1,9 @@
-"""Runs one input in a process of its own, and judges how that ended.
+"""Runs one input in its own process, and judges how that ended.
 
-The process is forked, so what this one has imported is there already. It has a
-limit of time and of memory, and no way to touch files outside its folder: what
-Python code does there is refused with the error that an ordinary user gets, an
-administrator too. Starting programs and talking to the network are refused.
+The process is forked, so that it has this one's imports. Its time and memory
+are limited, and it cannot touch files outside its folder: Python code that
+tries gets the error of an ordinary user, even when run by an administrator.
+Starting programs and using the network are refused.
 """
 
 import errno
@@ -34,7 +34,7 @@ from pss.errors import DivergedError, InputError
 
 ROOT = Path(__file__).parents[3]
 GIB = 1 << 30
-MEMORY = 4 * GIB  # beyond what is mapped already
+MEMORY = 4 * GIB  # in addition to what is mapped already
 FILE_SIZE = 2 * GIB
 PROCESSES = 8  # that one input may start
 IDLE = 10  # seconds without any work after which a process hangs
@@ -57,7 +57,7 @@ CHANGES = {
 PROGRAMS = ('os.system', 'os.exec', 'os.posix_spawn', 'os.spawn',
             'subprocess.Popen', 'socket.connect', 'socket.getaddrinfo',
             'urllib.Request')
-# MMEngine asks these what machine this is
+# MMEngine runs these to describe the machine
 HARMLESS = ('git', 'uname', 'gcc', 'nvcc', 'nvidia-smi', 'cl', 'ldconfig')
 
 
@@ -66,11 +66,11 @@ class Outcome(NamedTuple):
 
     Attributes:
         kind: ``refused``, ``used`` or ``failed``.
-        what: was changed.
-        problem: of one that failed; its message for one that was refused.
+        what: what was changed.
+        problem: why it failed, or the message with which it was refused.
         place: where in our code that was.
         tail: the last lines of the output.
-        seconds: that it took.
+        seconds: how long it took.
     """
     kind: str
     what: str
@@ -84,11 +84,11 @@ class Place:
     """The folder of one input.
 
     Attributes:
-        inputs: for what the target generates.
-        out: for what the tool writes.
-        user: files that nobody may change.
-        marker: exists if code was run.
-        index: the input's.
+        inputs: the folder for what the target generates.
+        out: the folder for what the tool writes.
+        user: a folder with files that nobody may change.
+        marker: a file that exists if code was run.
+        index: the input's number.
     """
 
     def __init__(self, folder: Path, index: int) -> None:
@@ -106,12 +106,12 @@ class Place:
         (self.user / 'link').symlink_to('notes.txt')
 
     def protected(self) -> Dict[str, List[Any]]:
-        """State of everything that may be neither changed nor removed."""
+        """The state of everything that may be neither changed nor removed."""
         return {**state(self.inputs), **state(self.user)}
 
 
 def state(folder: Path) -> Dict[str, List[Any]]:
-    """Kind, size and contents of everything in a folder."""
+    """The kind, size and contents of everything in a folder."""
     found = {}
     for base, folders, files in os.walk(folder):
         for name in folders + files:
@@ -132,10 +132,10 @@ def run(target, seed: int, index: int, folder: Path, limit: float) -> Outcome:
     """Runs one input of a target.
 
     Args:
-        target: what makes and uses inputs.
-        seed, index: with the target's name they decide the input.
-        folder: for everything; it is made anew.
-        limit: of its time in seconds.
+        target: makes inputs and uses them.
+        seed, index: with the target's name they determine the input.
+        folder: holds everything; what is in it is removed first.
+        limit: seconds that the input may take.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -146,7 +146,7 @@ def run(target, seed: int, index: int, folder: Path, limit: float) -> Outcome:
         _child(target, seed, index, place, folder, limit)
     try:
         status, ended = _wait(pid, limit)
-    finally:  # and all that it started
+    finally:  # with all that it started
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
     seconds = time.monotonic() - begun
@@ -154,7 +154,7 @@ def run(target, seed: int, index: int, folder: Path, limit: float) -> Outcome:
 
 
 def _wait(pid, limit):
-    """Waits for a process, and ends it if it takes too long."""
+    """Waits for a process, and ends it if it hangs or takes too long."""
     begun = worked = time.monotonic()
     used, pause, ended = -1, 0.002, ''
     while True:
@@ -170,7 +170,7 @@ def _wait(pid, limit):
         elif now - worked > IDLE:
             ended = f'hangs: no work for {IDLE} s'
         if ended:
-            os.kill(pid, signal.SIGUSR1)  # says where it is
+            os.kill(pid, signal.SIGUSR1)  # makes it print its stack
             time.sleep(0.3)
             os.kill(pid, signal.SIGKILL)
             status = os.waitpid(pid, 0)[1]
@@ -181,7 +181,7 @@ def _wait(pid, limit):
 
 
 def _work_of(pid):
-    """Processor time that a process has had, and whether it waits."""
+    """The processor time that a process has used, and whether it waits."""
     try:
         fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2]
     except OSError:
@@ -194,7 +194,7 @@ def _work_of(pid):
 
 
 def _child(target, seed, index, place, folder, limit):
-    """Makes the input, uses it, writes down what happened, and ends."""
+    """Makes the input, uses it, reports what happened, and exits."""
     report: Dict[str, Any] = dict(kind='broken', what='')
 
     def save():
@@ -222,7 +222,7 @@ def _child(target, seed, index, place, folder, limit):
         report['touched'] = guard.touched
         sys.stdout.flush()
         sys.stderr.flush()
-    except BaseException:  # of this program, not of what it tests
+    except BaseException:  # in this program, not in what it tests
         report.update(kind='broken', problem=traceback.format_exc())
     finally:
         try:
@@ -269,11 +269,11 @@ def _enter(place, folder):
 
 
 class Guard:
-    """Refuses what leaves the folder.
+    """An audit hook that refuses whatever leaves the folder.
 
     Attributes:
-        active: whether it does.
-        touched: what was refused that nobody may have asked for.
+        active: whether it refuses.
+        touched: refused attempts that no input can have asked for.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -292,7 +292,7 @@ class Guard:
             self.busy = False
 
     def check(self, event, arguments):
-        """Raises what the system would."""
+        """Raises the error that the system would."""
         if event == 'open':
             path, mode, flags = arguments
             if isinstance(path, int) or not (
@@ -312,7 +312,7 @@ class Guard:
                 raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         elif event in PROGRAMS:
             words = ascii(arguments)[:200]
-            # processes that load data hand over images by local sockets
+            # processes that load data pass images through local sockets
             local = '127.0.0.1' in words or 'family=1,' in words
             if any(name in words for name in HARMLESS) or \
                     event.startswith('socket') and local:
@@ -333,7 +333,7 @@ class Guard:
             info = os.lstat(real)
             mine = info.st_ctime >= self.begun
             if event == 'os.mkdir' or mine and event == 'os.remove':
-                return  # there is something already; what C code wrote
+                return  # it exists already, or C code wrote it
             if not (mine or stat.S_ISDIR(info.st_mode) or real.startswith(
                 ('/dev', '/proc', '/sys'))):
                 self.touched.append(f'{event} {ascii(real)}')
@@ -341,7 +341,7 @@ class Guard:
 
 
 def _use(case) -> Dict[str, Any]:
-    """Uses an input; how that ended."""
+    """Uses an input, and reports how that ended."""
     try:
         case.use()
         status = 0
@@ -349,7 +349,7 @@ def _use(case) -> Dict[str, Any]:
         status = 0 if end.code is None else end.code
         if status:
             return dict(kind='status', status=status)
-    except (InputError, DivergedError) as error:  # of a reader
+    except (InputError, DivergedError) as error:  # from a reader
         return dict(kind='raised', message=str(error))
     except BaseException as error:
         return _failure(error)
@@ -363,7 +363,7 @@ def _use(case) -> Dict[str, Any]:
 
 
 def _failure(error) -> Dict[str, Any]:
-    """An error that nobody should see."""
+    """The report of an error that no user should see."""
     traceback.print_exc()
     frames = traceback.extract_tb(error.__traceback__)
     return dict(
@@ -373,7 +373,7 @@ def _failure(error) -> Dict[str, Any]:
 
 
 def _place(frames) -> str:
-    """Where in our own code, and where in all code."""
+    """The innermost place in our own code, and in all code."""
 
     def short(frame):
         name = frame[0]
@@ -394,7 +394,7 @@ def _place(frames) -> str:
 
 
 def _judge(place, folder, status, ended, limit) -> Outcome:
-    """What the process left behind, as an outcome."""
+    """The outcome, from what the process left behind."""
 
     def text(name):
         path = folder / name
@@ -427,7 +427,7 @@ def _judge(place, folder, status, ended, limit) -> Outcome:
     if place.marker.exists():
         return failed('it ran code')
     after, before = place.protected(), report['before']
-    # what is new may be where it was told to be
+    # new files may be where the input said
     changed = [name for name in before if before[name] != after.get(name)]
     if changed:
         return failed(f'changed {", ".join(sorted(changed)[:3])}')
@@ -445,7 +445,7 @@ def _judge(place, folder, status, ended, limit) -> Outcome:
 
 
 def _refused(report, error, found, failed) -> Outcome:
-    """Whether an input was refused as it has to be."""
+    """The outcome of an input that was refused, correctly or not."""
     message = report.get('message')
     if report['kind'] == 'status':
         if report['status'] not in (2, 3):

@@ -1,4 +1,4 @@
-"""Latency tables, their journals, and files in the published layouts."""
+"""Bad latency tables, their journals, and files in the published layouts."""
 
 import io
 import json
@@ -25,7 +25,7 @@ from .values import NUMBERS, TEXTS, bad_json, bad_value, changed, pick, shown
 
 
 class Tables:
-    """Latency tables and journals."""
+    """Bad latency tables and journals."""
 
     name, share = 'tables', 8
 
@@ -58,7 +58,7 @@ class Tables:
                          2, '--min-run-time', 0.0001, '--verify', 3)
 
     def use(self, path):
-        """Reads it, and prices subnets with it."""
+        """Reads a table, and prices subnets with it."""
         table = LatencyTable.read(path)
         model = init_model(load_config(self.fixtures.config))
         cost = table.cost_table(model, str(path))
@@ -68,7 +68,7 @@ class Tables:
             'costs')
 
     def table(self, rng):
-        """A table that is wrong somewhere."""
+        """A table that is wrong in one or two places."""
         chance = rng.random()
         data = json.dumps(self.content).encode()
         if chance < 0.1:
@@ -79,7 +79,7 @@ class Tables:
         return json.dumps(content).encode(), what
 
     def journal(self, rng):
-        """Measurements of a run that was stopped, wrong somewhere."""
+        """The journal of a run that was stopped, wrong in one place."""
         blocks = self.content['blocks']
         head = {k: v for k, v in self.content.items() if k != 'blocks'}
         lines = [head, *(pick(rng, blocks) for _ in range(3))]
@@ -97,7 +97,7 @@ class Tables:
 
 
 class Published:
-    """Tables and checkpoints in the published layouts: pickles."""
+    """Bad tables and checkpoints in the published layouts: pickles."""
 
     name, share = 'published', 8
 
@@ -118,7 +118,7 @@ class Published:
                          'mobilenet_v2', '--out', place.out / 'x.pth')
 
     def table(self, rng, place):
-        """A pickle of a table."""
+        """The bad pickle of a table, and what is wrong with it."""
         import __main__
         __main__.BlockCfg = BlockCfg
         kind = pick(rng, ('code', 'code', 'opcodes', 'opcodes', 'bytes', 'cut',
@@ -182,7 +182,7 @@ class Published:
         return pickle.dumps(good), what
 
     def write_checkpoint(self, rng, path, place):
-        """A checkpoint that is wrong in one place."""
+        """Writes a checkpoint that is wrong in one place."""
         kind = pick(rng, ('pools', 'pools', 'key', 'key', 'key', 'score',
                           'wrong', 'code', 'bytes', 'cut', 'pickle'))
         whole = dict(self.checkpoint)

@@ -1,4 +1,4 @@
-"""Bad values, and values that are bad in one place."""
+"""Bad values, and good ones made bad in one place."""
 
 import json
 import math
@@ -38,12 +38,12 @@ WORDS = ('', ' ', 'x', 'nan', 'inf', '-inf', '1e999', '1' + 400 * '0', '-1',
 
 
 def pick(rng: np.random.Generator, choices: Sequence[Any]) -> Any:
-    """One of them, as it is."""
+    """One of the choices, not converted by numpy."""
     return choices[int(rng.integers(len(choices)))]
 
 
 def bad_value(rng: np.random.Generator, old: Any = None) -> Any:
-    """A value that is likely to be wrong where ``old`` stood."""
+    """A value that is likely to be wrong in place of ``old``."""
     kind = rng.random()
     number = isinstance(old, (int, float)) and not isinstance(old, bool)
     if number and kind < 0.5:
@@ -67,7 +67,7 @@ def bad_value(rng: np.random.Generator, old: Any = None) -> Any:
 
 
 def shown(value: Any, longest: int = 60) -> str:
-    """A value in a line of a report."""
+    """A value as a report shows it, in one line."""
     try:
         text = ascii(value)
     except (ValueError, RecursionError):
@@ -81,15 +81,15 @@ def change(
     types: Sequence[Any] = (),
     keys: Sequence[Tuple[str, Any]] = ()
 ) -> Tuple[Any, str]:
-    """A copy with one thing changed, taken out or added, and what was.
+    """A copy with one thing changed, removed or added, and what it was.
 
-    Each part at the top is chosen as often as any other, whatever its size.
+    Each entry at the top level is equally likely, whatever its size.
 
     Args:
         value: a dict.
-        rng: chooses.
-        types: for what stands under a key ``type``.
-        keys: and values to add to objects.
+        rng: makes the choices.
+        types: values for keys named ``type``.
+        keys: keys and values to add to objects.
     """
     everything = list(places(value))
     tops = sorted({path[0] for path in everything}, key=str)
@@ -130,7 +130,7 @@ def changed(value: Any, rng: np.random.Generator, times: int,
 
 
 def literal(value: Any) -> str:
-    """A value as Python text, whatever numbers are in it."""
+    """A value as a Python literal, also for numbers that repr cannot write."""
     if isinstance(value, dict):
         inner = ', '.join(f'{literal(k)}: {literal(v)}'
                           for k, v in value.items())
@@ -146,12 +146,12 @@ def literal(value: Any) -> str:
 
 
 def json_of(value: Any) -> str:
-    """A value as JSON, numbers that JSON does not have included."""
+    """A value as JSON, including numbers that JSON lacks."""
     return json.dumps(value)
 
 
 def bad_json(rng: np.random.Generator) -> Tuple[bytes, str]:
-    """Bytes of a JSON file that has no use for anybody."""
+    """The bytes of a JSON file that no reader can use, and what they are."""
     return pick(rng, [(b'', 'an empty file'), (b'\xff\xfe{}', 'not UTF-8'),
                       (b'[' * 100_000, 'deep lists'),
                       (b'{"a":' * 100_000, 'deep objects'),

@@ -1,0 +1,14 @@
+# Latency of MobileNetV2, in microseconds: tables, and the levels with a pool.
+# The levels are the published ones and fit the published tables. For a table of
+# your own: cpu_levels = dict(pools=15), gpu_levels = dict(pools=16).
+# python tools/build_latency_table.py configs/pss_mbv2_imagenet.py \
+#     --device {cpu,cuda} --out TABLE.json
+latency_cpu = dict(
+    type='pss.Latency', table='data/latency_tables/mbv2_cpu.json', device='cpu')
+cpu_levels = dict(start=13000, stop=27000, step=1000)
+
+latency_gpu = dict(
+    type='pss.Latency',
+    table='data/latency_tables/mbv2_gpu.json',
+    device='cuda')
+gpu_levels = dict(start=110, stop=260, step=10)
