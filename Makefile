@@ -1,9 +1,10 @@
-# make demo: trains, selects and evaluates on Fashion-MNIST (12 to 24 minutes)
-# make demo-latency: the same under FLOPs and this CPU's latency at once
-# make demo-adaptive: holds a latency under competing load (a minute more)
-# make compare: PSS-Net against random sampling, MutualNet and US-Net (two hours;
-#   SEEDS="0" ITERS=200 for less, JOBS=1 for one run at a time)
-# make test: style, import contracts and tests
+# make demo: trains, selects and tests on Fashion-MNIST (12 to 24 minutes)
+# make demo-latency: the same, with pools for FLOPs and this CPU's latency
+# make demo-adaptive: holds a latency under competing load (one more minute)
+# make compare: PSS-Net, random sampling, MutualNet and US-Net (two hours;
+#   SEEDS="0" ITERS=200 for a smaller study, JOBS=1 for one run at a time)
+# make lint: yapf, ruff, import contracts and mypy; make format applies yapf
+# make test: lint, then all tests
 # make test-detection: the tests that need MMDetection, in .venv-detection
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -17,7 +18,7 @@ ITERS ?= 600
 JOBS ?=
 
 DETECTION := .venv-detection/bin
-# wheels that take long to compile outlive the checkout here
+# outside the checkout, so that wheels are compiled once for all checkouts
 WHEELS ?= $(HOME)/.cache/pss-net/wheels
 
 .PHONY: install demo demo-latency demo-adaptive compare test lint format benchmarks \
@@ -25,8 +26,8 @@ WHEELS ?= $(HOME)/.cache/pss-net/wheels
 
 install: .venv/.installed
 
-# torch first and by its pin: what follows then takes that build. torchvision
-# without what it depends on, since its wheels ask for a CUDA build of torch.
+# torch comes first, pinned, so that later packages use that build; torchvision
+# comes without dependencies, since its wheels ask for a CUDA build of torch.
 .venv/.installed: $(wildcard requirements/*.txt) setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --upgrade pip 'setuptools<81' wheel
@@ -38,8 +39,8 @@ install: .venv/.installed
 	$(BIN)/python -m pip install --no-build-isolation --no-deps -e .
 	touch $@
 
-# On a CPU much time goes into memory that is given back and taken again for
-# every activation; glibc keeps it instead (0.34 s an iteration, 0.40 without).
+# On a CPU, returning the memory of every activation to the system and getting
+# it back takes time, so glibc keeps it: 0.34 s an iteration instead of 0.40.
 demo demo-latency: export MALLOC_MMAP_THRESHOLD_ = 4294967296
 demo demo-latency: export MALLOC_TRIM_THRESHOLD_ = 4294967296
 demo demo-latency: export MALLOC_TOP_PAD_ = 268435456
@@ -47,7 +48,7 @@ demo: install
 	$(BIN)/python tools/dataset_converters/fashion_mnist.py
 	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(DEMO)
 
-# holds a latency while other processes compete, with the demo's bank
+# runs on the demo's bank, which it creates if it is missing
 demo-adaptive: install
 	test -f $(DEMO)/epoch_3.pth || $(MAKE) demo
 	test -f $(DEMO)/bank/bank.json || $(BIN)/python \
@@ -62,7 +63,7 @@ demo-latency: install
 		--batch-size 32 --verify 40 --out $(LATENCY_DEMO)/latency_cpu.json
 	$(BIN)/python tools/train.py $(LATENCY_CONFIG) --work-dir $(LATENCY_DEMO)
 
-# A run that is finished is not repeated; the tables go to benchmarks/results
+# finished runs are not repeated; the tables go to benchmarks/results
 compare: install
 	$(BIN)/python tools/dataset_converters/fashion_mnist.py
 	$(BIN)/python benchmarks/compare.py --seeds $(SEEDS) --iters $(ITERS) \
@@ -75,7 +76,7 @@ lint: install
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-# formats every Python file as `make lint` wants it
+# formats all Python files as `make lint` expects
 format: install
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/yapf --parallel --recursive --in-place .
@@ -83,7 +84,7 @@ format: install
 test: lint
 	$(BIN)/python -m pytest -n 2
 
-# MMDetection needs full mmcv, which nothing else here does
+# only MMDetection needs full mmcv, hence a separate environment
 install-detection: .venv-detection/.installed
 
 .venv-detection/.installed: $(wildcard requirements/*) setup.cfg pyproject.toml

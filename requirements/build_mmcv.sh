@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Prints the path of a wheel of full mmcv for CPUs, and builds it if need be.
+# Prints the path of a wheel of full mmcv for CPUs, building it if necessary.
 #
 # usage: build_mmcv.sh PYTHON CACHE
 #
 # No wheel is published for recent versions of torch, and compiling the operators
-# takes 15 minutes on two cores. So wheels are kept in CACHE, by what they fit:
-# version of torch, of Python, kind of machine. Progress goes to standard error.
+# takes 15 minutes on two cores. So wheels are cached in CACHE, in one folder per
+# version of torch, version of Python and platform. Progress goes to stderr.
 set -euo pipefail
 python=$1
 cache=$2
@@ -24,7 +24,7 @@ if [ -z "$(wheel)" ]; then
     trap 'rm -rf "$new"' EXIT
     "$python" -m pip install -q ninja psutil packaging wheel 'setuptools<81' >&2
     export MMCV_WITH_OPS=1 FORCE_CUDA=0 MAX_JOBS=${MAX_JOBS:-2}
-    # of the compiler's output the log has all, the screen one line a file
+    # the log gets all of the compiler's output, the screen one line per file
     if ! "$python" -m pip wheel -v --no-deps --no-build-isolation \
             --no-binary mmcv -w "$new" "mmcv==$version" 2>&1 |
             tee "$folder/build.log" |

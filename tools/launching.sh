@@ -1,25 +1,25 @@
-# What dist_train.sh, dist_test.sh, slurm_train.sh and slurm_test.sh share.
-# They source it.
+# Functions that dist_train.sh, dist_test.sh, slurm_train.sh and slurm_test.sh
+# source.
 TOOLS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export PYTHONPATH="$TOOLS/..${PYTHONPATH:+:$PYTHONPATH}"
 
-# usage WORDS: prints the script's first comment and ends with status 2
+# usage MESSAGE: prints it and the script's first comment; exits with status 2
 usage() {
     echo "error: $1" >&2
     sed -n -e '2,/^[^#]/{s/^# \{0,1\}//p' -e '}' "$0" >&2
     exit 2
 }
 
-# need_processes WORD: ends unless the word can be a number of processes
+# need_processes VALUE: exits unless it is a valid number of processes
 need_processes() {
     case $1 in
     auto | gpu | cpu) ;;
-    *[!0-9]* | 0 | '') usage "PROCESSES='$1' must be a number of at least 1" ;;
+    *[!0-9]* | 0 | '') usage "PROCESSES='$1': expected a number of at least 1" ;;
     esac
 }
 
-# find_python: sets PYTHON, unless it is set: the first python with torch, also
-# where .venv is not activated
+# find_python: sets PYTHON, unless it is set, to the first interpreter that has
+# torch and MMEngine; .venv need not be activated
 find_python() {
     local candidate
     [ -z "${PYTHON:-}" ] || return 0
@@ -36,7 +36,7 @@ sys.exit(not (u.find_spec("torch") and u.find_spec("mmengine")))' \
     exit 2
 }
 
-# launch PROCESSES SCRIPT ARGUMENTS...: this node's part, by torchrun
+# launch PROCESSES SCRIPT ARGUMENTS...: starts this node's processes by torchrun
 launch() {
     local processes=$1
     shift
@@ -48,20 +48,21 @@ launch() {
             --master_port="$port")
     else
         export PSS_LAUNCHED_AT=$(date +%s)
-        # a store of its own for every start: in one that torchrun shares with
-        # them, processes find addresses of others that are dead
+        # every start gets a new store: in one shared with torchrun, processes
+        # would find the addresses of dead ones
         export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
-        # nodes meet anew after a restart, at a store that the first one keeps
+        # after a restart, nodes rendezvous again at a store on the first node
         together=(--max_restarts="$MAX_RESTARTS" --rdzv_backend=c10d
             --rdzv_endpoint="$address:$port" --rdzv_id="${RDZV_ID:-pss}"
             --rdzv_conf="is_host=$([ "$rank" = 0 ] && echo 1 || echo 0)")
     fi
-    # exec: who ends this script ends torchrun
+    # exec, so that a signal to this script reaches torchrun
     exec "$PYTHON" -m torch.distributed.run --nnodes="${NNODES:-1}" \
         --nproc_per_node="$processes" "${together[@]}" "$@"
 }
 
-# launch_slurm PARTITION JOB_NAME SCRIPT ARGUMENTS...: all processes, by srun
+# launch_slurm PARTITION JOB_NAME SCRIPT ARGUMENTS...: starts all processes by
+# srun
 launch_slurm() {
     local partition=$1 job=$2 per_node=${GPUS_PER_NODE:-8}
     shift 2
@@ -69,7 +70,7 @@ launch_slurm() {
     local gres=${GRES-gpu:$per_node}
     export MASTER_PORT=${PORT:-${MASTER_PORT:-29500}}
     set -x
-    # SRUN_ARGS is several words
+    # SRUN_ARGS is unquoted because it holds several words
     # shellcheck disable=SC2086
     exec srun -p "$partition" \
         --job-name="$job" \
