@@ -3,13 +3,10 @@ import pytest
 
 from pss.errors import InputError
 from pss.sampling import ConditionalSampler
-from pss.sampling.factor_graph import cost_range, tilted_prior
+from pss.sampling.factor_graph import cost_range
 from pss.structures import Budget, CostTable, SearchSpace, Width, budgets_of
 
-
-def prior_of(space, codes):
-    """Probability of each code under the space's prior."""
-    return np.prod([p[c] for p, c in zip(space.priors, codes.T)], axis=0)
+from .enumeration import prior_of, random_table
 
 
 def keys_of(space, codes):
@@ -55,38 +52,6 @@ def test_draws_have_the_conditional_distribution(imagenet_flops, level):
         full = expected > 5
         statistic = ((observed - expected)**2)[full] / expected[full]
         assert p_value_bound(statistic.sum(), full.sum() - 1) < 4
-
-
-def test_normaliser_equals_the_sum_over_all_subnets(imagenet_flops):
-    """Oracle: the tilted prior summed over the enumerated space."""
-    space = imagenet_flops.space
-    rates = np.linspace(-0.3, 0.3, len(space.resolutions))
-    codes = space.enumerate()
-    weights = prior_of(space, codes) * len(space.resolutions) * np.exp(
-        -rates[codes[:, 0]] * imagenet_flops(codes))
-    sums = np.bincount(codes[:, 0], weights)
-    assert tilted_prior(imagenet_flops, rates).log_normaliser == pytest.approx(
-        np.log(sums), rel=1e-12)
-
-
-def test_cost_range_equals_enumeration(imagenet_flops):
-    """Oracle: smallest and largest of the enumerated costs."""
-    codes = imagenet_flops.space.enumerate()
-    cost = imagenet_flops(codes)
-    low, high = cost_range(imagenet_flops)
-    for r in range(len(low)):
-        mine = cost[codes[:, 0] == r]
-        assert (low[r], high[r]) == pytest.approx((mine.min(), mine.max()))
-
-
-def random_table(rng, widths, scopes, resolutions=(1, 2, 3), combine='sum'):
-    """Costs without any structure but the scopes."""
-    space = SearchSpace([Width.of(base) for base in widths], list(resolutions))
-    tables = tuple(
-        rng.integers(0, 1000, (len(resolutions), *(space.shape[1 + w]
-                                                   for w in scope)))
-        for scope in scopes)
-    return CostTable(space, tuple(scopes), tables, 10, combine)
 
 
 @pytest.mark.parametrize('combine', ['sum', 'max'])
