@@ -189,7 +189,7 @@ def product_term(
             subnet.
 
     Returns:
-        Scope and table for a :class:`CostTable`.
+        Scope and table for a :class:`.CostTable`.
     """
     factors = list(factors)
     scope = tuple(sorted({d for d, _ in factors if d is not None}))
