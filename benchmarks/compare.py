@@ -29,7 +29,7 @@ from pss.apis import load_config
 from pss.cli import run
 from pss.errors import InputError
 from pss.evaluation import read_results, report_files
-from pss.files import read_json, write_json, write_text
+from pss.files import read_json, system_errors, write_json, write_text
 
 METHODS = ('pss', 'random', 'mutualnet', 'usnet')
 PASSES = dict(pss=3, random=3, mutualnet=4, usnet=4)
@@ -365,11 +365,8 @@ def main() -> None:
                          '0 to 2**32 - 1')
     for name, folder in (('out', report_files(args.out)[0].parent),
                          ('work-dir', Path(args.work_dir))):
-        try:
+        with system_errors(f'--{name}: {folder} cannot be made'):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f'--{name}: {folder} cannot be made '
-                             f'({error.strerror or error})') from None
     # SystemExit ends the trainings too
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     study = Study(Path(args.work_dir), max(cores // jobs, 1))

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -17,6 +16,7 @@ from ..deploy.latency_follower import LatencyFollower
 from ..deploy.preprocessing import Image, Preprocessing
 from ..deploy.vocabularies import Trust
 from ..errors import InputError, first_line
+from ..files import FilePath
 from ..models import KeptNetwork, SupernetClassifier
 from .bank_selection import BankSelection
 
@@ -63,7 +63,7 @@ class AdaptiveClassifier(BankSelection):
     """
 
     def __init__(self,
-                 bank: Union[str, Path],
+                 bank: FilePath,
                  device: Union[str, torch.device] = 'cpu',
                  copies_mb: float = 512,
                  trust: Trust = ()) -> None:

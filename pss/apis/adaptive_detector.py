@@ -12,6 +12,7 @@ from ..deploy.bank_networks import build_supernet
 from ..deploy.bank_reading import read_bank
 from ..deploy.detector_preprocessing import DetectorPreprocessing
 from ..deploy.vocabularies import Trust
+from ..files import FilePath
 from ..models import SupernetDetector
 from .bank_selection import BankSelection
 
@@ -46,7 +47,7 @@ class AdaptiveDetector(BankSelection):
 
     def __init__(
         self,
-        bank: Union[str, Path],
+        bank: FilePath,
         device: Union[str, torch.device] = 'cpu',
         trust: Trust = ()) -> None:
         contents = read_bank(bank, trust=trust)

@@ -13,6 +13,7 @@ from .. import registry
 from ..config import building_part, load_config, need_fields
 from ..deploy.extraction import model_config
 from ..engine.checkpoints import check_checkpoint
+from ..engine.checkpoints.weights import unwrapped
 from ..files import FilePath
 from ..registry import check_config
 
@@ -65,9 +66,5 @@ def init_model(config: Union[FilePath, Config],
                 model.init_weights()
     if checkpoint is not None:
         state = check_checkpoint(checkpoint, model)['state_dict']
-        model.load_state_dict({
-            k[len('module.'):] if k.startswith('module.') else k:
-            v
-            for k, v in state.items()
-        })
+        model.load_state_dict(unwrapped(state))
     return model.to(device).eval()

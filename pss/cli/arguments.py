@@ -11,9 +11,9 @@ from mmengine.config import Config, DictAction
 from ..checks import check_integer, shown
 from ..config import LARGEST, check_sections
 from ..config.failures import said
+from ..config.values import LAUNCHERS
 from ..engine.precision import default_amp
 from ..errors import InputError
-from .processes import NAMES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser)
     parser.add_argument(
         '--launcher',
-        choices=['none', *NAMES],
+        choices=['none', *LAUNCHERS],
         default='none',
         help='job launcher')
     # torch.distributed.launch passes --local-rank

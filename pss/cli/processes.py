@@ -16,16 +16,8 @@ from mmengine.dist import (
 )
 from mmengine.utils.dl_utils import set_multi_processing
 
+from ..config.values import LAUNCHERS
 from ..errors import InputError
-
-# The environment variables in which each launcher passes rank, number of
-# processes and rank on the node.
-NAMES = {
-    'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
-    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
-    'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE',
-            'OMPI_COMM_WORLD_LOCAL_RANK'),
-}
 
 
 def join_processes(cfg: Config) -> None:
@@ -40,7 +32,7 @@ def join_processes(cfg: Config) -> None:
     launcher = cfg.get('launcher', 'none')
     if launcher == 'none' or is_distributed():
         return
-    for name in NAMES[launcher]:
+    for name in LAUNCHERS[launcher]:
         if name not in os.environ:
             raise InputError(
                 f'--launcher={launcher}: the environment has no {name}, so '
@@ -107,7 +99,7 @@ def _place(launcher: str, options: Dict[str, object]) -> Dict[str, str]:
     """The environment variables that torch reads, from the launcher's."""
     place = {
         ours: os.environ[theirs]
-        for ours, theirs in zip(NAMES['pytorch'], NAMES[launcher])
+        for ours, theirs in zip(LAUNCHERS['pytorch'], LAUNCHERS[launcher])
     }
     if launcher == 'pytorch':
         return place

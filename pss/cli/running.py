@@ -9,10 +9,11 @@ from typing import Callable, List, TextIO
 
 from ..config.built_part import built_part
 from ..config.failures import is_out_of_memory, said
+from ..config.values import LAUNCHERS
 from ..engine import Terminated
 from ..errors import DataError, DivergedError, InputError, printable
 from .error_log import write_log
-from .processes import NAMES, leave_processes
+from .processes import leave_processes
 
 
 def run(main: Callable[[], None]) -> None:
@@ -83,7 +84,7 @@ def _is_closed(stream: TextIO) -> bool:
 
 def _ranks() -> List[str]:
     """This process's rank on its node by each launcher, unless it is 0."""
-    found = [os.environ.get(name, '0') for _, _, name in NAMES.values()]
+    found = [os.environ.get(name, '0') for _, _, name in LAUNCHERS.values()]
     return [rank for rank in found if rank != '0']
 
 

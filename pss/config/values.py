@@ -25,8 +25,14 @@ from ..errors import InputError
 from ..registry import parameters
 from .sections import TESTING, TRAINING, VALIDATION, check_dict, need_fields
 
-# job launchers, as mmpretrain's tools name them
-LAUNCHERS = ('pytorch', 'slurm', 'mpi')
+# For each launcher, by mmpretrain's name, the environment variables that hold
+# rank, number of processes and rank on the node.
+LAUNCHERS = {
+    'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
+    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
+    'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE',
+            'OMPI_COMM_WORLD_LOCAL_RANK'),
+}
 
 LARGEST = 2**31 - 1  # of batches, epochs and the like
 LARGEST_SEED = 2**32 - 1  # that NumPy takes

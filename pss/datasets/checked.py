@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, IterableDataset
 
 from ..checks import shown
 from ..errors import DataError, InputError
+from ..files import reason_of
 from ..registry import DATASETS
 
 # what readers and decoders raise for missing or damaged files
@@ -69,9 +70,9 @@ class CheckedDataset(Dataset):
             # image
             if not isinstance(error, _DAMAGED) and type(error) is not Exception:
                 raise
-            reason = getattr(error, 'strerror', None) or error
-            raise self._wrong(index, 'cannot be loaded '
-                              f'({_one_line(reason)})') from error
+            raise self._wrong(
+                index, 'cannot be loaded '
+                f'({_one_line(reason_of(error))})') from error
         sample = item.get('data_samples') if isinstance(item, dict) else None
         path = getattr(sample, 'img_path', None)
         if is_cut_off(path):

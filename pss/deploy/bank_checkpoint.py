@@ -1,13 +1,13 @@
 """A bank in the form of a checkpoint."""
 
-from pathlib import Path
-from typing import Any, Dict, Union
+from typing import Any, Dict
 
+from ..files import FilePath
 from ..models.backbones.loading import statistics_key
 from .bank_reading import read_bank
 
 
-def bank_checkpoint(folder: Union[str, Path],
+def bank_checkpoint(folder: FilePath,
                     map_location: Any = None) -> Dict[str, Any]:
     """The weights of a bank, and the statistics of every kept subnet.
 

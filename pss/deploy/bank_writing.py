@@ -9,7 +9,7 @@ from typing import Any, Dict, List
 import torch
 
 from ..errors import InputError
-from ..files import FilePath, json_text, read_json
+from ..files import FilePath, json_text, read_json, system_errors
 from ..structures import Subnet
 from .bank import Bank, KeptSubnet
 from .bank_format import (
@@ -86,18 +86,16 @@ def write_bank(bank: Bank, folder: FilePath, trust: Trust = ()) -> None:
     index = _index(bank, order, data)
     temporary = folder.with_name(f'{folder.name}.{os.getpid()}.tmp')
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        for name, content in {**data, INDEX: index.encode()}.items():
-            with open(temporary / name, 'wb') as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        _read_back(temporary, folder, trust)
-        _exchange(temporary, folder)
-    except OSError as error:
-        raise InputError(f'{folder}: cannot be written '
-                         f'({error.strerror or error})') from None
+        with system_errors(f'{folder}: cannot be written'):
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            for name, content in {**data, INDEX: index.encode()}.items():
+                with open(temporary / name, 'wb') as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+            _read_back(temporary, folder, trust)
+            _exchange(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from ..checks import check_number, shown
 from ..errors import InputError
-from ..files import FilePath
+from ..files import FilePath, system_errors
 from .export_files import write_files
 
 
@@ -127,14 +127,11 @@ def _check_text(text: str, meant: Dict[str, Any]) -> None:
         raise InputError('the config of the network cannot be written: its '
                          f'text would be more than data ({error})') from None
     if _same(found, meant):
-        try:
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder, 'config.py')
-                path.write_text(text, encoding='utf-8')
-                found = Config.fromfile(path).to_dict()
-        except OSError as error:
-            raise InputError(f'{tempfile.gettempdir()}: cannot be written to '
-                             f'({error.strerror or error})') from None
+        with system_errors(f'{tempfile.gettempdir()}: cannot be written to'), \
+                tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, 'config.py')
+            path.write_text(text, encoding='utf-8')
+            found = Config.fromfile(path).to_dict()
     if not _same(found, meant):
         raise InputError('the config of the network cannot be written: what '
                          'is read from its text differs from it')

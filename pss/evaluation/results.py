@@ -150,9 +150,9 @@ def read_results(path: FilePath, subnets: bool = True) -> Results:
             isinstance(unit, str) for unit in units.values()):
         raise InputError(f'{path}: resources={shown(units)}: expected the '
                          'unit of each resource')
-    for key, is_legal, kind in (('method', is_name, 'a name'),
+    for key, is_valid, kind in (('method', is_name, 'a name'),
                                 ('train_seconds', _is_number, 'a number')):
-        if key in results and not is_legal(results[key]):
+        if key in results and not is_valid(results[key]):
             raise InputError(f'{path}: {key}={shown(results[key])}: expected '
                              f'{kind}')
     for where, row in entries.items():
@@ -173,8 +173,8 @@ def read_results(path: FilePath, subnets: bool = True) -> Results:
             fields.update(
                 dict.fromkeys({'held_out_top1', 'score', 'top5'} & row.keys(),
                               _is_number))
-        for key, is_legal in fields.items():
-            if not isinstance(row, dict) or not is_legal(row.get(key)):
+        for key, is_valid in fields.items():
+            if not isinstance(row, dict) or not is_valid(row.get(key)):
                 raise InputError(f'{path}: {where}.{key} is missing or of the '
                                  'wrong type')
         try:

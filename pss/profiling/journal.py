@@ -2,13 +2,13 @@
 
 import json
 import os
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, TextIO
+from typing import Any, ContextManager, Dict, List, Optional, TextIO
 
 from ..checks import shown
 from ..errors import InputError
-from ..files import parse_json, read_text, write_text
+from ..files import parse_json, read_text, system_errors, write_text
 from ..resources import BlockKey, Timing
 from ..resources.latency import CONDITIONS, as_row, parse_row
 
@@ -91,13 +91,8 @@ class Journal:
             self._file.write(json.dumps(as_row(key, timing)) + '\n')
             self._file.flush()
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise InputError(f'{self.path}: cannot be written '
-                             f'({error.strerror or error})') from None
+    def _writing(self) -> ContextManager[None]:
+        return system_errors(f'{self.path}: cannot be written')
 
 
 def _parse(line: str) -> Any:

@@ -4,9 +4,10 @@ import os
 import random
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ContextManager, Dict, Iterable, List, Optional, Union
+from typing import Any, ContextManager, Dict, Iterable, List, Optional
 
 from ..engine.runner.progress import logged
+from ..files import FilePath
 from ..locks import locked
 from ..resources import BlockKey, LatencyTable, Timing, reachable_blocks
 from ..resources.interpolation import choose_blocks, interpolate
@@ -16,7 +17,7 @@ from .profiler import Profiler
 
 
 def build_table(profiler: Profiler,
-                path: Union[str, Path],
+                path: FilePath,
                 max_blocks: Optional[int] = None,
                 rounds: int = 3) -> LatencyTable:
     """Measures the blocks that a space can reach and writes the table.

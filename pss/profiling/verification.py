@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Any, Dict, Tuple, Union
+from typing import Any, Dict, Tuple
 
 import numpy as np
 
 from ..engine.runner.progress import logged
+from ..files import FilePath
 from ..models.classifiers.supernet_classifier import SupernetClassifier
 from ..resources import LatencyTable, Timing
 from ..sampling import rank_correlation
@@ -17,7 +18,7 @@ from .profiler import Profiler
 
 def verify_table(profiler: Profiler,
                  table: LatencyTable,
-                 path: Union[str, Path],
+                 path: FilePath,
                  num: int,
                  seed: int = 0,
                  rounds: int = 3) -> Dict[str, Any]:
