@@ -12,7 +12,7 @@ import torch
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
-from ..checks import check_text, shown
+from ..checks import check_choice, check_text, shown
 from ..errors import InputError, first_line
 from ..files import FilePath, json_text
 from ..models import SupernetClassifier
@@ -104,10 +104,12 @@ class Exporter:
             What the JSON file holds.
 
         Raises:
-            InputError: if a package is missing, a file cannot be written, or
-                the logits differ by more than :data:`TOLERANCES`; then nothing
-                is written. It names the subnet.
+            InputError: for another kind, if a package is missing, a file
+                cannot be written, or the logits differ by more than
+                :data:`TOLERANCES`; then nothing is written. It names the
+                subnet.
         """
+        check_choice('kind', kind, FORMATS)
         try:
             return self._export(kept, kind, Path(folder))
         except InputError as error:

@@ -100,16 +100,16 @@ class Preprocessing:
             if self._type is not None and pixels.dtype != self._type:
                 pixels = np.rint(pixels).astype(self._type)
         channels = pixels.shape[2] if pixels.ndim == 3 else 1
-        if channels not in (1, self.input_shape[0]) or 0 in pixels.shape:
+        wanted = self.input_shape[0]
+        if channels not in (1, wanted) or 0 in pixels.shape:
             raise InputError(f'{where}: shape {pixels.shape} (height, width, '
-                             f'channels); expected {self.input_shape[0]} '
-                             'channels, or grey')
+                             f'channels); expected {wanted} channels, or grey')
         self._check_growth(pixels, where)
-        if pixels.ndim == 2 or channels != self.input_shape[0]:
-            pixels = np.repeat(
-                pixels.reshape(*pixels.shape[:2], 1),
-                self.input_shape[0],
-                axis=2)
+        if channels == 1:
+            # grey images have two axes, as mmpretrain loads them
+            pixels = pixels.reshape(pixels.shape[:2])
+            if wanted > 1:
+                pixels = np.repeat(pixels[..., None], wanted, axis=2)
         loaded = self._pipeline(
             dict(
                 img=pixels,

@@ -5,6 +5,8 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from mmengine.dataset import Compose
+from mmpretrain.registry import TRANSFORMS
 
 from pss.deploy import build_supernet
 from pss.deploy.preprocessing import Preprocessing
@@ -36,6 +38,28 @@ def test_normalised_batches(preprocessing):
     for channel, wanted in enumerate(
         ((30 - 120) / 60, (20 - 110) / 50, (10 - 100) / 40)):
         np.testing.assert_allclose(batch[:, channel], wanted, rtol=1e-6)
+
+
+def test_grey_images_of_one_channel(contents, tmp_path):
+    """Oracle: mmpretrain's own pipeline on the same file, Pillow's resizing
+    included; an array of the same pixels."""
+    steps = [
+        dict(type='LoadImageFromFile', color_type='grayscale'),
+        dict(type='ResizeEdge', scale=28, edge='short', backend='pillow'),
+        dict(type='CenterCrop', crop_size=24),
+        dict(type='PackInputs')
+    ]
+    grey = dataclasses.replace(
+        contents, pipeline=steps, input_shape=(1, 24, 24))
+    model = build_supernet(contents, SupernetClassifier)
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 30), np.uint8)
+    path = str(tmp_path / 'grey.png')
+    cv2.imwrite(path, pixels)
+    theirs = Compose([TRANSFORMS.build(step) for step in steps])
+    expected = theirs(dict(img_path=path))['inputs']
+    for image in (path, pixels, pixels[..., None]):
+        [found] = Preprocessing(grey, model).load(image)
+        assert found.shape == (1, 24, 24) and found.equal(expected)
 
 
 def test_sizes_that_steps_would_make(preprocessing):

@@ -191,9 +191,11 @@ def check_pipeline(pipeline: Any, where: str, trust: Trust = ()) -> None:
     where = f'{where}: pipeline'
     list_of(STEPS, 1, 32)(where, pipeline, trust)
     for i, step in enumerate(pipeline):
-        if 'interpolation' in step:
+        backend = step.get('backend', 'cv2')
+        # a trusted package's step may have another backend
+        if 'interpolation' in step and backend in tuple(BACKENDS):
             check_choice(f'{where}[{i}].interpolation', step['interpolation'],
-                         BACKENDS[step.get('backend', 'cv2')])
+                         BACKENDS[backend])
     names = class_names(pipeline)
     if names.count('PackInputs') != 1 or names[-1] != 'PackInputs':
         raise InputError(f'{where}: {shown(names)}: expected one PackInputs, '
