@@ -145,5 +145,5 @@ def test_bad_banks_end_in_one_line(call, work, tiny_fashion_mnist, tmp_path):
                      '--work-dir', tmp_path / 'work',
                      *options(tiny_fashion_mnist, False,
                               27), 'test_cfg.candidates=1')
-    assert code == 2 and 'no bank' in out.strip().splitlines()[-1]
+    assert code == 2 and 'other than a bank' in out.strip().splitlines()[-1]
     assert (tmp_path / 'mine').read_text() == 'kept'
