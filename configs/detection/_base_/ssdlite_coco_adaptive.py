@@ -1,6 +1,10 @@
 # mmdet's SSDLite on COCO, for a supernet as the backbone
 _base_ = ['ssdlite_mbv2.py', 'coco_held_out.py']
 
+model = dict(
+    type='pss.SupernetDetector',
+    detector='mmdet.SingleStageDetector',
+    input_size=(320, 320))
 default_hooks = _base_.adaptive_hooks
 model_wrapper_cfg = dict(type='pss.SupernetDistributedDataParallel')
 optim_wrapper = dict(type='pss.SandwichOptimWrapper')

@@ -10,16 +10,13 @@ one subnet takes its own; other backbones ignore them.
 """
 
 import logging
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
 from mmengine.logging import print_log
 from torch import Tensor
 
 from ...errors import InputError
 from ...structures import Subnet
-
-if TYPE_CHECKING:
-    from .slimmable_backbone import SlimmableBackbone
 
 _STATISTICS = 'kept_statistics.'
 
@@ -39,21 +36,26 @@ def _signature(subnet: Subnet) -> str:
     return f'{subnet.resolution}x{"-".join(map(str, subnet.widths))}'
 
 
-def accept_checkpoints(backbone: 'SlimmableBackbone') -> None:
-    """Makes a backbone load supernets' checkpoints and banks."""
-    backbone._register_load_state_dict_pre_hook(_fit, with_module=True)
+def fit_state(state: Dict[str, Any], prefix: str, mine: Dict[str, Tensor],
+              subnet: Optional[Subnet]) -> None:
+    """Changes a state that is about to be loaded so that it fits a backbone.
 
+    Args:
+        state: of a supernet or a bank; changed in place.
+        prefix: of the backbone's keys in it.
+        mine: the backbone's own state.
+        subnet: that the backbone is; ``None`` for a supernet.
 
-def _fit(backbone: 'SlimmableBackbone', state: Dict[str, Any], prefix: str,
-         *args: Any) -> None:
-    """Changes a state that is about to be loaded so that it fits."""
+    Raises:
+        InputError: if the state is of another architecture, or of a bank
+            without the subnet.
+    """
     kept = _take_statistics(state, prefix)
-    mine = backbone.state_dict()
     found = {
         key: state[f'{prefix}{key}']
         for key in mine if isinstance(state.get(f'{prefix}{key}'), Tensor)
     }
-    if backbone.drives or not found:
+    if subnet is None or not found:
         return  # a supernet, or the state of another network
     wider = [
         key for key, value in found.items() if value.shape != mine[key].shape
@@ -61,7 +63,7 @@ def _fit(backbone: 'SlimmableBackbone', state: Dict[str, Any], prefix: str,
     for key in wider:
         state[f'{prefix}{key}'] = _first_channels(key, found[key], mine[key])
     if kept is not None:
-        state.update(_statistics_of(backbone.active_subnet, kept, prefix))
+        state.update(_statistics_of(subnet, kept, prefix))
     elif wider:
         print_log(
             'The checkpoint is wider than the subnet. Weights are cut out of '

@@ -12,7 +12,7 @@ from ...structures.search_space import DIVISOR, MULTIPLIERS
 from ...supernet import Block, blank
 from ..layers import SlimmableConv2d
 from ..narrowing import narrow
-from .loading import accept_checkpoints
+from .loading import fit_state
 
 _CONV = dict(type='pss.SlimmableConv2d')
 _BATCH_NORM = dict(type='pss.SlimmableBatchNorm2d')
@@ -173,7 +173,7 @@ class SlimmableBackbone(BaseModule):
             self.search_space = SearchSpace(
                 [Width((width, ), (1., )) for width in kept.widths],
                 [kept.resolution])
-        accept_checkpoints(self)
+        self._register_load_state_dict_pre_hook(_fit_state, with_module=True)
 
     def blocks(self) -> List[Block]:
         """The parts that latency tables hold, in order."""
@@ -199,3 +199,10 @@ class SlimmableBackbone(BaseModule):
     def image_size(self, resolution: int) -> Tuple[int, int]:
         """Height and width of images at a resolution: squares."""
         return resolution, resolution
+
+
+def _fit_state(backbone: SlimmableBackbone, state: Dict[str, Any], prefix: str,
+               *args: Any) -> None:
+    """Torch's hook before loading: a function, since modules are copied."""
+    fit_state(state, prefix, backbone.state_dict(),
+              None if backbone.drives else backbone.active_subnet)
