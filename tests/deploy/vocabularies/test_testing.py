@@ -81,7 +81,7 @@ def test_configs_can_be_kept(name):
         evaluator=dict(type='VOCAveragePrecision', difficult_as_positive=True)),
     changed(evaluator=dict(type='Accuracy', thrs=[0., None])),
 ])
-def test_what_computes_is_possible(testing):
+def test_what_only_computes_is_accepted(testing):
     """Oracle: no error."""
     check_testing(testing, 'bank.json')
 
@@ -171,7 +171,7 @@ def test_splits_are_around_one_data_set():
 
 
 def test_nothing_ran(tmp_path):
-    """Oracle: no marker, which MMEngine leaves with these same configs."""
+    """Oracle: no marker, which MMEngine leaves for these same configs."""
     from mmengine.evaluator import Evaluator
     marker = tmp_path / 'marker'
     evaluator = dict(type='subprocess.getoutput', cmd=f'touch {marker}')
