@@ -48,7 +48,7 @@ def run_ranks(world: int,
               function: Callable,
               *arguments: Any,
               timeout: float = 240.) -> List[Any]:
-    """Calls ``function(rank, *arguments)`` in processes that communicate by gloo.
+    """Calls ``function(rank, *arguments)`` in processes that talk over gloo.
 
     They are forked, so they see what this process has in memory.
 

@@ -26,7 +26,7 @@ def kept(name):
 
 @pytest.mark.parametrize('name', NAMES)
 def test_configs_can_be_kept(name):
-    """Oracle: the configs that are here; a split of their data set."""
+    """Oracle: this project's configs; a split of their data set."""
     testing = kept(name)
     check_testing(testing, 'bank.json')
     loader = testing['dataloader']

@@ -82,7 +82,7 @@ def test_draws_repeat(imagenet_flops):
 
 
 def test_state_of_other_levels_is_refused(imagenet_flops):
-    """Oracle: both lists of levels stand in the message."""
+    """Oracle: both lists of levels in the message."""
     sampler = build(imagenet_flops)
     fill(sampler, imagenet_flops)
     before = sampler.state_dict()
@@ -124,6 +124,6 @@ def test_state_of_other_levels_is_refused(imagenet_flops):
     (dict(p=dict(ratio=float('inf'))), 'p.ratio=inf'),
 ])
 def test_bad_arguments(imagenet_flops, kwargs, words):
-    """Oracle: field and value stand in the message."""
+    """Oracle: field and value in the message."""
     with pytest.raises(InputError, match=words):
         build(imagenet_flops, **kwargs)

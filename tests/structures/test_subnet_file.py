@@ -34,7 +34,7 @@ def test_round_trip_with_costs(tmp_path):
     ('[' * 100_000, ['not a JSON file']),
 ])
 def test_bad_files(tmp_path, text, words):
-    """Oracle: file, entry and field stand in the message."""
+    """Oracle: file, entry and field in the message."""
     path = tmp_path / 'subnets.json'
     path.write_text(text)
     with pytest.raises(InputError) as error:
