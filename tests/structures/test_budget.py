@@ -55,8 +55,8 @@ def test_bad_ranges(start, stop, step, word):
                                                       (5000., 5400., 1),
                                                       (3.4375, 10.527, 100)])
 def test_spread_over_the_reachable_costs(cheapest, dearest, pools):
-    """Oracle: what was asked for: so many levels, inside of the range, evenly,
-    with at most a step and a half left over at either end."""
+    """Oracle: the requested number of levels, inside the range and evenly
+    spaced, with at most a step and a half left over at either end."""
     budgets = spread_budgets('x', cheapest, dearest, pools)
     assert len(budgets) == pools
     step = budgets[0].step

@@ -49,7 +49,7 @@ def test_missing_file(tmp_path):
 
 
 def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
-    """Oracle: the file that was there before."""
+    """Oracle: the previous file."""
     path = tmp_path / 'a.json'
     write_json([1], path)
 
