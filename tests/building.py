@@ -57,8 +57,8 @@ def random_bank(num=6, classes=None, **backbone):
     model = MODELS.build(copy.deepcopy(config)).eval()
     for name, parameter in model.named_parameters():
         if name.endswith('bn3.weight'):
-            # 16 branches as strong as their shortcuts magnify the rounding of
-            # float32 a thousandfold; trained ones are weak
+            # 16 branches as strong as their shortcuts would magnify float32's
+            # rounding a thousandfold; in trained networks they are weaker
             parameter.data.fill_(0.2)
     rng = np.random.default_rng(0)
     space, size = model.search_space, model.search_space.largest.resolution
@@ -68,7 +68,7 @@ def random_bank(num=6, classes=None, **backbone):
     statistics = calibrate(model, list(dict.fromkeys(subnets)),
                            [torch.randn(64, 3, size, size)])
     flops = flops_table(model)(space.encode(subnets))
-    latency = rng.permutation(flops) * 100  # in another order than FLOPs
+    latency = rng.permutation(flops) * 100  # not in the order of FLOPs
     accuracy = rng.permutation(len(subnets)) + 50.
     names = ['smallest', *range(num), 'largest']
     kept = [

@@ -34,8 +34,8 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node, error):
-    """Takes the number of deselected tests from a worker of xdist; all have the
-    same."""
+    """Takes the number of deselected tests from an xdist worker; it is the same
+    in all of them."""
     node.config.needs_mmdet = getattr(node, 'workeroutput',
                                       {}).get('needs_mmdet', 0)
 

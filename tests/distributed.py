@@ -48,7 +48,7 @@ def run_ranks(world: int,
               function: Callable,
               *arguments: Any,
               timeout: float = 240.) -> List[Any]:
-    """Calls ``function(rank, *arguments)`` in processes that talk by gloo.
+    """Calls ``function(rank, *arguments)`` in processes that talk over gloo.
 
     They are forked, so they see what this process has in memory.
 
@@ -135,7 +135,7 @@ def config_of(data_root,
 
 
 def on_ranks(function, processes, folder, data_root, work_dir=None, **changes):
-    """What a function of rank and config gives, by rank."""
+    """What a function of rank and config returns in each process, by rank."""
     folder.mkdir(parents=True, exist_ok=True)
     config = config_of(data_root, work_dir or folder / 'work', processes,
                        **changes)

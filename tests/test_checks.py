@@ -27,8 +27,8 @@ from pss.errors import InputError
      ['abcdef', '\x1b[2J', 'a\nb', b'a', 1]),
 ])
 def test_checks(check, good, bad):
-    """Oracle: what is good is written here by hand; the message has the
-    field, and one line of printable text."""
+    """Oracle: valid values by hand; the message has the field, and is one line
+    of printable text."""
     for value in good:
         assert check(value) is value
     for value in bad:

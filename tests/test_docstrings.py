@@ -1,4 +1,4 @@
-"""References in docstrings lead somewhere: a rename would leave them behind."""
+"""References in docstrings resolve, so that renames leave none behind."""
 
 import ast
 import importlib

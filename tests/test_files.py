@@ -40,7 +40,7 @@ def test_a_full_disk(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ['file.txt']
 
 
-def test_a_folder_that_cannot_be(tmp_path):
+def test_a_folder_that_cannot_be_created(tmp_path):
     """Oracle: the system's reason."""
     (tmp_path / 'file').write_text('')
     with pytest.raises(InputError, match='Not a directory|File exists'), \
@@ -49,12 +49,12 @@ def test_a_folder_that_cannot_be(tmp_path):
 
 
 def special(folder):
-    """What is no regular file, by what messages call it."""
+    """Files that are not regular, by their names in messages."""
     os.mkfifo(folder / 'pipe')
     (folder / 'folder').mkdir()
     server = socket.socket(socket.AF_UNIX)
     here = os.getcwd()
-    os.chdir(folder)  # the path of a socket may not be long
+    os.chdir(folder)  # a socket's path has to be short
     server.bind('socket')
     os.chdir(here)
     server.close()
@@ -76,8 +76,8 @@ def special(folder):
     if not path.is_dir() else read_regular(path)
 ])
 def test_only_regular_files_are_read(tmp_path, read):
-    """Oracle: what it is in one line, at once; a pipe that nobody writes to
-    and a device without an end would take for ever."""
+    """Oracle: one line says what it is, at once; reading a pipe that nobody
+    writes to or an endless device would take for ever."""
     for what, path in special(tmp_path):
         with pytest.raises(
                 InputError, match=f'{path}: is {what}; expected a '
@@ -95,7 +95,7 @@ def test_only_regular_files_are_read(tmp_path, read):
 
 def test_size_is_asked_before_reading(tmp_path):
     """Oracle: a sparse file larger than the memory; one of exactly the limit,
-    through a link; a file of the system that says it is empty and is not."""
+    through a link; a system file that claims to be empty and is not."""
     path = tmp_path / 'large'
     with open(path, 'wb') as file:
         file.truncate(2**40)
@@ -150,7 +150,7 @@ def test_a_link_stays(tmp_path):
 
 
 def test_permissions_of_a_new_file(tmp_path):
-    """Oracle: a file that is opened as usual."""
+    """Oracle: a file created by open()."""
     with whole_file(tmp_path / 'a') as file:
         file.write_text('a')
     (tmp_path / 'b').write_text('b')
@@ -158,7 +158,7 @@ def test_permissions_of_a_new_file(tmp_path):
 
 
 def test_what_cannot_be_replaced(tmp_path):
-    """Oracle: what it is in the message, and that it is still there."""
+    """Oracle: the message says what it is; it is still there."""
     for what, path in special(tmp_path):
         if what in ('a folder', 'a socket'):
             before = path.lstat()
@@ -196,8 +196,8 @@ def test_devices_and_pipes_get_the_bytes(tmp_path):
 
 @pytest.mark.parametrize('kind', ['pipe', 'file'])
 def test_standard_output(tmp_path, kind):
-    """Oracle: what a process prints before and after stands around it, by each
-    of its names."""
+    """Oracle: what a process prints before and after appears before and after
+    it, by each of its names."""
     names = ['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1']
     program = ('from pss.files import whole_file\n'
                f'for name in {names!r}:\n'
@@ -216,7 +216,7 @@ def test_standard_output(tmp_path, kind):
 
 
 def test_nothing_of_the_users_is_overwritten(tmp_path):
-    """Oracle: files by the names that temporary ones had, or might have."""
+    """Oracle: files with names that temporary ones had, or might have."""
     names = [f'a.{os.getpid()}.tmp', 'a.tmp', 'a.0.tmp']
     for name in names:
         (tmp_path / name).write_text('mine')
@@ -232,7 +232,7 @@ def test_nothing_of_the_users_is_overwritten(tmp_path):
 
 
 def test_long_names(tmp_path):
-    """Oracle: the longest name that Linux takes."""
+    """Oracle: the longest name that Linux allows."""
     with whole_file(tmp_path / ('a' * 255)) as file:
         file.write_text('a')
     assert os.listdir(tmp_path) == ['a' * 255]

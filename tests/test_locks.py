@@ -31,8 +31,8 @@ def hold(path, how='alone'):
 
 
 def test_one_at_a_time(tmp_path):
-    """Oracle: the other process's number in the message, and that it only has
-    the lock as long as it lives."""
+    """Oracle: the other process's number in the message; the lock is free once
+    that process has died."""
     path = tmp_path / 'new' / 'table'
     process = hold(path)
     try:
@@ -49,7 +49,7 @@ def test_one_at_a_time(tmp_path):
 
 
 def test_a_killed_process_whose_children_live_on(tmp_path):
-    """Oracle: the lock, once a child that shares it has ended too."""
+    """Oracle: the lock is free once a child that shares it has ended too."""
     process = hold(tmp_path / 'a', 'fork')
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -59,8 +59,8 @@ def test_a_killed_process_whose_children_live_on(tmp_path):
 
 
 def test_twice_in_one_process(tmp_path):
-    """Oracle: the error; afterwards no holder, and the lock again, after an
-    error inside too."""
+    """Oracle: an error; afterwards the lock is free and no holder is recorded,
+    also after an error inside."""
     with locked(tmp_path / 'a', 'it'), \
             pytest.raises(InputError, match=f'process {os.getpid()} on'), \
             locked(tmp_path / 'a', 'it'):
@@ -94,7 +94,7 @@ STALE = dict(host='elsewhere', pid=1, since='yesterday')
     }), '', '\udcff', 'folder', 'pipe'
 ])
 def test_what_an_earlier_holder_left(tmp_path, text):
-    """Oracle: the lock is had; meanwhile the message is one line."""
+    """Oracle: the lock can be taken; the message to others is one line."""
     path = tmp_path / 'a.holder'
     if text == 'folder':
         path.mkdir()
@@ -117,7 +117,7 @@ def test_what_an_earlier_holder_left(tmp_path, text):
     assert not path.exists()
 
 
-def test_a_folder_that_cannot_be(tmp_path):
+def test_a_folder_that_cannot_be_created(tmp_path):
     """Oracle: the system's reason."""
     (tmp_path / 'file').write_text('')
     with pytest.raises(InputError, match='cannot be locked'), \

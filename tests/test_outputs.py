@@ -7,7 +7,7 @@ from pss.outputs import check_out, check_out_folder, check_report
 
 
 def test_nothing_is_left_behind(tmp_path):
-    """Oracle: the folder before; the file that exists keeps its content."""
+    """Oracle: the folder is unchanged; the existing file keeps its content."""
     (tmp_path / 'old.json').write_text('kept')
     assert check_out(tmp_path / 'old.json') == tmp_path / 'old.json'
     assert check_report(tmp_path / 'new' / 'a.json') == \

@@ -11,8 +11,8 @@ from pss.pickles import check_operations
 
 
 def nested(depth):
-    """A dict whose key is a tuple that holds another one twice, and so on: its
-    hash takes 2 ** depth steps."""
+    """A dict whose key is a tuple that holds another one twice, and so on:
+    hashing it takes 2 ** depth steps."""
     code = b'\x80\x02}K\x01K\x01\x86'
     for i in range(depth):
         code += b'q' + bytes([i]) + b'h' + bytes([i]) + b'\x86'
@@ -37,8 +37,8 @@ def test_what_pickles_have(protocol):
 
 
 def test_what_would_take_for_ever():
-    """Oracle: Python reads 2 ** 15 steps at once; 2 ** 60 would take years, of
-    which no signal ends a second."""
+    """Oracle: Python takes 2 ** 15 steps at once; 2 ** 60 would take years,
+    which no signal interrupts."""
     assert len(pickle.loads(nested(14))) == 1
     check_operations(nested(14), 1000)
     with pytest.raises(pickle.UnpicklingError, match='nested tuples'):
@@ -49,7 +49,7 @@ def test_what_would_take_for_ever():
 
 @pytest.mark.parametrize('old', [False, True])
 def test_checkpoints(tmp_path, old):
-    """Oracle: a file that torch wrote is read; with its pickle exchanged it is
+    """Oracle: a file that torch wrote is read; with its pickle replaced it is
     refused before torch reads it."""
     path = tmp_path / 'a.pth'
     torch.save(
@@ -69,8 +69,8 @@ def test_checkpoints(tmp_path, old):
 
 
 def test_archives_of_two_directories(tmp_path):
-    """Oracle: an archive in front of another: Python's reader sees the second,
-    whose entries are stored; torch goes where the end says."""
+    """Oracle: an archive in front of another: Python reads the second, whose
+    entries are stored; torch follows the end record."""
     path = tmp_path / 'a.pth'
     torch.save(dict(state_dict=dict(x=torch.ones(3))), path)
     whole = path.read_bytes()

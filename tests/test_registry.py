@@ -13,8 +13,8 @@ from pss.registry import HOOKS, MODELS, check_config, importing_nothing
 
 from .paths import ROOT
 
-# One class of a user's own for each registry, in a module outside of this
-# package, as README's example of a resource has it.
+# One user class for each registry, in a module outside this package, as in
+# README's example of a resource.
 MODULE = '''
 import dataclasses
 
@@ -153,7 +153,7 @@ test_cfg = dict(
 
 
 def python(*arguments, cwd):
-    """Runs Python as a user would, in a folder of the user's own."""
+    """Runs Python as a user would, in the user's folder."""
     path = os.pathsep.join(
         [str(cwd), str(ROOT),
          os.environ.get('PYTHONPATH', '')])
@@ -189,10 +189,10 @@ def folder(tmp_path, tiny_fashion_mnist):
 
 
 @pytest.mark.parametrize('scope', ['pss.', ''])
-def test_classes_of_ones_own(folder, scope):
-    """Oracle: what the classes say and cost, from the commands that a user
-    types in a folder outside of the repository; by their names with our scope
-    and without it."""
+def test_classes_of_users(folder, scope):
+    """Oracle: what the classes print and cost, from the commands that a user
+    types in a folder outside the repository; by their names with our scope and
+    without it."""
     cwd, config = folder
     done = tool('train.py', config(scope), cwd=cwd)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -229,8 +229,8 @@ def test_their_keys_are_checked(folder, scope, change, words):
 
 
 def test_a_name_of_others():
-    """Oracle: a class of MMEngine's has the name already and keeps it; ours
-    goes by its scope, and keys under the bare name are not checked as ours."""
+    """Oracle: one of MMEngine's classes already has the name and keeps it; ours
+    needs its scope, and keys under the bare name are not checked against it."""
 
     class TimerHookOfMine:
 
@@ -284,7 +284,7 @@ def test_keys_of_base_classes_are_accepted(root):
 
 
 def test_other_threads_build_as_before():
-    """Oracle: MMEngine's import by name, in a thread beside one in which it is
+    """Oracle: MMEngine's import by name, in a thread beside one that has it
     switched off, and in that one afterwards, errors and nesting included."""
     found = []
     other = threading.Thread(

@@ -44,7 +44,7 @@ def test_hooked_removes_hooks_on_errors():
 
 
 def test_evaluating_restores_every_mode():
-    """Oracle: the modes before, which differ between parts; gradients."""
+    """Oracle: the previous modes, which differ between parts; gradients."""
     layers = nn.Sequential(nn.Dropout(), nn.Dropout(), nn.Linear(1, 1))
     layers[0].eval()
     modes = [m.training for m in layers.modules()]
@@ -57,7 +57,7 @@ def test_evaluating_restores_every_mode():
 
 
 def test_restoring(supernet):
-    """Oracle: the subnet and the mode before."""
+    """Oracle: the previous subnet and mode."""
     space = supernet.search_space
     supernet.train()
     supernet.switch_to(space.smallest)

@@ -54,7 +54,8 @@ def train(config, **changes):
 
 
 def save_run(path, iteration, **changes):
-    """Writes a checkpoint with what finding and resuming a run look for."""
+    """Writes a checkpoint with the entries that finding and resuming a run
+    need."""
     content = dict(
         meta=dict(epoch=1, iter=iteration),
         optimizer={},

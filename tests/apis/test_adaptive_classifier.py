@@ -17,7 +17,7 @@ from pss.structures import Subnet
 
 from ..building import NETWORKS, SMALL_RESNET, random_bank
 
-# the issue's number takes half a minute more: PSS_STRESS=100000
+# PSS_STRESS=100000 tests more, in another half a minute
 PREDICTIONS = int(os.environ.get('PSS_STRESS', 10_000))
 
 
@@ -90,7 +90,7 @@ def test_logits_are_the_supernets(tmp_path, backbone):
 
 def test_predictions_equal_mmpretrains(bank, net, tmp_path):
     """Oracle: mmpretrain's inferencer on the exported network, for paths,
-    arrays and batches; a tensor gives the same as its array."""
+    arrays and batches; a tensor is predicted like its array."""
     images = [photo(seed=i) for i in range(3)] + [photo(33, 60)]
     paths = []
     for i, image in enumerate(images):
@@ -159,13 +159,13 @@ def test_grey_images(net):
     (torch.randn(2, 3, 30, 30), r'images\[0\]: values from'),
 ])
 def test_bad_images(net, image, words):
-    """Oracle: the image, what it is, and what was expected."""
+    """Oracle: the message names the image, what it is and what was expected."""
     with pytest.raises(InputError, match=words):
         net.predict(image)
 
 
 def test_images_that_no_transform_makes_fit(tmp_path):
-    """Oracle: both sizes in the message; this preprocessing has no resize."""
+    """Oracle: both sizes in the message; this preprocessing does not resize."""
     bank = dataclasses.replace(
         random_bank()[1], pipeline=[dict(type='PackInputs')])
     write_bank(bank, tmp_path / 'bank')
@@ -182,7 +182,8 @@ def test_repr(net):
 
 
 def test_bad_arguments(bank, net):
-    """Oracle: the argument, its value, and what was expected."""
+    """Oracle: the message names the argument, its value and what was
+    expected."""
     with pytest.raises(InputError, match="device='nowhere'"):
         AdaptiveClassifier(bank, device='nowhere')
     for size in (0, True, 1.5):
@@ -201,7 +202,7 @@ def test_bad_arguments(bank, net):
      (dict(margin=1), 'margin=1'),
      (dict(patients=3), "follow: unknown key 'patients'.*'patience'")])
 def test_bad_options_of_following_change_nothing(bank, options, words):
-    """Oracle: the option in the message; the active subnet and the earlier
+    """Oracle: the message names the option; the active subnet and the earlier
     following stay."""
     net = AdaptiveClassifier(bank)
     net.follow(latency_ms=1e6)
@@ -263,7 +264,7 @@ def test_every_prediction_is_one_subnets_own(bank):
 
 def test_following(bank, monkeypatch):
     """Oracle: the latencies of a simulated clock: a faster subnet under load,
-    the first one again after it; a switch by hand ends the following."""
+    the first one again afterwards; switching by hand ends the following."""
     import time
 
     from pss.apis import adaptive_classifier

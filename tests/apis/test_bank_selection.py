@@ -6,7 +6,7 @@ from pss.errors import InputError
 
 
 class Selection(BankSelection):
-    """Nothing but a selection."""
+    """A selection without networks."""
 
     def __init__(self, bank):
         super().__init__(bank)
@@ -46,7 +46,7 @@ def test_switching(bank):
 
 
 def test_the_table(bank):
-    """Oracle: one line a subnet, with its name, costs and accuracies."""
+    """Oracle: one line per subnet, with its name, costs and accuracies."""
     net = Selection(read_bank(bank))
     lines = repr(net.subnets).splitlines()
     assert len(lines) == 2 + len(net.subnets)

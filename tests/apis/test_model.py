@@ -33,7 +33,8 @@ def test_checkpoint_round_trip(root, tmp_path):
 
 
 def test_models_that_cannot_be_built(root):
-    """Oracle: the config, the part and the reason; the cause is kept."""
+    """Oracle: config, part and reason in the message; the error keeps its
+    cause."""
     path = root / 'configs' / 'pss_mbv2_fashion_mnist.py'
     config = load_config(path)
     config.model.head.type = 'NoSuchHead'

@@ -1,4 +1,4 @@
-"""Shared by the tests of tools: running a function as one."""
+"""Shared by the tests of tools: running a function as a tool."""
 
 import logging
 
@@ -9,7 +9,7 @@ from pss.cli import run
 
 @pytest.fixture
 def end(capsys, monkeypatch, tmp_path):
-    """Runs a function as a tool; gives its status and what it said."""
+    """Runs a function as a tool; returns its exit status and its messages."""
     monkeypatch.setattr('tempfile.tempdir', str(tmp_path))
     monkeypatch.setattr(logging, 'raiseExceptions', True)
 

@@ -17,8 +17,8 @@ def parse(*words):
 
 @pytest.mark.parametrize(
     'word', ['word', '=', 'a=', '=1', 'a[0]=1', 'a..b=1', 'a.=1', 'a=[1,(2'])
-def test_options_that_are_none(word, capsys):
-    """Oracle: argparse's status; the word in its line."""
+def test_malformed_options(word, capsys):
+    """Oracle: argparse's exit status; the word in its message."""
     with pytest.raises(SystemExit) as info:
         parse(word)
     last = capsys.readouterr().err.splitlines()[-1]
@@ -36,14 +36,14 @@ def test_options_that_are_none(word, capsys):
      (['default_hooks=3'], 'default_hooks=3: expected a dict'),
      (['custom_hooks=[3]'], r'custom_hooks\[0\]=3: expected a dict')])
 def test_options_that_do_not_fit(words, message):
-    """Oracle: the option, and what is there instead."""
+    """Oracle: the message names the option and what the config has there."""
     cfg = load_config(ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py')
     with pytest.raises(InputError, match=message):
         merge_options(cfg, parse(*words))
 
 
 def test_options_that_fit():
-    """Oracle: MMEngine's reading of them."""
+    """Oracle: the values as MMEngine parses them."""
     cfg = load_config(ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py')
     merge_options(
         cfg,

@@ -6,7 +6,7 @@ from pss.cli import check_integers, check_numbers, check_seed
 from pss.errors import InputError
 
 
-def test_what_is_in_range():
+def test_values_in_range():
     """Oracle: the ends of each range; arguments that are not given pass."""
     args = Namespace(
         batch_size=1, rounds=9, level=None, time=0.5, seed=2**32 - 1)
@@ -26,8 +26,8 @@ def test_what_is_in_range():
      '--level=nan: expected'),
     (check_seed, '--seed=-1: expected an integer of at least 0'),
 ])
-def test_what_is_not(check, message):
-    """Oracle: the option as it is typed, its value and the range, by hand."""
+def test_values_out_of_range(check, message):
+    """Oracle: the option as typed, its value and the range, by hand."""
     args = Namespace(
         batch_size=0, rounds=10, level=float('nan'), time=1., seed=-1)
     with pytest.raises(InputError) as error:

@@ -6,7 +6,7 @@ from .conftest import fail
 
 
 def test_the_log_is_in_the_work_dir(end, tmp_path):
-    """Oracle: a file beside what else the run left."""
+    """Oracle: a file beside the run's other files."""
 
     def main():
         cfg = Config(dict(work_dir=str(tmp_path / 'work')))
@@ -19,6 +19,6 @@ def test_the_log_is_in_the_work_dir(end, tmp_path):
 
 
 def test_without_a_place_for_the_log(end, monkeypatch):
-    """Oracle: one line all the same."""
+    """Oracle: still a message of one line."""
     monkeypatch.setattr('tempfile.mkstemp', fail(OSError(28, 'full')))
     assert end(fail(RuntimeError('lost'))) == (1, 'error: RuntimeError: lost\n')

@@ -20,7 +20,7 @@ from pss.errors import InputError
     (['flops=60\x1b[2J'], r'\\x1b'),
 ])
 def test_parse_limits(words, wanted):
-    """Oracle: the limits, or what is wrong."""
+    """Oracle: the limits, or what the message says is wrong."""
     if isinstance(wanted, dict):
         assert parse_limits(words) == wanted
         return

@@ -37,7 +37,7 @@ ENVIRONMENTS = {
 
 
 def join(rank, launcher, port, folder):
-    """One process of a launch: joins, and adds its rank to the others'."""
+    """One process of a launch: joins, and sums the ranks of all processes."""
     for name in ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR'):
         os.environ.pop(name, None)
     os.environ.update({
@@ -60,8 +60,8 @@ def join(rank, launcher, port, folder):
 
 @pytest.mark.parametrize('launcher', list(ENVIRONMENTS))
 def test_processes_join_without_gpus(tmp_path, launcher):
-    """Oracle: a sum over both processes, over gloo. Slurm's scontrol is one
-    that says where the first node is."""
+    """Oracle: a sum over both processes, over gloo. Slurm's scontrol is a stub
+    that names the first node."""
     (tmp_path / 'scontrol').write_text('#!/bin/sh\necho 127.0.0.1\necho two\n')
     (tmp_path / 'scontrol').chmod(0o755)
     context = multiprocessing.start_processes(
@@ -78,14 +78,14 @@ def test_processes_join_without_gpus(tmp_path, launcher):
                                                ('slurm', 'SLURM_PROCID'),
                                                ('mpi', 'OMPI_COMM_WORLD_RANK')])
 def test_a_launcher_that_did_not_launch(monkeypatch, launcher, missing):
-    """Oracle: the launcher and the name that is missing."""
+    """Oracle: the message names the launcher and the missing variable."""
     monkeypatch.delenv(missing, raising=False)
     with pytest.raises(InputError, match=f'--launcher={launcher}.*{missing}'):
         join_processes(Config(dict(launcher=launcher)))
 
 
 def test_a_first_node_that_is_not_found(monkeypatch):
-    """Oracle: the name of what is missing."""
+    """Oracle: the message names what is missing."""
     for name, value in ENVIRONMENTS['slurm'].items():
         monkeypatch.setenv(name, value.format(0, 29500))
     monkeypatch.delenv('MASTER_ADDR', raising=False)
@@ -95,7 +95,8 @@ def test_a_first_node_that_is_not_found(monkeypatch):
 
 
 def agree(rank):
-    """Restarts that only the second node counted; answers of the first."""
+    """Restarts that only the second node counted; answers of the first
+    process."""
     os.environ['TORCHELASTIC_RESTART_COUNT'] = str(rank * 3)
 
     def fail():
@@ -107,6 +108,6 @@ def agree(rank):
 
 
 def test_processes_agree(tmp_path):
-    """Oracle: the most restarts; what the first process answers, and its
-    error."""
+    """Oracle: the larger number of restarts; the first process's answer, and
+    its error."""
     assert run_ranks(2, tmp_path, agree) == [(3, 'found by 0')] * 2

@@ -1,4 +1,4 @@
-"""What the tools say and exit with, whatever ends them."""
+"""Messages and exit statuses of the tools, whatever ends them."""
 
 import logging
 import os
@@ -26,7 +26,8 @@ from .conftest import fail
                         'a.py'), 2, 'error: a.py: No such file or directory'),
      (OSError(28, 'No space left on device'), 2,
       'error: [Errno 28] No space left on device'),
-     (FileNotFoundError('a told by MMEngine'), 2, 'error: a told by MMEngine'),
+     (FileNotFoundError('MMEngine did not find it'), 2,
+      'error: MMEngine did not find it'),
      (DivergedError('iteration 2: nan'), 3, 'error: iteration 2: nan'),
      (Terminated('stopped'), 143, 'stopped'),
      (KeyboardInterrupt(), 130, 'interrupted'),
@@ -34,15 +35,15 @@ from .conftest import fail
      (torch.cuda.OutOfMemoryError('CUDA out of memory. Tried 2 GiB\nMore'), 1,
       'error: out of memory (OutOfMemoryError: CUDA out of memory. Tried '
       '2 GiB)')])
-def test_what_is_understood(end, tmp_path, error, status, message):
-    """Oracle: status and line, by hand; no log."""
+def test_known_errors(end, tmp_path, error, status, message):
+    """Oracle: exit status and message, by hand; no log."""
     code, said = end(fail(error))
     assert (code, said) == (status, f'{message}\n')
     assert not list(tmp_path.iterdir())
 
 
 class Wordless(Exception):
-    """Whose message cannot be had."""
+    """An exception whose message cannot be read."""
 
     def __str__(self):
         raise ValueError
@@ -58,9 +59,9 @@ class Wordless(Exception):
      (ValueError('\x1b[31m'), 'ValueError: \\x1b[31m'),
      (AssertionError(), 'AssertionError'), (Wordless(), 'Wordless'),
      (ValueError('x' * 10_000), f'ValueError: {"x" * 500}...')])
-def test_what_is_not_understood(end, tmp_path, error, message):
-    """Oracle: status 1, the type and the first line; the traceback in a file
-    that the line names, with the line of this file that raised."""
+def test_unknown_errors(end, tmp_path, error, message):
+    """Oracle: status 1, the type and the first line of the message, and the
+    name of a log whose traceback shows the line of this file that raised."""
     code, said = end(fail(error))
     log, = tmp_path.iterdir()
     assert code == 1
@@ -69,7 +70,7 @@ def test_what_is_not_understood(end, tmp_path, error, message):
 
 
 class Damaged(Dataset):
-    """Images that cannot be loaded."""
+    """A dataset whose images cannot be loaded."""
 
     def __init__(self, error):
         self.error = error
@@ -86,7 +87,8 @@ class Damaged(Dataset):
                           (ValueError('one\ntwo'), 1, 'two'),
                           (KeyError('img'), 1, "KeyError: 'img'")])
 def test_failures_in_processes_that_load_data(end, error, status, message):
-    """Oracle: the last line of the traceback that torch makes of it."""
+    """Oracle: the last line of the traceback that torch puts into its
+    message."""
     code, said = end(
         lambda: next(iter(DataLoader(Damaged(error), num_workers=1))))
     assert code == status and said.startswith(f'error: {message}')
@@ -94,7 +96,8 @@ def test_failures_in_processes_that_load_data(end, error, status, message):
 
 
 def test_only_the_first_process_speaks(end, monkeypatch, tmp_path):
-    """Oracle: nothing said, the same status, and a log with the rank."""
+    """Oracle: no output, the same exit status, and a log with the rank in its
+    name."""
     monkeypatch.setenv('LOCAL_RANK', '1')
     assert end(fail(InputError('a'))) == (2, '')
     assert end(fail(RuntimeError('a'))) == (1, '')
@@ -117,7 +120,7 @@ def test_parts_that_cannot_be_built_while_training(end, tiny_config):
 
 
 def test_logging_does_not_complain(end):
-    """Oracle: logging's own switch; what it prints on a full disk."""
+    """Oracle: the switch by which logging prints tracebacks on a full disk."""
     end(fail(InputError('a')))
     assert logging.raiseExceptions is False
 
@@ -133,7 +136,7 @@ run(main)
 
 
 def test_nobody_reads_the_output():
-    """Oracle: the shell's status for it, and silence."""
+    """Oracle: the shell's status for SIGPIPE, and no message."""
     tool = subprocess.Popen([sys.executable, '-c', SCRIPT],
                             cwd=ROOT,
                             stdout=subprocess.PIPE,

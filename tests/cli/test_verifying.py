@@ -7,7 +7,7 @@ from pss.errors import InputError
 
 
 def test_supernets_are_not_compiled(tiny_config):
-    """Oracle: what is legal stands in the message."""
+    """Oracle: the message says what is expected."""
     tiny_config.compile = True
     with pytest.raises(InputError, match='compile=True.*export_subnet'):
         verify_config(tiny_config)
@@ -20,15 +20,15 @@ def test_supernets_are_not_compiled(tiny_config):
      ('model', None, 'model is missing'),
      ('custom_hooks', [3], r'custom_hooks\[0\]=3: expected a dict')])
 def test_what_is_refused(tiny_config, field, value, words):
-    """Oracle: the field and its value in the message."""
+    """Oracle: the message names the field and its value."""
     tiny_config[field] = value
     with pytest.raises(InputError, match=words):
         verify_config(tiny_config)
 
 
 def test_only_testing_is_left(tiny_config):
-    """Oracle: the fields that MMEngine's Runner asks for in training and
-    validation are None, those of testing stay; the config is still good."""
+    """Oracle: the fields that MMEngine's Runner needs for training and
+    validation are None, those for testing stay; the config is still valid."""
     before = tiny_config.to_dict()
     strip_training(tiny_config, 'a.pth')
     for part in ('dataloader', 'cfg'):

@@ -14,7 +14,8 @@ DEMO = ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py'
 
 @pytest.fixture(scope='module')
 def small(tiny_fashion_mnist, tmp_path_factory):
-    """Gives the demo's config on tiny data, with a field changed."""
+    """A function that returns the demo's config on tiny data, with one field
+    changed."""
     folder = tmp_path_factory.mktemp('work')
     read = load_config(DEMO)
 

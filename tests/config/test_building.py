@@ -22,7 +22,7 @@ def test_the_hook_is_there(tiny_config):
     ('runner_type', 'NoSuchRunner', 'config: KeyError: NoSuchRunner'),
 ])
 def test_parts_that_cannot_be_built(tiny_config, path, value, message):
-    """Oracle: the place in the config, by hand; the cause is kept."""
+    """Oracle: the place in the config, by hand; the error keeps its cause."""
     tiny_config.merge_from_dict({path: value})
     with pytest.raises(InputError) as info:
         build_runner(tiny_config)

@@ -1,4 +1,4 @@
-"""Parts found without a Runner; test_building.py finds those in one."""
+"""Parts found without a Runner; test_building.py has those found in one."""
 
 import pytest
 from mmengine.config import Config
@@ -24,7 +24,7 @@ def test_a_part_in_the_config_at_hand():
 
 
 def test_a_part_of_no_config():
-    """Oracle: it was being built, but nothing tells what for."""
+    """Oracle: a part was being built, but its place is unknown."""
     error = failure_of(lambda: MODELS.build(dict(type='NoSuch')))
     assert built_part(error) == '' and config_of(error) is None
 

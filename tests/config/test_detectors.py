@@ -24,12 +24,12 @@ def config_of(in_channels, **backbone):
 @pytest.mark.parametrize('backbone, channels',
                          [({}, [96, 320]), (dict(subnet=SUBNET), [72, 240])])
 def test_channels_are_filled_in(backbone, channels):
-    """Oracle: the widths of MobileNetV2's stages, and of the subnet's."""
+    """Oracle: the widths of MobileNetV2's stages, and those of the subnet."""
     config = config_of(None, **backbone)
     assert feature_channels(config.model.backbone) == channels
     check_detector(config)
     assert config.model.neck.in_channels == channels
-    check_detector(config)  # what it filled in, it accepts
+    check_detector(config)  # it accepts what it filled in
 
 
 def test_other_channels_are_refused():
@@ -47,7 +47,7 @@ def test_other_channels_are_refused():
     dict(backbone=dict(type='mmdet.ResNet', depth=50))
 ])
 def test_other_models_stay(change):
-    """Oracle: the config as it was."""
+    """Oracle: the config is unchanged."""
     config = config_of([1, 2])
     config.model.update(change)
     before = config.to_dict()

@@ -1,5 +1,4 @@
-"""Words of exceptions that tests/cli/test_running.py does not end a tool with.
-"""
+"""Messages for exceptions; tests/cli/test_running.py has further ones."""
 
 import pytest
 
@@ -20,7 +19,7 @@ def test_words(error, words):
 
 
 def test_out_of_memory():
-    """Oracle: torch's words on a CPU; another error of torch's."""
+    """Oracle: torch's own message on a CPU; other errors do not count."""
     assert is_out_of_memory(
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
     assert not is_out_of_memory(RuntimeError('shapes differ'))

@@ -15,7 +15,7 @@ from pss.errors import InputError
     ('import sys; sys.exit(3)', 'SystemExit: exit status 3'),
 ])
 def test_bad_config_files(tmp_path, text, words):
-    """Oracle: the file in the message."""
+    """Oracle: the message names the file."""
     path = tmp_path / 'a.py'
     if text is not None:
         path.write_text(text)

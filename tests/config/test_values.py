@@ -46,8 +46,8 @@ OTHERS = [
     'param_scheduler.T_max', 'default_hooks.pss_sampler.budgets',
     'train_cfg.type', 'train_dataloader.dataset.every'
 ]
-# what is legal all the same
-LEGAL = {
+# values that are valid nevertheless
+VALID = {
     'load_from': (None, 'a text'),
     'resume': (True, ),
     'work_dir': ('a text', ),
@@ -62,8 +62,8 @@ EVERY = INTEGERS + NUMBERS + BOOLEANS + TEXTS + DICTS + OTHERS
 @pytest.mark.parametrize('path', EVERY)
 def test_values_of_the_wrong_type(small, path, monkeypatch, tmp_path):
     """Oracle: an InputError of one line that names the field, or a config that
-    is as legal as before; never another exception."""
-    monkeypatch.chdir(tmp_path)  # 'a text' is a work directory, too
+    is still valid; never another exception."""
+    monkeypatch.chdir(tmp_path)  # 'a text' is a valid work_dir
     name = path.rpartition('.')[2]
     for value in WRONG:
         config = small(path, value)
@@ -76,7 +76,7 @@ def test_values_of_the_wrong_type(small, path, monkeypatch, tmp_path):
                 assert error.__cause__ is None, (value, str(error))
             continue
         if path in INTEGERS or path in DICTS:
-            assert value in LEGAL.get(path, ()) or isinstance(value, dict) or \
+            assert value in VALID.get(path, ()) or isinstance(value, dict) or \
                 value is None or path == 'custom_imports.imports', value
         elif path in NUMBERS:
             raise AssertionError(value)
@@ -100,15 +100,15 @@ def test_values_of_the_wrong_type(small, path, monkeypatch, tmp_path):
     ('val_evaluator', None, 'val_evaluator is missing; val_dataloader is'),
     ('param_scheduler.T_max', 0, 'param_scheduler.T_max=0: expected '),
 ])
-def test_what_is_said(small, path, value, message):
+def test_messages(small, path, value, message):
     """Oracle: field, value and what was expected, by hand."""
     with pytest.raises(InputError) as info:
         verify_config(small(path, value))
     assert message in str(info.value)
 
 
-def test_what_is_legal(small, tiny_fashion_mnist):
-    """Oracle: what MMEngine and mmpretrain take."""
+def test_valid_values(small, tiny_fashion_mnist):
+    """Oracle: what MMEngine and mmpretrain accept."""
     verify_config(small())
     for path, value in (('randomness.seed', None), ('log_level', logging.INFO),
                         ('custom_imports.imports', 'pss'),

@@ -1,4 +1,4 @@
-"""The configs: they build, and say what SPEC says."""
+"""The configs build, and agree with SPEC."""
 
 import pytest
 
@@ -14,8 +14,8 @@ CONFIGS = sorted((ROOT / 'configs').glob('*.py'))
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
 def test_config(path):
-    """Oracle: it has no unknown key, its model is built, its largest subnet
-    lies in the space, and its levels lie between the ends."""
+    """Oracle: no unknown key; the model builds, its largest subnet lies in the
+    space, and its levels lie between the ends."""
     config = load_config(path)
     check_config(config)
     model = init_model(config)
@@ -34,8 +34,8 @@ def test_config(path):
     'path', [*CONFIGS, *sorted((ROOT / 'configs/detection').glob('*.py'))],
     ids=lambda p: p.stem)
 def test_launch_command(path):
-    """Oracle: the config's own path, in a command that exists, after one line
-    on what it is."""
+    """Oracle: the config's own path, in an existing command, after one line
+    that describes the config."""
     what, command = path.read_text().splitlines()[:2]
     assert what.startswith('# ') and what.endswith('.') and len(what) <= 80
     name = path.relative_to(ROOT)
@@ -49,7 +49,7 @@ def test_launch_command(path):
 ])
 def test_published_levels(network, cpu, gpu):
     """Oracle: SPEC's table: first and last level, step, number of pools; the
-    first and the last have no pool. The multi config has all of them."""
+    ends have no pool. The multi config has the levels of all resources."""
     multi = load_config(ROOT / 'configs' / f'pss_{network}_imagenet_multi.py')
     for short, resource, published in (('cpu', 'latency_cpu', cpu),
                                        ('gpu', 'latency_gpu', gpu)):
@@ -70,8 +70,8 @@ def test_published_levels(network, cpu, gpu):
 @pytest.mark.parametrize('short, amp', [('bf16', 'bfloat16'),
                                         ('fp16', 'float16')])
 def test_mixed_precision(network, short, amp):
-    """Oracle: the type in training and in both evaluations; what else differs
-    from the base is only where images lie in memory."""
+    """Oracle: the type in training and in both evaluations; otherwise only the
+    memory format of images differs from the base."""
     base = load_config(ROOT / 'configs' / f'pss_{network}_imagenet.py')
     mixed = load_config(ROOT / 'configs' /
                         f'pss_{network}_imagenet_amp_{short}.py')

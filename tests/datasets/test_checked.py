@@ -51,7 +51,7 @@ def build(folder, pipeline=(), num_classes=2, **kwargs):
 
 def test_behaves_as_the_dataset(folder):
     """Oracle: the wrapped dataset: images, length, attributes; also after
-    pickling, as for a worker."""
+    pickling, as for a worker process."""
     checked = build(folder)
     for found in (checked, pickle.loads(pickle.dumps(checked))):
         assert len(found) == 3
@@ -70,7 +70,7 @@ def test_behaves_as_the_dataset(folder):
                           (jpeg()[:700], '1.jpg: '), (jpeg()[:-2], '1.jpg: ')])
 @pytest.mark.parametrize('exact', [False, True])
 def test_damaged_files(folder, contents, words, exact):
-    """Oracle: field, file and reason in one line; other images are loaded."""
+    """Oracle: field, file and reason in one line; other images load."""
     path = folder / '1.jpg'
     path.unlink()
     if contents is not None:
@@ -84,7 +84,7 @@ def test_damaged_files(folder, contents, words, exact):
 
 
 class Grey:
-    """A dataset whose decoder fills in grey for what is missing."""
+    """A dataset whose decoder fills missing parts with grey."""
 
     def __init__(self, path):
         self.path = path
@@ -131,8 +131,8 @@ def test_no_image_replaces_another(folder, monkeypatch):
 
 @pytest.mark.parametrize('label', [2, -1, 70])
 def test_labels_that_are_no_class(folder, label):
-    """Oracle: image, label and number of classes in the message, before the
-    first image is loaded and when the image is."""
+    """Oracle: image, label and number of classes in the message, both before
+    the first image is loaded and when that image is."""
     (folder / 'list.txt').write_text(f'0.jpg 0\n1.jpg {label}\n2.jpg 1\n')
     words = (rf'val_dataloader: .*1.jpg: gt_label={label}: expected 0 to 1, '
              r'since model.head.num_classes=2')

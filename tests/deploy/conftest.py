@@ -1,4 +1,4 @@
-"""What the tests of banks and of exported networks share."""
+"""Shared by the tests of banks and of exported networks."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ def record_of(path):
 
 
 def rewrite(bank, folder, change):
-    """A copy of a bank whose bank.json is changed, with right checksums."""
+    """A copy of a bank whose bank.json is changed, with correct checksums."""
     shutil.copytree(bank, folder)
     index = json.loads((folder / 'bank.json').read_text())
     change(index)

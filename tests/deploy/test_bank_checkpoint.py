@@ -6,9 +6,9 @@ from pss.models.backbones.loading import statistics_key
 
 
 def test_the_tensors_of_a_bank(bank):
-    """Oracle: the bank's weights and statistics, tensor by tensor; the running
-    statistics are the largest subnet's, and of the other statistics the
-    backbone's alone are there."""
+    """Oracle: the bank's weights and statistics, tensor by tensor: the running
+    statistics are the largest subnet's, and every subnet has entries for its
+    backbone's."""
     contents = read_bank(bank)
     found = bank_checkpoint(bank)
     assert found['meta'] == dict(bank=str(bank))
@@ -31,6 +31,6 @@ def test_the_tensors_of_a_bank(bank):
 
 
 def test_where_it_goes(bank):
-    """Oracle: the device that was asked for."""
+    """Oracle: the requested device."""
     state = bank_checkpoint(bank, 'meta')['state_dict']
     assert all(value.device.type == 'meta' for value in state.values())

@@ -33,7 +33,7 @@ def test_supernet_and_kept_networks():
 
 
 def changed(bank, **changes):
-    """A copy of a bank whose weights and statistics may be changed."""
+    """A copy of a bank whose weights and statistics can be changed."""
     return dataclasses.replace(
         bank,
         weights=dict(bank.weights),

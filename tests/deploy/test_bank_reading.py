@@ -22,8 +22,8 @@ from .conftest import rewrite
 @pytest.mark.parametrize('name', ['bank.json', *FILES])
 @pytest.mark.parametrize('damage', ['missing', 'truncated', 'altered', 'empty'])
 def test_damaged_files(bank, tmp_path, name, damage):
-    """Oracle: one line with the file's name. Altered is one byte, in the
-    middle of the file or near its end."""
+    """Oracle: one line with the file's name. One byte is altered, in the middle
+    of the file or near its end."""
     copy = tmp_path / 'bank'
     shutil.copytree(bank, copy)
     path = copy / name
@@ -188,8 +188,8 @@ LOADING = dict(
             data_preprocessor=dict(type='os.mkdir', path=t)),
     ])
 def test_nothing_is_executed(bank, tmp_path, change):
-    """Oracle: what the config would create is not there; the error refuses a
-    class, a key or a value. A bank that gets through predicts an image."""
+    """Oracle: what the config would create does not exist; the error refuses a
+    class, a key or a value. A bank that is accepted predicts an image."""
     target = tmp_path / 'made'
     folder = rewrite(bank, tmp_path / 'bank', lambda v: change(v, str(target)))
     with pytest.raises(InputError, match='expected|needs MMDet'):
@@ -198,9 +198,9 @@ def test_nothing_is_executed(bank, tmp_path, change):
 
 
 def test_classes_of_other_packages(bank, tmp_path, monkeypatch):
-    """Oracle: a head that another package registers when it is imported. It is
-    refused unless the reader trusts that very package; then it computes what
-    the class that it inherits from does."""
+    """Oracle: a head that another package registers on import. It is refused
+    unless the reader trusts exactly that package; then it computes what its
+    base class does."""
     (tmp_path / 'mypackage.py').write_text(
         'from mmpretrain.models import LinearClsHead\n'
         'from pss.registry import MODELS\n\n\n'
@@ -269,8 +269,8 @@ def test_trust_is_of_the_named_package_alone(bank, tmp_path, monkeypatch):
 
 
 def test_overflowing_weights(tmp_path):
-    """Oracle: an error instead of scores where these are not finite, although
-    all weights are."""
+    """Oracle: an error instead of scores that are not finite, although all
+    weights are finite."""
     _, contents = random_bank(0)
     for key, value in contents.weights.items():
         if key.startswith('head.fc'):
@@ -283,7 +283,7 @@ def test_overflowing_weights(tmp_path):
 
 @pytest.mark.parametrize('number', ['00', '\u00b2', '\u0660', '-1'])
 def test_numbers_of_statistics(tmp_path, number):
-    """Oracle: only the digits that Python itself writes are accepted."""
+    """Oracle: only numbers as Python writes them are accepted."""
     from safetensors.torch import load, save
     _, contents = random_bank(0)
     write_bank(contents, tmp_path / 'bank')
@@ -304,8 +304,8 @@ def test_numbers_of_statistics(tmp_path, number):
 
 @pytest.mark.parametrize('name', ['bank.json', *FILES])
 def test_files_that_are_not_regular(bank, tmp_path, name):
-    """Oracle: an error at once; reading would wait for ever (a pipe) or never
-    end (a device)."""
+    """Oracle: an error at once; reading a pipe would wait for ever, reading a
+    device never end."""
     for i, make in enumerate(
         (os.mkfifo, lambda path: os.symlink('/dev/zero', path), os.mkdir)):
         folder = tmp_path / str(i)

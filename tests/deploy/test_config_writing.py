@@ -93,7 +93,7 @@ def test_configs_hold_data(tmp_path, monkeypatch, value, words):
 
 
 def test_templates_run_code(tmp_path, monkeypatch):
-    """Oracle: the marker that MMEngine leaves: the control of the test
+    """Oracle: the marker that MMEngine leaves: the control for the test
     above."""
     marker = tmp_path / 'marker'
     monkeypatch.setenv('PSS_TEST', f"' + open('{marker}', 'w').name + '")

@@ -122,8 +122,8 @@ def test_missing_packages(tmp_path, monkeypatch):
 
 
 def test_banks_whose_testing_calls_something(tmp_path):
-    """Oracle: no file is written, nor the marker that testing the exported
-    network would leave."""
+    """Oracle: neither a file nor the marker that testing the exported network
+    would leave."""
     _, bank = random_bank(0)
     bank = dataclasses.replace(
         bank,
@@ -146,8 +146,8 @@ def test_banks_whose_testing_calls_something(tmp_path):
 
 @pytest.mark.parametrize('kind', ['torch', 'onnx', 'torchscript'])
 def test_a_full_disk(tmp_path, exporter, kind):
-    """Oracle: the files as they were, with a limit on the size of files.
-    PyTorch's own writer would end the process with status 134."""
+    """Oracle: the files are unchanged under a limit on file sizes. PyTorch's
+    own writer would end the process with status 134."""
     if kind == 'onnx':
         pytest.importorskip('onnxruntime')
     smallest, largest = exporter.bank.kept
@@ -169,7 +169,8 @@ def test_a_full_disk(tmp_path, exporter, kind):
 @pytest.mark.parametrize('name',
                          ['largest.pth', 'largest.py', 'largest.pth.json'])
 def test_all_files_of_a_subnet_or_none(tmp_path, exporter, name):
-    """Oracle: the folder as it was, if one of three files cannot be written."""
+    """Oracle: the folder is unchanged if one of three files cannot be
+    written."""
     (tmp_path / name).mkdir()
     with pytest.raises(InputError, match=f'{name}: cannot be written'):
         exporter.export(exporter.bank.kept[-1], 'torch', tmp_path)
@@ -178,8 +179,8 @@ def test_all_files_of_a_subnet_or_none(tmp_path, exporter, name):
 
 def test_no_difference_is_within_a_share_of_infinity(tmp_path, exporter,
                                                      monkeypatch):
-    """Oracle: an error where the supernet's logits overflow, and with them the
-    tolerance."""
+    """Oracle: an error where the supernet's logits overflow, and the tolerance
+    with them."""
     former = exporter.model.head.fc.bias.data.clone()
     exporter.model.head.fc.bias.data.fill_(float('inf'))
     monkeypatch.setattr(export_module, 'largest_difference',
@@ -193,7 +194,7 @@ def test_no_difference_is_within_a_share_of_infinity(tmp_path, exporter,
 
 
 def test_file_names_are_different():
-    """Oracle: no two names are alike, even if case is ignored."""
+    """Oracle: no two names are equal, even if case is ignored."""
     assert file_stems(['flops 9.5', 'largest']) == ['flops_9_5', 'largest']
     assert file_stems([
         'flops 1e+06', 'flops 1e-06', 'flops_1e_06_2', 'Flops 1e 06'
@@ -201,7 +202,7 @@ def test_file_names_are_different():
 
 
 def test_names_that_make_the_same_file_name(tmp_path):
-    """Oracle: each subnet has its own file, also if it is exported alone."""
+    """Oracle: each subnet has its own file, even if it is exported alone."""
     _, bank = random_bank(2)
     kept = [
         dataclasses.replace(k, name=name)
@@ -236,7 +237,7 @@ def test_inputs_are_not_written_over(tmp_path, bank):
 @pytest.mark.parametrize('name',
                          ['largest.pth', 'largest.py', 'largest.pth.json'])
 def test_files_of_others_are_not_replaced(tmp_path, exporter, name):
-    """Oracle: the file as it was; an export's own files are replaced."""
+    """Oracle: the file is unchanged; an export's own files are replaced."""
     kept = exporter.bank.kept[-1]
     (tmp_path / name).write_text('mine')
     with pytest.raises(InputError, match=f'{name}: exists, and no export'):

@@ -70,5 +70,5 @@ def test_mmpretrains_classes_where_the_widths_allow_it():
     small = extracted_config(config, model, model.search_space.smallest)
     assert small.backbone.subnet == model.search_space.smallest.as_dict()
     assert type(extract(model, plain, largest)) is ImageClassifier
-    assert isinstance(model, SupernetClassifier)  # as it was
+    assert isinstance(model, SupernetClassifier)  # unchanged
     model.switch_to(model.search_space.smallest)

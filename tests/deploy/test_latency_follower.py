@@ -9,8 +9,8 @@ ACCURACIES = [80., 82., 84., 86., 88., 90.]
 
 
 def simulate(load, target=25., noise=0.02, seed=0, **options):
-    """Simulates requests under a changing load; their latencies, the positions
-    and the follower."""
+    """Simulates requests under a changing load; returns their latencies, the
+    positions and the follower."""
     rng = np.random.default_rng(seed)
     follower = LatencyFollower(target, TYPICAL, ACCURACIES, **options)
     latencies, positions = [], []
@@ -25,7 +25,8 @@ def simulate(load, target=25., noise=0.02, seed=0, **options):
 
 def test_holds_the_target_while_the_load_changes():
     """Oracle: the subnets that fit, by arithmetic: 20 ms unloaded, 14 ms at a
-    load of 1.7. A move takes a few slow requests, or the patience."""
+    load of 1.7. A move takes a few slow requests, or as many as the
+    patience."""
     load = [1.] * 200 + [1.7] * 200 + [1.] * 200
     latencies, positions, follower = simulate(load)
     assert np.mean(latencies <= 25) > 0.97

@@ -11,7 +11,7 @@ from .conftest import record_of
 
 
 def foreign(to, **changes):
-    """A function that puts a changed record into a folder."""
+    """A function that writes a changed record to a folder."""
 
     def put(folder):
         record = {**record_of(folder / 'smallest.pth'), **changes}
@@ -43,7 +43,7 @@ def foreign(to, **changes):
 ])
 def test_foreign_files_are_no_models(tmp_path, exporter, monkeypatch, put,
                                      words):
-    """Oracle: the index without them, and a line that names each."""
+    """Oracle: the index does not have them, and a line names each."""
     exporter.export(exporter.bank.kept[0], 'torch', tmp_path)
     wanted = write_model_index(tmp_path).read_text()
     assert [model['Name'] for model in json.loads(wanted)['Models']] == \
@@ -61,7 +61,8 @@ def test_foreign_files_are_no_models(tmp_path, exporter, monkeypatch, put,
     '{"Collections": [{"Name": "Others"}], "Models": []}', None
 ])
 def test_an_index_of_others_stays(tmp_path, bank, text):
-    """Oracle: the file as it was; it is found before anything is exported."""
+    """Oracle: the file is unchanged; the error comes before anything is
+    exported."""
     index = tmp_path / 'model-index.yml'
     index.mkdir() if text is None else index.write_text(text)
     for refused in (lambda: write_model_index(tmp_path),

@@ -7,7 +7,7 @@ from pss.errors import InputError
 
 
 def test_versions_that_do_not_work(monkeypatch):
-    """Oracle: the package, its version and what is expected."""
+    """Oracle: the package, its version and what was expected."""
     onnx = pytest.importorskip('onnx')
     pytest.importorskip('onnxruntime')
     check_onnx('this')

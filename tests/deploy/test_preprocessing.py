@@ -29,7 +29,7 @@ def preprocessing(contents):
 
 
 def test_normalised_batches(preprocessing):
-    """Oracle: by hand: BGR becomes RGB, minus the mean, by the standard
+    """Oracle: by hand: BGR becomes RGB, minus the mean, divided by the standard
     deviation; an image of one colour keeps it when it is resized."""
     image = np.empty((40, 30, 3), np.uint8)
     image[:] = 10, 20, 30
@@ -63,7 +63,8 @@ def test_grey_images_of_one_channel(contents, tmp_path):
 
 
 def test_sizes_that_steps_would_make(preprocessing):
-    """Oracle: both sizes in the message; a strip would get 28 million rows."""
+    """Oracle: both sizes in the message; a strip would become millions of
+    pixels long."""
     strip = np.zeros((1, 10_000_000, 3), np.uint8)
     with pytest.raises(InputError, match='1 x 10000000 pixels.*280000000'):
         preprocessing.load(strip)
@@ -87,7 +88,7 @@ def png(path, width, height):
 def test_image_files_of_too_many_pixels(preprocessing, tmp_path, monkeypatch,
                                         width, height):
     """Oracle: the size in the file's header; nothing is decoded. Pillow itself
-    warns of the first file, and refuses to open the second."""
+    warns about the first file, and refuses to open the second."""
     monkeypatch.setattr('pss.deploy.preprocessing.imfrombytes', None)
     with pytest.raises(InputError, match='a.png: .*expected at most 134217728'):
         preprocessing.load(png(tmp_path / 'a.png', width, height))
@@ -95,7 +96,7 @@ def test_image_files_of_too_many_pixels(preprocessing, tmp_path, monkeypatch,
 
 @pytest.mark.parametrize('channels', [1, 3])
 def test_grey_files(contents, tmp_path, channels):
-    """Oracle: the grey value, in every channel that the network takes."""
+    """Oracle: the grey value, in every channel of the network's input."""
     cv2.imwrite(str(tmp_path / 'a.png'), np.full((24, 24), 7, np.uint8))
     bank = dataclasses.replace(
         contents,

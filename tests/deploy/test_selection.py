@@ -22,8 +22,8 @@ def subnets(num=30, seed=0):
 
 
 def test_equals_brute_force():
-    """Oracle: the best of those whose costs are all within, found by hand, for
-    every combination of limits, exactly met ones included; without limits the
+    """Oracle: the best of the subnets within all limits, found by hand, for
+    every combination of limits, including exactly met ones; without limits the
     most accurate of all."""
     kept = subnets()
     found = 0

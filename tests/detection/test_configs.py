@@ -10,9 +10,9 @@ PATHS = sorted(CONFIGS.glob('*.py'))
 
 @pytest.mark.parametrize('path', PATHS, ids=lambda path: path.stem)
 def test_config(path):
-    """Oracle: it has no unknown key, its neck has its backbone's channels, and
-    its detector is built. An adaptive one has as many pools as it says, and a
-    fixed one has no slimmable layer."""
+    """Oracle: no unknown key; the neck has the backbone's channels; the
+    detector builds. An adaptive one has as many pools as its config says, a
+    fixed one no slimmable layer."""
     from pss.apis import load_config
     from pss.config import check_detector
     from pss.models import SlimmableConv2d, SupernetDetector
@@ -42,7 +42,7 @@ def test_config(path):
 
 
 def test_every_pair_of_detector_and_backbone_has_a_config():
-    """Oracle: the list that docs/detection.md gives."""
+    """Oracle: the list in docs/detection.md."""
     wanted = {
         f'{detector}_{network}_fpn_coco_{kind}'
         for detector in ('retinanet', 'faster-rcnn')
@@ -61,9 +61,9 @@ def test_every_pair_of_detector_and_backbone_has_a_config():
     'base',
     ['retinanet_r50_fpn', 'faster-rcnn_r50_fpn', 'cascade-rcnn_r50_fpn'])
 def test_users_config_with_another_backbone_trains(base, garments, tmp_path):
-    """Oracle: MMEngine's own Runner, on mmdet's own base config with nothing
-    but backbone and neck channels changed: after two iterations all weights are
-    finite, and exactly those of the backbone that are not frozen changed."""
+    """Oracle: MMEngine's own Runner, on mmdet's base config with only backbone
+    and neck channels changed: after two iterations all of the backbone's
+    weights are finite, and exactly those that are not frozen changed."""
     from mmengine.config import Config
     from mmengine.hooks import Hook
     from mmengine.runner import Runner
@@ -100,7 +100,7 @@ model = dict(
     before = {}
 
     class Remember(Hook):
-        """Keeps the weights as they were initialised."""
+        """Keeps a copy of the initial weights."""
 
         def before_train(self, runner):
             before.update({
@@ -113,7 +113,7 @@ model = dict(
     frozen = ('conv1.', 'layer1.')
     for name, value in runner.model.backbone.named_parameters():
         if name.startswith('conv2.'):
-            continue  # out_indices end before it
+            continue  # not used: it comes after the last of out_indices
         assert value.isfinite().all()
         changed = not torch.equal(value, before[name])
         assert changed != name.startswith(frozen), name

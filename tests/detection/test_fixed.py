@@ -32,7 +32,7 @@ def load(config):
     return model.eval()
 
 
-def test_bank_gives_weights_and_statistics(classification_bank):
+def test_weights_and_statistics_of_a_bank(classification_bank):
     """Oracle: the classifier's own features at that subnet with its kept
     statistics, for every kept subnet."""
     folder, classifier, bank = classification_bank
@@ -49,8 +49,8 @@ def test_bank_gives_weights_and_statistics(classification_bank):
     classifier.backbone.out_indices = (7, )
 
 
-def test_supernets_checkpoint_gives_its_first_channels(classification_bank,
-                                                       tmp_path, caplog):
+def test_first_channels_of_a_supernets_checkpoint(classification_bank, tmp_path,
+                                                  caplog):
     """Oracle: slices of the checkpoint's tensors; the log says whose
     statistics they are."""
     _, classifier, bank = classification_bank
@@ -98,8 +98,8 @@ def test_checkpoint_of_another_architecture(classification_bank, tmp_path):
                          [(-1, ()), (0, ('conv1', )),
                           (2, ('conv1', 'layer1', 'layer2'))])
 def test_frozen_stages_and_norm_eval(frozen, modules):
-    """Oracle: mmdet's meaning: these stages learn nothing, and all batch norms
-    stay in evaluation."""
+    """Oracle: as in mmdet: these stages are not trained, and all batch norms
+    stay in evaluation mode."""
     from torch.nn.modules.batchnorm import _BatchNorm
 
     from pss.registry import MODELS
@@ -107,7 +107,7 @@ def test_frozen_stages_and_norm_eval(frozen, modules):
     subnet = Subnet(24, (24, 16, 24, 24, 48, 72, 120, 240))
     backbone = MODELS.build(
         backbone_config(subnet, frozen_stages=frozen, norm_eval=True))
-    backbone.train()  # mmpretrain's gives nothing back
+    backbone.train()  # mmpretrain's returns None
     for name, parameter in backbone.named_parameters():
         assert parameter.requires_grad != name.startswith(
             tuple(f'{m}.' for m in modules))
@@ -135,8 +135,8 @@ def test_with_cp_has_the_same_gradients():
 
 
 def test_necks_channels():
-    """Oracle: worked out where missing, an error with the legal ones where
-    they are wrong."""
+    """Oracle: filled in where missing; where they are wrong, an error with the
+    expected ones."""
     from pss.apis import feature_channels
     from pss.config import check_detector
     from pss.errors import InputError

@@ -29,8 +29,8 @@ def picture(height=80, width=60):
 
 
 def test_paths_and_arrays(net, tmp_path):
-    """Oracle: a file and its pixels give the same boxes, in pixels of the
-    image, as do floats if nothing rounds them; grey arrays give those of three
+    """Oracle: a file and its pixels have the same boxes, in pixels of the
+    image, as do floats if nothing rounds them; grey arrays have those of three
     equal channels."""
     for pixels in (picture(), picture(96, 96)):
         file = tmp_path / 'a.png'
@@ -84,7 +84,7 @@ def test_bad_images(net, image, message):
 
 
 def test_pipe(net, tmp_path):
-    """Oracle: a named pipe is no file, and is not waited for."""
+    """Oracle: a named pipe is not a file, and is not waited for."""
     from pss.errors import InputError
     os.mkfifo(tmp_path / 'pipe.png')
     with pytest.raises(InputError, match='no such file'):
@@ -118,7 +118,7 @@ def test_steps_that_cannot_be_built(steps):
 
 
 def test_bank_of_two_stages(tmp_path):
-    """Oracle: the boxes of the supernet that the bank was made of. mmdet's
+    """Oracle: the boxes of the supernet that the bank was made from. mmdet's
     two-stage detectors insist on a train_cfg, which banks lack."""
     from pss.apis import AdaptiveDetector, load_config
     from pss.deploy import write_bank

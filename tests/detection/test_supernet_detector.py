@@ -130,7 +130,7 @@ def test_boxes_come_back_at_the_images_scale(adaptive):
 
 def test_calibration_covers_head_and_neck():
     """Oracle: the mean of the batches' statistics, computed by hand with hooks
-    at each norm; a head that levels share counts each of them."""
+    at each norm; in a head that levels share, each level counts."""
     from pss.models import calibrate
     config = adaptive_config().model
     norm = dict(type='BN', requires_grad=True)
@@ -168,7 +168,8 @@ def test_calibration_covers_head_and_neck():
 
 
 def test_second_stages_norms_are_calibrated():
-    """Oracle: no norm is left out, and none has the initial zeros and ones."""
+    """Oracle: no norm is left out, and none keeps its initial zeros and
+    ones."""
     from pss.apis import load_config
     from pss.models import calibrate
 
@@ -227,8 +228,8 @@ def _merge(config, changes):
 
 
 def test_unknown_key():
-    """Oracle: keys of the wrapper and of the detector are accepted, another is
-    refused with the nearest of them."""
+    """Oracle: keys of the wrapper and of the detector are accepted; another is
+    refused, and the message suggests the nearest one."""
     from pss.errors import InputError
     from pss.registry import check_config
     config = adaptive_config()

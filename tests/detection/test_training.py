@@ -1,4 +1,4 @@
-"""Training detectors by the tools, in short."""
+"""Short trainings of detectors by the tools."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ from .building import adaptive_config, fixed_config, shrink
 
 
 def run(*command):
-    """Runs a tool and gives what it printed."""
+    """Runs a tool and returns its output."""
     done = subprocess.run([sys.executable, '-W', 'ignore', *map(str, command)],
                           cwd=ROOT,
                           stdout=subprocess.PIPE,
@@ -34,7 +34,7 @@ def fixed_run(classification_bank, garments, tmp_path_factory):
         type='Pretrained', checkpoint=f'bank://{folder}', prefix='backbone.')
     config.model.neck.in_channels = [72, 240]
     config.param_scheduler[0].end = 10
-    # not in work, where the tools write the config as they changed it
+    # not in work, where the tools write the config that they use
     path = tmp_path_factory.mktemp('config') / 'config.py'
     config.dump(path)
     return path, work, run('tools/train.py', path, '--work-dir', work)
@@ -51,7 +51,7 @@ def test_fixed_detector_learns(fixed_run):
 
 
 def test_fixed_detector_resumes(fixed_run):
-    """Oracle: it goes on after its last epoch's checkpoint."""
+    """Oracle: it continues after the checkpoint of its last epoch."""
     path, work, _ = fixed_run
     output = run('tools/train.py', path, '--work-dir', work, '--resume',
                  '--cfg-options', 'train_cfg.max_epochs=13',
@@ -64,7 +64,7 @@ def adaptive_run(garments, tmp_path_factory):
     """A short training of an adaptive detector: its folder and output."""
     work = tmp_path_factory.mktemp('adaptive')
     config = shrink(adaptive_config(), garments, work, epochs=2)
-    # not in work, where the tools write the config as they changed it
+    # not in work, where the tools write the config that they use
     path = tmp_path_factory.mktemp('config') / 'config.py'
     config.dump(path)
     return path, work, run('tools/train.py', path, '--work-dir', work)

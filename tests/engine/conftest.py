@@ -14,6 +14,6 @@ def load(folder, name):
 
 @pytest.fixture
 def plain_configs(monkeypatch):
-    """MMEngine formats every config for its log, which takes as long as ten
-    iterations here."""
+    """Switches off the formatting of configs for MMEngine's log, which takes as
+    long as ten iterations here."""
     monkeypatch.setattr(Config, 'pretty_text', property(lambda self: ''))

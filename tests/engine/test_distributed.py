@@ -43,14 +43,14 @@ class Fingerprints(Hook):
 
 
 def hash_of(images):
-    """Of a list of images, as a dataloader gives them."""
+    """A hash of a list of images, as a dataloader returns them."""
     return hashlib.sha256(b''.join(image.numpy().tobytes()
                                    for image in images)).hexdigest()
 
 
 class Collectives(Hook):
-    """Every collective of some iterations, by torch's profiler: those that DDP
-    starts from C++ too."""
+    """Every collective of some iterations, by torch's profiler, including those
+    that DDP starts from C++."""
 
     priority = 'VERY_LOW'
 
@@ -140,7 +140,7 @@ def collectives(rank, config):
 
 
 def resumed(rank, config):
-    """Everything that a run leaves; its checkpoint of epoch 1 is resumed from
+    """Everything that a run leaves; it resumes from its checkpoint of epoch 1
     if there is one."""
     first = Path(config.work_dir) / 'epoch_1.pth'
     if first.is_file():
@@ -162,7 +162,7 @@ def test_four_ranks_agree_after_every_iteration(tiny_fashion_mnist, tmp_path):
                 for taken in mine] == [taken[:3] for taken in ranks[0]]
     for data in zip(*ranks):  # of an iteration
         assert len({taken[3] for taken in data}) == 4
-    # neither weights nor pools stood still
+    # both weights and pools changed
     assert len({taken[1] for taken in ranks[0]}) > 200
     assert len({taken[2] for taken in ranks[0]}) > 200
     assert len({taken[0] for taken in ranks[0]}) > 10
@@ -178,9 +178,9 @@ def test_how_many_processes_does_not_matter(tiny_fashion_mnist, tmp_path,
                                             changes, tolerance):
     """Oracle: one process with the same global batches, over 7 iterations.
 
-    In float64 with synchronised batch norms: a training in float32 with batch
-    statistics magnifies the rounding of sums, which come in another order.
-    With statistics that are frozen float32 does.
+    In float64 with synchronised batch norms: training in float32 with batch
+    statistics magnifies the rounding of sums, whose order differs. With frozen
+    statistics float32 is enough.
     """
     one, two, four = (
         on_ranks(
@@ -235,7 +235,7 @@ def test_collectives_of_an_iteration(tiny_fashion_mnist, tmp_path, sync_bn):
 
 
 def test_four_processes_resume_exactly(tiny_fashion_mnist, tmp_path):
-    """Oracle: the uninterrupted run, bit by bit; running statistics and
+    """Oracle: the uninterrupted run, bit for bit; running statistics and
     momentum included."""
     changes = {
         'epochs': 2,

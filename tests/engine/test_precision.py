@@ -13,7 +13,8 @@ from ..building import NETWORKS, classifier_config
 
 
 def note_types(model, seen):
-    """Notes what the first convolution gives, by what the network is doing."""
+    """Notes the types that the first convolution returns, by what the network
+    is doing."""
 
     def note(module, args, output):
         if len(output) == 1:  # a blank image, to count FLOPs
@@ -25,9 +26,9 @@ def note_types(model, seen):
 
 
 def test_bfloat16_end_to_end_on_a_cpu(tiny_config):
-    """Oracle: what convolutions give is bfloat16 in training, validation and
-    test; weights, statistics and scores are float32 or more; the accuracies
-    are those of float32 evaluation of the same weights, to 3 of 30 images."""
+    """Oracle: convolutions return bfloat16 in training, validation and test;
+    weights, statistics and scores are float32 or more; the accuracies are those
+    of float32 evaluation of the same weights, to 3 of 30 images."""
     mix_precision(tiny_config)
     assert tiny_config.optim_wrapper.amp == tiny_config.val_cfg.amp == \
         tiny_config.test_cfg.amp == 'bfloat16'
@@ -72,7 +73,7 @@ def test_bfloat16_end_to_end_on_a_cpu(tiny_config):
 
 
 def test_the_config_decides_the_type(tiny_config):
-    """Oracle: --amp leaves a type that is named."""
+    """Oracle: --amp keeps a type that the config names."""
     tiny_config.optim_wrapper.amp = 'float16'
     mix_precision(tiny_config)
     assert tiny_config.val_cfg.amp == tiny_config.test_cfg.amp == 'float16'
@@ -84,7 +85,7 @@ def test_the_config_decides_the_type(tiny_config):
 @pytest.mark.parametrize('name', NETWORKS)
 def test_channels_last_is_a_switch_of_every_network(name):
     """Oracle: the same network with channels first; the memory format of
-    weights and of what the last block gets."""
+    weights and of the last block's input."""
     from pss.registry import MODELS
     config = classifier_config(**NETWORKS[name])
     config['head']['in_channels'] = dict(mbv1=1024, mbv2=1280, r50=2048)[name]

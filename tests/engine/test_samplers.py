@@ -13,8 +13,8 @@ from pss.structures import budgets_of
     (dict(type='UniformSampler', mutual=True), UniformSampler),
 ])
 def test_building(imagenet_flops, cfg, kind):
-    """Oracle: the class, and the budgets that it was given; the paper's
-    sampler where the config names none."""
+    """Oracle: the class, and the budgets passed to it; the paper's sampler
+    where the config names none."""
     budgets = budgets_of('flops', 100, 200, 50)
     sampler = build_sampler(
         check_sampler(cfg), imagenet_flops.space, {'flops': imagenet_flops},
@@ -31,6 +31,6 @@ def test_building(imagenet_flops, cfg, kind):
     ('pss.UniformSampler', 'sampler='),
 ])
 def test_bad_configs(cfg, words):
-    """Oracle: field and value stand in the message."""
+    """Oracle: field and value in the message."""
     with pytest.raises(InputError, match=words):
         check_sampler(cfg)

@@ -140,7 +140,8 @@ def test_levels_that_are_not_reached():
 @pytest.mark.parametrize('low, high', [(9., 20.), (97., 300.), (146., 568.),
                                        (759.5, 4089.3), (0.011, 0.02)])
 def test_round_levels(low, high):
-    """Oracle: 4 to 10 of them, inside, evenly spaced, two digits a step."""
+    """Oracle: 4 to 10 levels inside the range, evenly spaced, with a step of
+    two digits."""
     levels = round_levels(low, high)
     assert 4 <= len(levels) <= 10
     assert low <= levels[0] and levels[-1] <= high

@@ -29,7 +29,7 @@ def test_equals_mmpretrain():
 
 
 def test_counts_are_reset_after_evaluating():
-    """Oracle: the same figure twice."""
+    """Oracle: the same figure the second time."""
     metric = SubnetAccuracy()
     found = []
     for _ in range(2):

@@ -17,7 +17,8 @@ def write(path, *lines):
 
 def test_a_later_run_counts(tmp_path):
     """Oracle: values by hand; the second run resumed from step 2. Resources
-    with underscores, other scalars, and a last line that a kill cut off."""
+    with underscores, other scalars, and a last line that was cut off when the
+    run was killed."""
     write(tmp_path / '1' / 'vis_data' / 'scalars.json',
           dict(loss=1.5, pool_fill=0.5, step=1), {
               'pool_best/latency_cpu_80.5': -2.,

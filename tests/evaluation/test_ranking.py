@@ -11,7 +11,7 @@ def member(score, one, other):
 
 
 def test_by_hand():
-    """Oracle: worked out on paper, for four subnets in no order."""
+    """Oracle: worked out on paper, for four subnets in arbitrary order."""
     members = [
         member(-3, 60., 60.),
         member(-1, 70., 72.),

@@ -1,4 +1,4 @@
-"""What the tests of latency tables share."""
+"""Shared by the tests of latency tables."""
 
 from collections import Counter
 
@@ -12,7 +12,8 @@ from ..building import classifier_config
 
 
 class Counting(Profiler):
-    """A profiler that counts its measurements and stops after some."""
+    """A profiler that counts its measurements, and can be stopped after
+    some."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, min_run_time=1e-4, **kwargs)

@@ -12,7 +12,7 @@ from .conftest import Counting
     (2, '{', 'line 3'),
 ])
 def test_damaged_journals(model, tmp_path, line, text, words):
-    """Oracle: the line in the message; the file stays as it was."""
+    """Oracle: the line in the message; the file is unchanged."""
     path = tmp_path / 'cpu.json'
     profiler = Counting(model)
     profiler.stop_after = 6

@@ -12,8 +12,8 @@ from .conftest import Counting
 
 
 def test_stopped_and_continued(model, tmp_path):
-    """Oracle: over all runs together, every block is measured as often as there
-    are rounds; the table has all reachable blocks, and no other file stays."""
+    """Oracle: over all runs together, every block is measured once per round;
+    the table has all reachable blocks, and no other file is left."""
     path = tmp_path / 'tables' / 'cpu.json'
     blocks = reachable_blocks(model)
     total = Counter()
@@ -47,7 +47,7 @@ def test_stopped_and_continued(model, tmp_path):
 
 
 def test_a_part_is_measured(model, tmp_path):
-    """Oracle: as many blocks as asked for; the file marks the interpolated
+    """Oracle: as many blocks as requested; the file marks the interpolated
     ones, and a second run without a limit measures only those."""
     path = tmp_path / 'cpu.json'
     profiler = Counting(model)
@@ -77,8 +77,7 @@ def test_a_part_is_measured(model, tmp_path):
     (dict(backend='onnxruntime'), "backend='torch', now it is 'onnxruntime'"),
 ])
 def test_other_conditions(model, tmp_path, other, words):
-    """Oracle: both values in the message; table and journal stay as they
-    were."""
+    """Oracle: both values in the message; table and journal are unchanged."""
     path = tmp_path / 'cpu.json'
     profiler = Counting(model)
     profiler.stop_after = 4
@@ -97,7 +96,7 @@ def test_other_conditions(model, tmp_path, other, words):
 
 
 def test_a_file_that_is_no_table_is_not_overwritten(model, tmp_path):
-    """Oracle: the file's bytes, unchanged."""
+    """Oracle: the file is unchanged."""
     path = tmp_path / 'results.json'
     path.write_text('{"largest": 1}')
     with pytest.raises(InputError, match='not a latency table'):
@@ -110,7 +109,7 @@ def test_a_file_that_is_no_table_is_not_overwritten(model, tmp_path):
 
 def test_one_builder_at_a_time(model, tmp_path):
     """Oracle: the table and the process in the message; nothing is measured or
-    written, not even by another name of the table."""
+    written, even under another name of the table."""
     path = tmp_path / 'cpu.json'
     (tmp_path / 'link.json').symlink_to('cpu.json')
     inside = []

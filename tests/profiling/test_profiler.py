@@ -13,8 +13,8 @@ from pss.resources import Timing, reachable_blocks
 @pytest.mark.parametrize('backend', ['torch', 'onnxruntime'])
 def test_blocks_and_subnets_compute_the_supernet(supernet, backend,
                                                  monkeypatch):
-    """Oracle: the supernet at the subnet, part by part, in the batch that was
-    asked for: what is measured is what is used."""
+    """Oracle: the supernet at the subnet, part by part, at the requested batch
+    size: what is measured is what is used."""
     supernet.eval()
     profiler = Profiler(supernet, backend=backend, batch_size=2)
     seen = []
@@ -65,7 +65,7 @@ def test_measure(supernet):
     timing = profiler.measure(run)
     assert 5000 <= timing.latency < 20_000
     assert timing.spread >= 0
-    assert 5 <= timing.runs < len(calls)  # a warm-up came before
+    assert 5 <= timing.runs < len(calls)  # the others are the warm-up
 
 
 def test_median_of_rounds():

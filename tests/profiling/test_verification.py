@@ -9,8 +9,8 @@ from .conftest import Counting
 
 
 def test_prediction_errors():
-    """Oracle: by hand: predictions are half of the measurements but for one,
-    and two ranks are exchanged."""
+    """Oracle: by hand: all predictions but one are half of the measurement, and
+    two ranks are exchanged."""
     measured = np.array([200., 400., 410., 800., 900.])
     predicted = np.array([100., 210., 205., 400., 450.])
     found = prediction_errors(predicted, measured)
@@ -29,7 +29,8 @@ def test_prediction_errors():
 
 
 def test_verification_is_written(model, tmp_path):
-    """Oracle: the file has the errors and the scale, and lookups use that."""
+    """Oracle: the file has the errors and the scale, and lookups use the
+    scale."""
     path = tmp_path / 'cpu.json'
     profiler = Counting(model)
     table = build_table(profiler, path, rounds=1)

@@ -31,6 +31,6 @@ def test_where_it_is_not_defined(one, two):
                           ([1., 2., 3.], [1., 2., float('inf')], 'inf'),
                           ([1., 2., 3.], [1., 2.], '3 and 2 values')])
 def test_values_without_an_order(one, two, words):
-    """Oracle: the values stand in the message."""
+    """Oracle: the values in the message."""
     with pytest.raises(InputError, match=words):
         rank_correlation(one, two)

@@ -19,7 +19,7 @@ from pss.structures import Budget, spread_budgets
     (dict(flops=dict(pools=10**9)), 'pools=1000000000'),
 ])
 def test_bad_budgets(cfg, words):
-    """Oracle: field and value stand in the message."""
+    """Oracle: field and value in the message."""
     with pytest.raises(InputError, match=words):
         read_budgets(cfg, ['flops'])
 

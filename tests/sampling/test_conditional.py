@@ -24,7 +24,7 @@ def test_draws_have_the_conditional_distribution(imagenet_flops, level):
     """Oracle: the prior over all 41,184 subnets, restricted to the level.
 
     Chi-square over groups of subnets that expect at least 50 draws, formed
-    after sorting by cost, so that a slant along the cost would show.
+    after sorting by cost, so that a bias along the cost would show.
     """
     space = imagenet_flops.space
     budget = Budget('flops', level, 10)
@@ -130,7 +130,7 @@ def mbv1_flops():
 
 @pytest.mark.parametrize('level', [250, 330])
 def test_large_spaces_against_rejection_sampling(mbv1_flops, level):
-    """Oracle: draws from the prior of which those inside the level are kept.
+    """Oracle: draws from the prior, of which those inside the level are kept.
     Two-sample chi-square of the resolution, of every width, and of pairs of
     resolution and width."""
     space = mbv1_flops.space

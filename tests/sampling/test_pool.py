@@ -64,7 +64,7 @@ def test_low_temperatures_do_not_overflow():
 
 @pytest.mark.parametrize('score', [float('nan'), float('inf')])
 def test_a_score_that_is_no_number_changes_nothing(score):
-    """Oracle: the pool before."""
+    """Oracle: the pool is unchanged."""
     pool = SubnetPool(BUDGET)
     pool.update(subnet(1), -1.)
     with pytest.raises(ValueError, match='not finite'):
@@ -80,7 +80,7 @@ def test_schedule():
 
 def test_newcomers():
     """Oracle: the set of subnets at the last report, kept by hand; a subnet
-    that left and came back counts as one that came."""
+    that left and came back counts as new."""
     rng = np.random.default_rng(0)
     pool, since = SubnetPool(BUDGET, capacity=5), set()
     for i in range(400):

@@ -13,7 +13,7 @@ def build(flops, **kwargs):
 
 
 def fill(sampler, flops, progress=0.):
-    """Plays training until all pools are full."""
+    """Simulates training until all pools are full."""
     for i in range(200):
         passes, pool = sampler.plan(0, i, progress)
         pool.update(passes[1].subnet, -1. - i / 1000)
@@ -42,7 +42,8 @@ def test_pools_are_chosen_uniformly(imagenet_flops):
 
 
 def test_pools_that_are_not_full_get_new_subnets(imagenet_flops):
-    """Oracle: p = 1e-6 ** 1: a full pool's own; else one of the space."""
+    """Oracle: at the end p = 1e-6: a full pool's own subnets; before it is
+    full, new ones of the space."""
     sampler = build(imagenet_flops, p=dict(ratio=1e-6))
     pool = sampler.pools[0]
     for pool in sampler.pools:
@@ -82,7 +83,7 @@ def test_draws_repeat(imagenet_flops):
 
 
 def test_state_of_other_levels_is_refused(imagenet_flops):
-    """Oracle: both lists of levels stand in the message."""
+    """Oracle: both lists of levels in the message."""
     sampler = build(imagenet_flops)
     fill(sampler, imagenet_flops)
     before = sampler.state_dict()
@@ -124,6 +125,6 @@ def test_state_of_other_levels_is_refused(imagenet_flops):
     (dict(p=dict(ratio=float('inf'))), 'p.ratio=inf'),
 ])
 def test_bad_arguments(imagenet_flops, kwargs, words):
-    """Oracle: field and value stand in the message."""
+    """Oracle: field and value in the message."""
     with pytest.raises(InputError, match=words):
         build(imagenet_flops, **kwargs)

@@ -36,7 +36,8 @@ def by_hand(multiplier, resolution):
 
 
 def ladder(lowest):
-    """What 200,000 evenly spaced multipliers give, and how often."""
+    """The widths of 200,000 evenly spaced multipliers, and how often each
+    occurs."""
     found = {}
     for m in np.linspace(lowest, 1, 200_001)[1:-1]:
         widths = by_hand(m, 224).widths
@@ -103,8 +104,8 @@ def test_plans_follow_from_seed_and_iteration(flops):
 
 
 def test_candidates_of_usnet(flops):
-    """Oracle: of 20,001 multipliers the widest whose cost is in the budget;
-    a budget without one is left out."""
+    """Oracle: of 20,001 multipliers the widest whose cost is in the budget; a
+    budget without one is left out."""
     sampler = build(flops, 'usnet')
     grid = list(
         dict.fromkeys(by_hand(m, 224) for m in np.linspace(0.35, 1, 20_001)))

@@ -43,7 +43,7 @@ def test_each_cost_has_one_level():
     (0, 1e-9, 1e-10, 'nine decimals'),
 ])
 def test_bad_ranges(start, stop, step, word):
-    """Oracle: the wrong value stands in the message."""
+    """Oracle: the wrong value in the message."""
     with pytest.raises(InputError, match=word):
         budgets_of('flops', start, stop, step)
 
@@ -55,8 +55,8 @@ def test_bad_ranges(start, stop, step, word):
                                                       (5000., 5400., 1),
                                                       (3.4375, 10.527, 100)])
 def test_spread_over_the_reachable_costs(cheapest, dearest, pools):
-    """Oracle: what was asked for: so many levels, inside of the range, evenly,
-    with at most a step and a half left over at either end."""
+    """Oracle: the requested number of levels, inside the range and evenly
+    spaced, with at most a step and a half left over at either end."""
     budgets = spread_budgets('x', cheapest, dearest, pools)
     assert len(budgets) == pools
     step = budgets[0].step
@@ -75,13 +75,13 @@ def test_spread_gives_the_published_levels():
 
 
 def test_too_many_for_the_range():
-    """Oracle: the field stands in the message."""
+    """Oracle: the field in the message."""
     with pytest.raises(InputError, match='budgets.x.pools=3'):
         spread_budgets('x', 5., 5., 3)
 
 
 def test_levels_below_nine_decimals():
-    """Oracle: the field stands in the message; rounded they would be one."""
+    """Oracle: the field in the message; rounded they would be one."""
     with pytest.raises(InputError, match='budgets.x.pools=3.*nine decimals'):
         spread_budgets('x', 1e-10, 3e-10, 3)
 

@@ -71,8 +71,8 @@ def test_encode_inverts_decode():
     (Subnet(224, (28, *MBV2[1:])), ['widths[0]=28', '[24, 32]']),
     (Subnet(224, (*MBV2[:7], 328)), ['widths[7]=328', '240', '320']),
 ])
-def test_illegal_subnets_are_named(subnet, words):
-    """Oracle: field, value and legal values stand in the message."""
+def test_invalid_subnets_are_named(subnet, words):
+    """Oracle: field, value and what was expected in the message."""
     with pytest.raises(InputError) as error:
         mbv2_space().validate(subnet)
     assert all(word in str(error.value) for word in words)
@@ -80,7 +80,7 @@ def test_illegal_subnets_are_named(subnet, words):
 
 @pytest.mark.parametrize('resolutions', [[], [128, 128], [0], [128.5], [True]])
 def test_bad_resolutions(resolutions):
-    """Oracle: the field stands in the message."""
+    """Oracle: the field in the message."""
     with pytest.raises(InputError, match='resolutions'):
         SearchSpace([Width.of(32)], resolutions)
 

@@ -40,7 +40,7 @@ def test_dict_round_trip():
     ([192, [8]], ['resolution and widths']),
 ])
 def test_bad_fields_are_named(fields, words):
-    """Oracle: the field and its value stand in the message."""
+    """Oracle: the field and its value in the message."""
     with pytest.raises(InputError) as error:
         Subnet.from_dict(fields)
     assert all(word in str(error.value) for word in words)

@@ -34,7 +34,7 @@ def test_round_trip_with_costs(tmp_path):
     ('[' * 100_000, ['not a JSON file']),
 ])
 def test_bad_files(tmp_path, text, words):
-    """Oracle: file, entry and field stand in the message."""
+    """Oracle: file, entry and field in the message."""
     path = tmp_path / 'subnets.json'
     path.write_text(text)
     with pytest.raises(InputError) as error:
@@ -49,7 +49,7 @@ def test_missing_file(tmp_path):
 
 
 def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
-    """Oracle: the file that was there before."""
+    """Oracle: the previous file."""
     path = tmp_path / 'a.json'
     write_json([1], path)
 

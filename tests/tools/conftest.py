@@ -1,4 +1,4 @@
-"""What the tests of the tools share: calling one, a checkpoint by one."""
+"""Shared by the tests of the tools: calling one, a checkpoint by one."""
 
 import runpy
 import subprocess
@@ -17,7 +17,7 @@ LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader',
 
 @pytest.fixture
 def call(monkeypatch, capsys):
-    """Runs a tool in this process; gives its exit status and its output."""
+    """Runs a tool in this process; returns its exit status and its output."""
 
     def run(tool, *arguments):
         monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
@@ -36,8 +36,8 @@ def call(monkeypatch, capsys):
 
 @pytest.fixture
 def refuse(monkeypatch, capsys, tmp_path):
-    """Runs a tool in this process, in a folder of the test's; gives the line
-    that it refuses its arguments with."""
+    """Runs a tool in this process, in the test's folder; returns the line in
+    which it refuses its arguments."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr('tempfile.tempdir', str(tmp_path))
 
@@ -62,8 +62,8 @@ def refuse(monkeypatch, capsys, tmp_path):
 
 
 def options(root, nested, batch_size=6, bank=False):
-    """--cfg-options that point a config at tiny data; without a bank at the
-    end of training if not told otherwise, which takes time."""
+    """--cfg-options that point a config at tiny data; without a bank, which
+    takes time, at the end of training unless requested."""
     inner = {True: 'dataset.dataset', False: 'dataset'}
     words = [
         '--cfg-options', 'train_cfg.max_epochs=1',

@@ -40,7 +40,7 @@ ROW = dict(subnet=dict(resolution=28, widths=[8]), mflops=1., top1=2.)
 
 @pytest.fixture
 def inputs(tmp_path):
-    """Files that are no input of any tool, and what is no file."""
+    """Files that are not input of any tool, and paths that are not files."""
     contents = {
         'empty': b'',
         'binary': bytes(range(256)),
@@ -71,7 +71,7 @@ def inputs(tmp_path):
      (FASHION, ('--source', '{}', '--out', 'data')),
      (DETECTION, ('--source', '{}', '--out', 'data'))])
 def test_inputs(refuse, inputs, tiny_fashion_mnist, tool, arguments):
-    """Oracle: status and form of the line; no output is there."""
+    """Oracle: exit status and form of the message; no output is written."""
     runs = []
     if tool in ('train.py', 'test.py', RANK, BANK):
         runs = [*options(tiny_fashion_mnist, False), 'work_dir=work']
@@ -99,8 +99,8 @@ def test_inputs(refuse, inputs, tiny_fashion_mnist, tool, arguments):
                           (PUBLISHED,
                            ('none', '--arch', 'mobilenet_v1', '--out'))])
 def test_outputs_that_are_files(refuse, tmp_path, tool, arguments):
-    """Oracle: the message is of the output, and so before all work; what was
-    there stays."""
+    """Oracle: the message is about the output, so it comes before all work;
+    existing files stay."""
     ending = {EXTRACT: '.pth'}.get(tool, '.json')
     (tmp_path / 'text').write_text('kept')
     (tmp_path / f'folder{ending}').mkdir()
@@ -121,7 +121,7 @@ def test_outputs_that_are_files(refuse, tmp_path, tool, arguments):
                           ('test.py', (DEMO, 'none', '--show-dir')),
                           ('train.py', (DEMO, '--work-dir'))])
 def test_outputs_that_are_folders(refuse, tmp_path, tool, arguments):
-    """Oracle: as above."""
+    """Oracle: as for outputs that are files."""
     (tmp_path / 'text').write_text('kept')
     for out in ('text', '/proc/nowhere', '/sys/o', 'text/o', 'x' * 300, 'o\0',
                 '/dev/null'):
@@ -145,7 +145,7 @@ def test_outputs_that_are_folders(refuse, tmp_path, tool, arguments):
     (EXPORT, ('none', '--format', 'onnx', '--out', 'o'), '--budget')
 ])
 def test_numbers(refuse, tool, arguments, option):
-    """Oracle: the option in the line."""
+    """Oracle: the message names the option."""
     if tool == SAMPLE and option != '--level':
         arguments = (*arguments, '--level', '10')
     for value in ('nan', 'inf', '-inf', '1e999', '-1', '9' * 5000, 'x', ''):
@@ -154,7 +154,7 @@ def test_numbers(refuse, tool, arguments, option):
 
 
 def test_results_are_not_overwritten(refuse, tmp_path):
-    """Oracle: the file, and what it would be overwritten by."""
+    """Oracle: the message names the file and what would overwrite it."""
     text = json.dumps(
         dict(largest=dict(ROW, mflops=2.), smallest=ROW, pools=[]))
     (tmp_path / 'a.json').write_text(text)
@@ -189,7 +189,7 @@ def test_results_are_not_overwritten(refuse, tmp_path):
                           (COMPARE, ('--resource', 'x')),
                           (COMPARE, ('a.json', ))])
 def test_arguments_of_figures(refuse, tmp_path, tool, arguments):
-    """Oracle: status and form of the line."""
+    """Oracle: exit status and form of the message."""
     (tmp_path / 'a.json').write_text(
         json.dumps(dict(largest=dict(ROW, mflops=2.), smallest=ROW, pools=[])))
     refuse(tool, 'a.json', *arguments)
@@ -241,7 +241,7 @@ CONFIGS = {
                           (EXTRACT,
                            ('none', '--subnet', 'none', '--out', 'o.pth'))])
 def test_configs(refuse, tmp_path, tool, arguments):
-    """Oracle: the file in the line."""
+    """Oracle: the message names the file."""
     (tmp_path / 'folder.py').mkdir()
     (tmp_path / 'latin.py').write_bytes(b'a = "\xe9"')
     os.mkfifo(tmp_path / 'pipe.py')
@@ -255,7 +255,7 @@ def test_configs(refuse, tmp_path, tool, arguments):
 
 
 def test_fields_that_testing_needs(refuse):
-    """Oracle: the field."""
+    """Oracle: the message names the field."""
     for tool, *arguments in (('test.py', 'none'), (RANK, 'none'),
                              (BANK, 'none', '--out', 'o')):
         line = refuse(tool, DEMO, *arguments, '--cfg-options', 'test_cfg=None')

@@ -1,4 +1,4 @@
-"""From a checkpoint to a bank and exported networks, as a person does it."""
+"""From a checkpoint to a bank and exported networks, as a user does it."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def work(tiny_fashion_mnist, tmp_path_factory):
 
 def test_the_same_bank_at_the_end_and_by_the_tool(call, work,
                                                   tiny_fashion_mnist, tmp_path):
-    """Oracle: the bank of the end of training; the results beside it."""
+    """Oracle: the bank from the end of training; the results beside it."""
     out = tmp_path / 'a' / 'bank'
     code, text = call(BUILD, DEMO, work / 'epoch_1.pth', '--out', out,
                       '--work-dir', tmp_path,
@@ -57,7 +57,7 @@ def test_the_same_bank_at_the_end_and_by_the_tool(call, work,
                           ('onnx', '.onnx', set()),
                           ('torchscript', '.pt', set())])
 def test_export(call, work, tmp_path, kind, suffix, extra):
-    """Oracle: one file a subnet and its record; the differences printed."""
+    """Oracle: one file and its record per subnet; the differences printed."""
     code, out = call(EXPORT, work / 'bank', '--all', '--format', kind, '--out',
                      tmp_path)
     assert code == 0, out
@@ -125,7 +125,7 @@ def test_bad_exports_end_in_one_line(call, bank, tmp_path, arguments, words):
 
 
 def test_banks_are_not_written_over(call, bank):
-    """Oracle: status 2, one line, the bank as it was."""
+    """Oracle: status 2, one line, the bank unchanged."""
     before = {path: path.read_bytes() for path in bank.iterdir()}
     code, out = call(EXPORT, bank, '--all', '--format', 'torchscript', '--out',
                      bank)
@@ -135,7 +135,7 @@ def test_banks_are_not_written_over(call, bank):
 
 
 def test_bad_banks_end_in_one_line(call, work, tiny_fashion_mnist, tmp_path):
-    """Oracle: status 2 and the folder, for a bank that is not there and for a
+    """Oracle: status 2 and the folder, for a bank that does not exist and for a
     folder that holds something else."""
     code, out = call(EXPORT, tmp_path / 'x', '--all', '--format', 'onnx',
                      '--out', tmp_path)

@@ -16,7 +16,7 @@ from .conftest import DEMO, options
 
 @pytest.fixture
 def environment():
-    """What a launch needs on one machine: a port of its own, and loopback."""
+    """What a launch on one machine needs: a free port, and loopback."""
     kept = {k: v for k, v in os.environ.items() if k != 'VIRTUAL_ENV'}
     return dict(
         kept,
@@ -30,7 +30,7 @@ def test_two_nodes_test_as_one(checkpoint, tiny_fashion_mnist, tmp_path,
                                environment):
     """Oracle: the exit statuses; all of the 30 test images, sharded unevenly
     (SubnetAccuracy counts them); the pools of the checkpoint. Two launches,
-    each with one process. Training so: tests/stress/test_elastic.py."""
+    each with one process. tests/stress/test_elastic.py trains this way."""
     nodes = [
         subprocess.Popen([
             'bash', 'tools/dist_test.sh', DEMO, checkpoint, '1', '--work-dir',
@@ -54,8 +54,8 @@ def test_two_nodes_test_as_one(checkpoint, tiny_fashion_mnist, tmp_path,
 
 
 def test_slurm_scripts(tmp_path, environment):
-    """Oracle: the words that mmpretrain's scripts give srun; what a stand-in
-    for srun got. Joining under Slurm: tests/cli/test_processes.py."""
+    """Oracle: the words that mmpretrain's scripts pass to srun; those that a
+    stub of srun received. Joining under Slurm: tests/cli/test_processes.py."""
     (tmp_path / 'srun').write_text('#!/bin/sh\necho "$MASTER_PORT" "$@"\n')
     (tmp_path / 'srun').chmod(0o755)
     environment.update(
@@ -112,8 +112,8 @@ def test_launch_scripts_say_how_they_are_used(tmp_path, words, said):
 
 
 def test_launch_scripts_find_python(tmp_path):
-    """Oracle: the first interpreter with torch; here none is on the path, so
-    that of .venv or none."""
+    """Oracle: the first interpreter with torch; none is on the path here, so
+    the one in .venv, or none."""
     (tmp_path / 'python').write_text('#!/bin/sh\nexit 1\n')
     (tmp_path / 'python').chmod(0o755)
     (tmp_path / 'python3').symlink_to('python')

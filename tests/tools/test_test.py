@@ -33,7 +33,7 @@ def test_test_writes_the_results(call, checkpoint, tiny_fashion_mnist,
 
 def test_bad_checkpoints_end_in_one_line(call, checkpoint, tmp_path,
                                          tiny_fashion_mnist):
-    """Oracle: status 2, and what is wrong in the last line; results of an
+    """Oracle: status 2, and what is wrong in the last line; the results of an
     earlier test stay."""
     state = torch.load(checkpoint, weights_only=True)
     whole = checkpoint.read_bytes()

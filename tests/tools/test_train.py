@@ -16,8 +16,8 @@ from .conftest import DEMO, options
 
 def test_training_that_diverges_exits_with_3(call, tiny_fashion_mnist,
                                              tmp_path):
-    """Oracle: one line that names iteration, loss and subnet, and status 3;
-    the pools can be drawn from the log that is left."""
+    """Oracle: one line that names iteration, loss and subnet, and status 3; the
+    log of the pools can still be drawn."""
     words = options(tiny_fashion_mnist, False, 27)
     words[words.index('optim_wrapper.optimizer.lr=0.01')] = \
         'optim_wrapper.optimizer.lr=1e30'
@@ -34,8 +34,8 @@ def test_training_that_diverges_exits_with_3(call, tiny_fashion_mnist,
     assert (code, out.count('\n')) == (2, 1) and 'none.json' in out
 
 
-def test_losses_that_are_not_finite_have_a_status(call, tiny_fashion_mnist,
-                                                  tmp_path):
+def test_losses_that_are_not_finite_exit_with_3(call, tiny_fashion_mnist,
+                                                tmp_path):
     """Oracle: status 3 and one line that names iteration and subnet."""
     code, out = call('train.py', DEMO, '--work-dir', tmp_path,
                      *options(tiny_fashion_mnist, False, 27),
@@ -98,7 +98,7 @@ def test_arguments_of_mmpretrain(call, tiny_fashion_mnist, tmp_path):
 def test_what_a_restart_goes_on_from(tmp_path, monkeypatch, count, resume,
                                      load_from, expected):
     """Oracle: the newest checkpoint of this launch, whatever the command line
-    says; without one of its own, what the command line says."""
+    says; without one, what the command line says."""
     choose = runpy.run_path(str(ROOT / 'tools' /
                                 'train.py'))['choose_checkpoint']
     monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', str(count))
@@ -163,7 +163,7 @@ def test_bad_configs_end_in_one_line(call, tiny_fashion_mnist, tmp_path, option,
      ('word', "'word': expected KEY=VALUE"), ('a[0]=', "'a[0]='"),
      ('load_from.a=1', "load_from is None, which has no 'a'")])
 def test_fields(refuse, tiny_fashion_mnist, field, words):
-    """Oracle: the field, and what is wrong."""
+    """Oracle: the field, and what is wrong with it."""
     assert words in refuse('train.py', DEMO, '--work-dir', 'work',
                            *options(tiny_fashion_mnist, False, 27), field)
 
@@ -184,7 +184,7 @@ def test_a_work_dir_that_cannot_be_written_to(call, tiny_fashion_mnist,
 
 
 def test_a_work_dir_in_use(refuse, tmp_path, tiny_fashion_mnist):
-    """Oracle: who holds it; it is this process, as another training would."""
+    """Oracle: the message names the process that holds it, here this one."""
     work = tmp_path / 'runs'
     with locked(work / '.train', 'work_dir'):
         line = refuse('train.py', DEMO, '--work-dir', work,

@@ -7,8 +7,8 @@ from pss.errors import InputError
 
 
 def test_mmdet_is_optional(monkeypatch):
-    """Oracle: the module can be imported without it; a detector's config then
-    is one error that says what is missing and where to read on."""
+    """Oracle: the module can be imported without it; a detector's config is
+    then one error that says what is missing and where to read more."""
     monkeypatch.setattr(detectors, 'find_spec', lambda name: None)
     for check in (detectors.check_detector, detectors.check_detector_pipeline):
         with pytest.raises(

@@ -57,8 +57,8 @@ def test_checks(check, accepted, refused):
 
 
 def test_trusted_arguments():
-    """Oracle: data is accepted, but no type that is neither on a list nor
-    trusted, at any depth."""
+    """Oracle: data is accepted; a type that is neither on a list nor trusted is
+    refused, at any depth."""
 
     @PARTS.register_module()
     class Trusted:

@@ -16,8 +16,8 @@ from .test_testing import DATASET, STEPS, TESTING
 
 
 def test_detector_steps():
-    """Oracle: by hand: defaults and annotations are gone, what
-    changes an image stays, and the config is as it was."""
+    """Oracle: by hand: defaults and annotations are gone, what changes an image
+    stays, and the config itself is unchanged."""
     pipeline = [
         dict(type='LoadImageFromFile', backend_args=None),
         dict(
@@ -41,8 +41,8 @@ def test_detector_steps():
 
 
 def test_classifier_steps():
-    """Oracle: by hand: defaults and the names of what is carried along are
-    gone, what changes an image stays, and the config is as it was."""
+    """Oracle: by hand: defaults and meta_keys are gone, what changes an image
+    stays, and the config itself is unchanged."""
     pipeline = [
         dict(type='LoadImageFromFile', backend_args=None),
         dict(
@@ -67,7 +67,7 @@ def test_classifier_steps():
 
 @pytest.mark.parametrize('strip', [classifier_steps, detector_steps])
 def test_other_classes_keep_their_keys(strip):
-    """Oracle: the steps; their classes may have other defaults."""
+    """Oracle: the same steps; other classes may have other defaults."""
     steps = [dict(type='MyResize', scale_factor=None), dict(scale=3)]
     assert strip(steps) == steps
 

@@ -14,11 +14,11 @@ from .conftest import save
 
 
 def repack(path, change, **options):
-    """Writes an archive anew, each entry as ``change`` gives it."""
+    """Rewrites an archive, each entry as ``change`` returns it."""
     with zipfile.ZipFile(path) as archive:
         entries = [(name, archive.read(name)) for name in archive.namelist()]
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # names that stand twice
+        warnings.simplefilter('ignore')  # duplicate names
         with zipfile.ZipFile(path, 'w', **options) as archive:
             for name, content in change(entries):
                 archive.writestr(name, content)
@@ -35,7 +35,7 @@ def test_packed_archives(tmp_path):
 
 
 def test_entries_that_share_bytes(tmp_path):
-    """Oracle: an archive that says its largest entry fifty times."""
+    """Oracle: an archive that lists its largest entry fifty times."""
     path = save(tmp_path / 'a.pth', state_dict={'a': torch.zeros(1000)})
     with zipfile.ZipFile(path, 'a') as archive:
         large = max(archive.infolist(), key=lambda entry: entry.file_size)
@@ -49,7 +49,7 @@ def test_entries_that_share_bytes(tmp_path):
 
 
 def test_entries_of_one_name(tmp_path):
-    """Oracle: the second of two, whose checksum nobody would look at."""
+    """Oracle: an error; nothing would check the second entry's checksum."""
     path = save(tmp_path / 'a.pth', state_dict={'a': torch.zeros(10)})
     repack(path, lambda entries: [*entries, entries[0]])
     with pytest.raises(InputError, match='the same name'):
@@ -57,7 +57,7 @@ def test_entries_of_one_name(tmp_path):
 
 
 def test_an_archive_without_its_end(tmp_path):
-    """Oracle: torch would read it without checksums, if at all."""
+    """Oracle: an error; torch would read it without checksums, if at all."""
     path = save(tmp_path / 'a.pth', state_dict={'a': torch.zeros(10)})
     path.write_bytes(path.read_bytes() + b'x' * 70_000)
     with pytest.raises(InputError, match='a.pth: truncated or damaged'):

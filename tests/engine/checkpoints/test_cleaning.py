@@ -10,7 +10,7 @@ from .conftest import save
 
 
 def test_a_config_is_removed(tmp_path):
-    """Oracle: the rest of meta, and the versions of the layers."""
+    """Oracle: the rest of meta and the layers' versions stay."""
     state = torch.nn.BatchNorm2d(3).state_dict()
     found = read_checkpoint(
         save(

@@ -11,8 +11,9 @@ from ...training import save_run
 
 
 def test_the_newest(tmp_path):
-    """Oracle: the pointer; without it the time; not name and iterations, which
-    a run that went back to an older checkpoint leaves behind it."""
+    """Oracle: the pointer; without it the file's time; not its name or
+    iteration, which may be higher in files that a run left before it went back
+    to an older checkpoint."""
     newest = save_run(tmp_path / 'epoch_9.pth', 800)
     for i, name in enumerate(('epoch_8.pth', 'epoch_10.pth')):
         path = save_run(tmp_path / name, 900)
@@ -31,13 +32,14 @@ def test_the_newest(tmp_path):
 
 
 def test_no_checkpoint(tmp_path):
-    """Oracle: an empty folder and one that is not there."""
+    """Oracle: an empty folder, and a missing one."""
     assert find_checkpoint(tmp_path) is None
     assert find_checkpoint(tmp_path / 'none') is None
 
 
 def test_the_folder_of_the_pointer(tmp_path):
-    """Oracle: a checkpoint elsewhere, as CheckpointHook's out_dir has it."""
+    """Oracle: a checkpoint in another folder, as with CheckpointHook's
+    out_dir."""
     (tmp_path / 'elsewhere').mkdir()
     path = save_run(tmp_path / 'elsewhere' / 'epoch_1.pth', 5)
     (tmp_path / 'work').mkdir()
@@ -58,11 +60,11 @@ def damage(path, how):
 
 @pytest.mark.parametrize('how', ['truncated', 'empty', 'one bit'])
 def test_a_damaged_one_is_passed_over(tmp_path, caplog, how):
-    """Oracle: the one before it, and a warning that names the damaged one."""
+    """Oracle: the previous one, and a warning that names the damaged one."""
     before = save_run(tmp_path / 'epoch_1.pth', 100)
     newest = save_run(tmp_path / 'epoch_2.pth', 200)
     damage(newest, how)
-    if how == 'one bit':  # otherwise the checksums would be no use
+    if how == 'one bit':  # otherwise checksums would not be needed
         loaded = torch.load(newest, weights_only=True)['state_dict']['weight']
         assert not torch.equal(loaded, torch.arange(10_000.))
     logger = MMLogger.get_current_instance()
@@ -124,7 +126,7 @@ def test_what_else_is_in_the_folder(tmp_path):
 
 
 def test_only_the_weights_of_others(tmp_path):
-    """Oracle: there is nothing to go on from, which is no error."""
+    """Oracle: there is nothing to resume from, which is not an error."""
     torch.save(
         dict(meta=dict(epoch=300), state_dict={}), tmp_path / 'mobilenet.pth')
     os.mkfifo(tmp_path / 'pipe.pth')

@@ -20,7 +20,7 @@ def test_good_checkpoint(tmp_path, supernet):
 
 
 def test_other_architecture(tmp_path, supernet):
-    """Oracle: the keys that differ stand in the message."""
+    """Oracle: the message names the keys that differ."""
     state = supernet.state_dict()
     state['head.fc.weight'] = torch.zeros(7, 1280)
     state['extra'] = state.pop('backbone.conv1.conv.weight')
@@ -69,7 +69,7 @@ class Malicious:
 
 
 def test_nothing_is_executed(tmp_path):
-    """Oracle: the folder that the pickle would make."""
+    """Oracle: the folder that the pickle would create."""
     victim = tmp_path / 'victim'
     path = save(tmp_path / 'a.pth', state_dict={}, x=Malicious(victim))
     with pytest.raises(InputError, match='more than data'):

@@ -67,7 +67,7 @@ def resume(config, checkpoint, folder):
     (('pss_progress', 'done'), 9, 'done is 9; expected 0 to 6'),
 ])
 def test_wrong_entries_are_named(finished, path, value, words):
-    """Oracle: the entry, its value and what is legal, in one error."""
+    """Oracle: the entry, its value and what was expected, in one error."""
     config, runner = finished
     checkpoint = read(config)
     check_saved_state(checkpoint, runner)
@@ -90,7 +90,7 @@ def test_a_run_refuses_them(finished, tmp_path, key, value, words):
 
 
 def test_a_config_in_a_checkpoint_is_not_run(finished, tmp_path):
-    """Oracle: a file that the program in the entry would make. MMEngine's
+    """Oracle: a file that the program in the entry would create. MMEngine's
     Runner reads meta.config, which it does not write, as a Python file."""
     proof = tmp_path / 'proof'
     checkpoint = read(finished[0])

@@ -16,9 +16,9 @@ KEY = 'backbone.layer1.0.conv1.weight'
 
 
 def test_one_subnet_takes_its_part(bank):
-    """Oracle: the first channels of the wide tensors. Of a bank's, also for a
-    test; of a supernet's checkpoint, whose statistics are another subnet's,
-    only for a start; narrower ones never."""
+    """Oracle: the first channels of wider tensors: from a bank also for
+    testing; from a supernet's checkpoint, whose statistics are another
+    subnet's, only to start training. Never from narrower ones."""
     from pss.deploy import read_bank
     from pss.deploy.bank_checkpoint import bank_checkpoint
     held = read_bank(bank)
@@ -64,7 +64,8 @@ def test_checkpoints_of_mmpretrain(kind, plain):
 
 
 def test_a_model_without_a_backbone():
-    """Oracle: one key that fits is enough, none or another shape is not."""
+    """Oracle: one key that fits is enough; none, or one of another shape, is
+    not."""
     model = torch.nn.Linear(2, 3)
     assert 'bias' in check_start({'weight': torch.zeros(3, 2)}, model, 'file')
     with pytest.raises(InputError, match='another shape'):

@@ -7,7 +7,7 @@ from mmengine.runner import Runner
 
 
 class At(Hook):
-    """Calls a function after some iteration, before the checkpoint."""
+    """Calls a function after a given iteration, before the checkpoint."""
 
     def __init__(self, iteration, action):
         self.iteration, self.action = iteration, action

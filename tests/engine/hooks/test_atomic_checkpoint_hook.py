@@ -27,7 +27,7 @@ def test_the_newest_are_kept(tiny_config):
 
 def test_a_full_disk(tiny_config, monkeypatch):
     """Oracle: Linux's device that is always full: the error names file and
-    reason, and the only checkpoint, which was outdated by then, is there."""
+    reason, and the only checkpoint, outdated by then, is still there."""
     folder = Path(tiny_config.work_dir)
     tiny_config.default_hooks.checkpoint.max_keep_ckpts = 1
 
@@ -47,7 +47,7 @@ def test_a_full_disk(tiny_config, monkeypatch):
 
 
 def test_weights_that_are_not_finite_are_not_written(tiny_config):
-    """Oracle: iteration and weight in the message; the checkpoint before."""
+    """Oracle: iteration and weight in the message; the previous checkpoint."""
 
     def spoil(runner):
         runner.model.head.fc.weight.data[3, 4] = float('nan')
@@ -70,7 +70,7 @@ def test_leftovers_of_a_killed_run_go(tiny_config):
 
 
 def test_the_best(tiny_config, monkeypatch):
-    """Oracle: the files that were written, each through a temporary one."""
+    """Oracle: the files written, each through a temporary one."""
     from pss import files
     written = []
     replace = Path.replace

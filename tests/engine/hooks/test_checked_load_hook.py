@@ -40,7 +40,7 @@ def small(tiny_fashion_mnist, tmp_path_factory):
 
 
 def load(runner):
-    """What Runner.train() does before it trains."""
+    """Does what Runner.train() does before it trains."""
     runner._train_loop = runner.build_train_loop(runner._train_loop)
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     runner.param_schedulers = runner.build_param_scheduler(
@@ -132,7 +132,7 @@ def test_weights_that_nothing_starts_from(small, tmp_path, change, words):
 @pytest.mark.parametrize('resume', [True, False])
 def test_files_are_checked_before_they_are_unpacked(small, tmp_path, how,
                                                     resume):
-    """Oracle: the same file as it was loads; torch does not notice the bit."""
+    """Oracle: the intact file loads; torch does not notice the flipped bit."""
     path = changed(small, tmp_path, lambda checkpoint: None)
     load(build(small[0], resume, path))
     if how == 'one bit':
@@ -171,9 +171,9 @@ def warnings_of(runner, action, caplog):
     ]
 
 
-def test_another_head_starts_anew(small, tmp_path, caplog):
-    """Oracle: the backbone's values; one warning, with the keys of the head
-    and one that is not in the model."""
+def test_another_head_starts_from_its_initialisation(small, tmp_path, caplog):
+    """Oracle: the backbone's values; one warning, with the keys of the head and
+    the one that is not in the model."""
 
     def other_classes(checkpoint):
         checkpoint['state_dict'].update({
@@ -221,7 +221,7 @@ def test_what_fits_is_loaded(small, tmp_path, caplog, change):
     (put('extra', torch.zeros(3)), 'unknown: extra')
 ])
 def test_resuming_and_testing_need_all(small, tmp_path, resume, change, words):
-    """Oracle: the same changes that training may start from."""
+    """Oracle: an error for the same changes that training may start from."""
     path = changed(small, tmp_path, lambda c: change(c) and None)
     runner = build(small[0], resume, path)
     with pytest.raises(InputError, match=words):
@@ -229,8 +229,7 @@ def test_resuming_and_testing_need_all(small, tmp_path, resume, change, words):
 
 
 class Fake(OrderedDict):
-    """Stands in for a class that a pickle makes of an OrderedDict whose own
-    methods are exchanged."""
+    """A dict that a pickle restores as an OrderedDict with replaced methods."""
 
     def __reduce__(self):
         return OrderedDict, (), self.attributes, None, iter(self.items())
@@ -238,9 +237,9 @@ class Fake(OrderedDict):
 
 @pytest.mark.parametrize('methods', [{}, {'pop': Counter}])
 def test_a_config_in_a_checkpoint_is_not_run(small, tmp_path, methods):
-    """Oracle: a file that the program in the entry would make. MMEngine's
+    """Oracle: a file that the program in the entry would create. MMEngine's
     Runner reads meta.config as a Python file; the config of this run has no
-    pss.ResumeHook, and the second file exchanges methods of meta."""
+    pss.ResumeHook, and the second file replaces methods of meta."""
     proof = tmp_path / 'proof'
 
     def plant(checkpoint):
@@ -263,4 +262,4 @@ def test_a_config_in_a_checkpoint_is_not_run(small, tmp_path, methods):
         hook for hook in bare._hooks if not isinstance(hook, CheckedLoadHook)
     ]
     load(bare)
-    assert proof.exists()  # otherwise the test would say nothing
+    assert proof.exists()  # otherwise the test would prove nothing

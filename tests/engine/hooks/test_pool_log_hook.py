@@ -18,7 +18,7 @@ POOLS = ('pool_fill/', 'pool_best/', 'pool_churn/', 'pool_entropy/',
 
 
 def logged(folder):
-    """What the run that was started last wrote of pools, by step."""
+    """What the latest run logged about pools, by step."""
     path = sorted(Path(folder).glob('*/vis_data/scalars.json'))[-1]
     lines = map(json.loads, path.read_text().splitlines())
     found = {}
@@ -31,7 +31,7 @@ def logged(folder):
 
 @HOOKS.register_module()
 class PoolSpy(PSSSamplerHook):
-    """Works out by hand what is to be logged."""
+    """Computes by hand what should be logged."""
 
     def before_run(self, runner):
         super().before_run(runner)
@@ -60,8 +60,8 @@ class PoolSpy(PSSSamplerHook):
 
 
 def test_what_is_logged(tiny_config):
-    """Oracle: worked out by another hook, with sets of subnets; nothing of it
-    in the text log or the message hub."""
+    """Oracle: computed by another hook, with sets of subnets; none of it in the
+    text log or the message hub."""
     tiny_config.default_hooks.pss_sampler.type = 'pss.PoolSpy'
     tiny_config.default_hooks.pss_sampler.sampler.pool_size = 2
     tiny_config.default_hooks.pool_log.interval = 4
@@ -77,7 +77,7 @@ def test_what_is_logged(tiny_config):
 
 
 def test_a_resumed_run_logs_the_same(tiny_config):
-    """Oracle: the run that was not interrupted: every figure, bit by bit. The
+    """Oracle: the run that was not interrupted: every figure, bit for bit. The
     interval does not divide the epochs, so churn spans the interruption."""
     tiny_config.default_hooks.pool_log.interval = 4
     tiny_config.default_hooks.pss_sampler.sampler.pool_size = 1
@@ -99,9 +99,9 @@ def test_a_resumed_run_logs_the_same(tiny_config):
 
 
 def test_agreement_at_each_validation(tiny_config, monkeypatch):
-    """Oracle: scores and accuracies that are made to agree in one validation
-    and to be reversed in the next: 1 and -1, in each pool and over all; in the
-    third all accuracies are equal: none. The log is read and drawn."""
+    """Oracle: scores and accuracies that agree in the first validation and are
+    reversed in the second: 1 and -1, in each pool and over all; in the third
+    all accuracies are equal: none. The log is read and drawn."""
     from pss.engine.runner.subnet_loop import SubnetLoop
     evaluate = SubnetLoop.evaluate
     rounds = []

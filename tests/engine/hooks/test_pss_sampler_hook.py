@@ -17,7 +17,7 @@ from ...training import shrink, train
 
 
 def test_training_fills_pools_and_logs(tiny_config):
-    """Oracle: SPEC's one iteration: one scored subnet for one pool each."""
+    """Oracle: SPEC: an iteration scores one subnet, for one pool."""
     runner = train(tiny_config)
     hook = next(h for h in runner.hooks if isinstance(h, PSSSamplerHook))
     pools = hook.sampler.pools
@@ -48,7 +48,7 @@ def test_training_fills_pools_and_logs(tiny_config):
 
 def test_resumed_run_repeats_the_uninterrupted_one(tiny_config):
     """Oracle: the run that was not interrupted: weights, optimizer, pools
-    and log, bit by bit. Loading is weights_only, as torch does by default."""
+    and log, bit for bit. Loading is weights_only, as torch does by default."""
     whole = train(tiny_config)
     folder = Path(tiny_config.work_dir)
     uninterrupted = torch.load(folder / 'epoch_3.pth', weights_only=True)
@@ -86,7 +86,7 @@ def test_loading_weights_starts_with_empty_pools(tiny_config):
 
 def test_a_loss_that_is_no_number_stops_the_run(tiny_config):
     """Oracle: the iteration counted by hand, and its subnet, in the message;
-    the checkpoint before is there and holds only numbers."""
+    the previous checkpoint is there and holds only numbers."""
     done = []
 
     def spoil(module, args):
@@ -117,7 +117,7 @@ def test_a_loss_that_is_no_number_stops_the_run(tiny_config):
     assert not (Path(tiny_config.work_dir) / 'epoch_2.pth').exists()
 
 
-def test_an_iteration_that_is_skipped_teaches_nothing(tiny_config):
+def test_a_skipped_iteration_records_no_score(tiny_config):
     """Oracle: the draws of the other iterations, by the sampler's own plan
     (no pool is full, so all come from the whole space)."""
     from mmengine.runner import Runner
@@ -166,9 +166,9 @@ class Energy:
 
 
 def test_pools_of_several_resources(tiny_config):
-    """Oracle: each pool's subnets cost what the pool is for, by the resource's
-    own rule; a pool of one resource gets nothing that was drawn for another:
-    the pools grow by one subnet an iteration, all together."""
+    """Oracle: each pool's subnets cost what its level says, by the resource's
+    own rule; no pool gets a subnet that was drawn for another resource:
+    together, the pools grow by one subnet per iteration."""
     hook = train(
         tiny_config, **{
             'default_hooks.pss_sampler.resources':
@@ -239,7 +239,7 @@ def test_the_resource_is_chosen_in_proportion_to_its_pools(tiny_config):
     ([1], r'resources=\[1\]'),
 ])
 def test_bad_resources(resources, words):
-    """Oracle: name and value stand in the message."""
+    """Oracle: name and value in the message."""
     with pytest.raises(InputError, match=words):
         PSSSamplerHook(BUDGETS, resources=resources)
 
@@ -253,7 +253,7 @@ BUDGETS = dict(flops=dict(start=9.5, stop=19.5, step=1))
           sampler=dict(pool_sise=10)), "sampler .*'pool_sise'.*'pool_size'"),
 ])
 def test_bad_arguments(kwargs, words):
-    """Oracle: field and value stand in the message."""
+    """Oracle: field and value in the message."""
     with pytest.raises(InputError, match=words):
         PSSSamplerHook(**kwargs)
 
@@ -276,9 +276,9 @@ def method_config(tiny_config, tiny_fashion_mnist, method):
 
 @pytest.mark.parametrize('method', ['usnet', 'mutualnet', 'random'])
 def test_methods_train_what_they_plan(tiny_config, tiny_fashion_mnist, method):
-    """Oracle: the sampler's plan of each iteration, asked for again, is what
-    the network was switched to; a second run with the same seed ends with the
-    same weights, bit by bit, and another seed with other ones."""
+    """Oracle: the network is switched to what the sampler plans for each
+    iteration when asked again; a second run with the same seed ends with the
+    same weights, bit for bit, one with another seed does not."""
     config = method_config(tiny_config, tiny_fashion_mnist, method)
     trained = []
 
@@ -314,8 +314,8 @@ def test_methods_train_what_they_plan(tiny_config, tiny_fashion_mnist, method):
 
 
 def test_random_pools_never_steer(tiny_config, tiny_fashion_mnist):
-    """Oracle: p = 1 in the log of every iteration; full pools are not drawn
-    from: with one place each, every draw is one of the space."""
+    """Oracle: p = 1 in the log of every iteration; nothing is drawn from full
+    pools: with one place each, every draw is from the space."""
     config = method_config(tiny_config, tiny_fashion_mnist, 'random')
     runner = train(config, **{'default_hooks.pss_sampler.sampler.pool_size': 1})
     hook = next(h for h in runner.hooks if isinstance(h, PSSSamplerHook))
@@ -327,7 +327,7 @@ def test_random_pools_never_steer(tiny_config, tiny_fashion_mnist):
 
 
 def test_checkpoint_of_another_method(tiny_config, tiny_fashion_mnist):
-    """Oracle: pools in it, or none, against what the method needs."""
+    """Oracle: the number of pools in it and the sampler that needs them."""
     train(tiny_config, train_cfg=dict(max_epochs=1))
     config = method_config(tiny_config, tiny_fashion_mnist, 'mutualnet')
     checkpoint = str(Path(tiny_config.work_dir) / 'epoch_1.pth')

@@ -12,8 +12,8 @@ from pss.engine.randomness import mixed
 
 
 def test_the_log_is_plain_data(tmp_path):
-    """Oracle: the buffer that was there; torch loads the file as data only,
-    and MMEngine's buffer goes on counting."""
+    """Oracle: the original buffer; torch loads the file as data only, and
+    MMEngine's buffer continues to count."""
     buffer = HistoryBuffer([1., 2.], [1, 3], max_length=7)
     checkpoint = dict(
         meta=dict(epoch=0, iter=np.int64(2)),
@@ -33,7 +33,7 @@ def test_the_log_is_plain_data(tmp_path):
 
 
 def test_the_place_in_the_epoch():
-    """Oracle: after 8 of 6 iterations an epoch, 2 are done; a checkpoint
+    """Oracle: after 8 iterations, with 6 per epoch, 2 are done; a checkpoint
     written at the end of an epoch has none."""
     loop = object.__new__(EpochBasedTrainLoop)
     for epoch, iteration, done in ((1, 8, 2), (2, 12, 0)):

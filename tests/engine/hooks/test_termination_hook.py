@@ -15,10 +15,10 @@ from .conftest import At, train_with
 
 
 class InValidation(At):
-    """The same after a batch of a validation."""
+    """Calls a function after a batch of an epoch's validation."""
 
     def after_train_iter(self, runner, *args, **kwargs):
-        """Not here."""
+        """Does nothing."""
 
     def after_val_iter(self, runner, *args, **kwargs):
         if runner.epoch == self.iteration:
@@ -28,10 +28,10 @@ class InValidation(At):
 @pytest.mark.parametrize('hook, iterations', [(At, 4), (At, 6),
                                               (InValidation, 2)])
 def test_stopping_and_going_on(tiny_config, hook, iterations):
-    """Oracle: the run that was not stopped, bit by bit; the status is the
-    shell's for SIGTERM; the next regular checkpoint replaces the one that was
-    written in between. Iteration 6 is an epoch's last; then in the second
-    validation."""
+    """Oracle: the run that was not stopped, bit for bit; the status is the
+    shell's for SIGTERM; the next regular checkpoint replaces the one written in
+    between. Iteration 6 is the last of an epoch; the third run stops in the
+    second validation."""
     whole = copy.deepcopy(tiny_config)
     whole.work_dir += '_whole'
     train(whole)
@@ -58,7 +58,7 @@ def test_stopping_and_going_on(tiny_config, hook, iterations):
 
 
 def test_a_second_signal_does_not_wait():
-    """Oracle: whoever had the signal before gets it."""
+    """Oracle: the former handler gets it."""
     seen = []
     former = signal.signal(signal.SIGTERM, lambda *_: seen.append('former'))
     try:
@@ -73,8 +73,8 @@ def test_a_second_signal_does_not_wait():
 
 
 def test_gradients_that_are_accumulated_come_first(tiny_config):
-    """Oracle: the optimizer step after the signal: with 4 iterations a step,
-    a signal in the fifth stops after the eighth."""
+    """Oracle: the optimizer step after the signal: with a step every 4
+    iterations, a signal in the fifth stops after the eighth."""
     tiny_config.optim_wrapper.accumulative_counts = 4
     with pytest.raises(Terminated, match='143') as stopped:
         train_with(tiny_config,

@@ -10,7 +10,8 @@ from ...paths import ROOT
 
 
 def options_of(model, config):
-    """Learning rate and weight decay by parameter, and the order of them."""
+    """Learning rate and weight decay by parameter, and the parameters'
+    order."""
     wrapper = build_optim_wrapper(model, config)
     names = {id(p): name for name, p in model.named_parameters()}
     return [(names[id(p)], group['lr'], group['weight_decay'])

@@ -22,7 +22,7 @@ def plan_of(model, i=0):
 
 
 def summed_losses(model, plan, data):
-    """The sandwich's loss written out; gives the sampled cross-entropy."""
+    """Writes out the sandwich's loss; returns the sampled cross-entropy."""
     data = model.data_preprocessor(dict(data), True)
     labels = torch.cat([s.gt_label for s in data['data_samples']])
     total, teacher, task = 0., None, None
@@ -168,7 +168,7 @@ def test_bfloat16(supernet):
 
 
 def scaling(model, scale):
-    """A wrapper for float16, with a loss scale to begin with."""
+    """A wrapper for float16, with an initial loss scale."""
     wrapper = sgd(model, amp='float16')
     if not wrapper._scaler.is_enabled():
         pytest.skip('this torch scales losses on GPUs only')
@@ -180,7 +180,7 @@ def scaling(model, scale):
 
 def test_float16_scales_once_an_iteration(supernet):
     """Oracle: the losses in float32, to float16's precision; the scale doubles
-    after three updates, as it is told to, and not before."""
+    after three updates, as configured, and not before."""
     by_hand = copy.deepcopy(supernet).train()
     supernet.train()
     wrapper = scaling(supernet, 64.)
@@ -196,8 +196,8 @@ def test_float16_scales_once_an_iteration(supernet):
 
 
 def test_scaled_gradients_that_overflow_skip_the_step(supernet):
-    """Oracle: the weights and the optimizer before, finite losses, and half
-    the loss scale, which a state dict takes along."""
+    """Oracle: unchanged weights and optimizer, finite losses, and half the loss
+    scale, which the state dict includes."""
     supernet.train()
     wrapper = scaling(supernet, 2.**126)
     before = copy.deepcopy(supernet)
@@ -223,7 +223,7 @@ def spoil_gradients(wrapper):
 
 
 def test_bfloat16_skips_gradients_that_are_not_finite(supernet):
-    """Oracle: the weights before; the next iteration's step is taken."""
+    """Oracle: unchanged weights; the next iteration's step is taken."""
     supernet.train()
     before = copy.deepcopy(supernet)
     wrapper = sgd(supernet, amp='bfloat16')
@@ -257,7 +257,7 @@ def test_steps_are_not_skipped_for_ever(supernet, monkeypatch):
 @pytest.mark.parametrize('amp', [None, 'bfloat16', 'float16'])
 @pytest.mark.parametrize('name', ['largest', 'sampled', 'smallest'])
 def test_a_loss_that_is_not_finite_stops_before_the_step(supernet, name, amp):
-    """Oracle: the weights before; the pass and its subnet in the message."""
+    """Oracle: unchanged weights; the pass and its subnet in the message."""
     supernet.train()
     wrapper = sgd(supernet, amp=amp)
     before = copy.deepcopy(supernet)
@@ -300,13 +300,13 @@ def test_subnet_is_the_largest_between_iterations(supernet):
     (dict(clip_grad={}), 'clip_grad={}'),
 ])
 def test_bad_arguments(kwargs, words):
-    """Oracle: field and value stand in the message."""
+    """Oracle: field and value in the message."""
     with pytest.raises(InputError, match=words):
         sgd(torch.nn.Linear(2, 2), **kwargs)
 
 
 def test_a_limit_of_infinity_is_none():
-    """Oracle: torch's norm without a limit, which people use to log it."""
+    """Oracle: torch's norm without a limit, which people log this way."""
     assert sgd(
         torch.nn.Linear(2, 2),
         clip_grad=dict(max_norm=float('inf'))).clip_grad_kwargs

@@ -10,8 +10,8 @@ from ...training import shrink
 
 
 def test_labels_beyond_the_classes(tiny_config):
-    """Oracle: the data has labels up to 9; field and numbers in the message,
-    for training and for each loop, before anything is loaded."""
+    """Oracle: the labels go up to 9; field and numbers in the message, for
+    training and for each loop, before anything is loaded."""
     tiny_config.model.head.num_classes = 5
     runner = Runner.from_cfg(tiny_config)
     for name, field in (('val_loop', 'val_dataloader'), ('test_loop',

@@ -2,8 +2,8 @@ from pss.engine.runner.progress import logged
 
 
 def test_messages(monkeypatch):
-    """Oracle: a clock that moves by 3 seconds an item, worked out by hand: a
-    message at 6 and 12 s, and one for the last item."""
+    """Oracle: worked out by hand for a clock that moves by 3 seconds per item:
+    a message at 6 and 12 s, and one for the last item."""
     clock = iter(range(0, 300, 3))
     said = []
     monkeypatch.setattr('time.monotonic', lambda: next(clock))
@@ -17,5 +17,5 @@ def test_messages(monkeypatch):
 
 
 def test_a_longer_iterable_ends_at_the_total():
-    """Oracle: the total, of an iterable without an end."""
+    """Oracle: the total, for an iterable without an end."""
     assert list(logged(iter(int, 1), 3, 'Counting')) == [0, 0, 0]

@@ -12,7 +12,7 @@ from pss.errors import InputError
 
 
 class Noisy(Dataset):
-    """Every image is its number and three random ones."""
+    """A dataset whose images are their number and three random ones."""
 
     metainfo = dict(classes=('a', 'b'))
 
@@ -28,7 +28,7 @@ class Noisy(Dataset):
 
 
 def batches(epoch, start=0, loader=None, **options):
-    """The batches of one epoch, from some batch on."""
+    """The batches of one epoch, from a given one on."""
     if loader is None:
         dataset = Noisy()
         loader = repeatable(
@@ -62,8 +62,8 @@ def test_images_follow_from_epoch_and_index():
     dict(num_workers=2, persistent_workers=True)
 ])
 def test_workers_and_the_past_do_not_matter(options):
-    """Oracle: the same epochs in this process, whole; with persistent workers
-    two epochs by the same ones."""
+    """Oracle: the same epochs, whole, in this process; persistent workers load
+    two epochs."""
     random.seed(3), np.random.seed(3), torch.manual_seed(3)
     dataset = Noisy()
     loader = repeatable(
@@ -87,8 +87,8 @@ def test_epochs_and_images_differ():
     assert len(set(rows[:, 3].tolist())) == 20
 
 
-def test_what_the_loader_was_stays():
-    """Oracle: the options and the dataset that went in."""
+def test_other_options_stay():
+    """Oracle: the options and the dataset of the original loader."""
     plain = DataLoader(
         Noisy(),
         batch_size=4,
@@ -104,7 +104,7 @@ def test_what_the_loader_was_stays():
 
 
 def test_datasets_without_a_length():
-    """Oracle: the field and what is legal in the message."""
+    """Oracle: the message names the field and what is expected."""
 
     class Stream(IterableDataset):
 

@@ -21,8 +21,8 @@ def subnets_of(loop):
     ]
 
 
-def test_loop(config):
-    """The loop, and the images that it loads from now on."""
+def watched_loop(config):
+    """A test loop, and the images that it loads from now on."""
     config.experiment_name = uuid.uuid4().hex
     loop = Runner.from_cfg(config).test_loop
     loaded = []
@@ -37,13 +37,10 @@ def test_loop(config):
         yield loop, loaded
 
 
-test_loop.__test__ = False
-
-
 def evaluated(rank, config):
     """Metrics of three subnets with the same statistics everywhere, and which
     images this process loaded."""
-    for loop, loaded in test_loop(config):
+    for loop, loaded in watched_loop(config):
         statistics = {
             subnet: {
                 name: (torch.zeros_like(norm.running_mean),
@@ -61,7 +58,7 @@ def evaluated(rank, config):
 
 
 def _narrow(model, values):
-    """Cuts statistics to the widths that the active subnet's layers have."""
+    """Cuts statistics to the widths of the active subnet's layers."""
 
     def cut(norm, args, name):
         channels = args[0].shape[1]
@@ -107,7 +104,7 @@ def test_evaluation_is_sharded_and_exact(tiny_fashion_mnist, tmp_path, images,
 
 def calibrated(rank, config):
     """Statistics of three subnets, and which images this process loaded."""
-    for loop, loaded in test_loop(config):
+    for loop, loaded in watched_loop(config):
         found = loop.calibrate(subnets_of(loop))
         return [list(map(list, values.values()))
                 for values in found.values()], loaded

@@ -37,7 +37,7 @@ def test_a_missing_sampler_hook_is_an_error(tiny_config):
                                         ('amp', 'float8')])
 @pytest.mark.parametrize('mode', ['val', 'test'])
 def test_bad_arguments(tiny_config, mode, key, value):
-    """Oracle: field and value in the message, as the config has them."""
+    """Oracle: field and value in the message, named as in the config."""
     tiny_config[f'{mode}_cfg'][key] = value
     runner = Runner.from_cfg(tiny_config)
     name = key if key == 'amp' else rf'{mode}_cfg\.{key}'
@@ -73,7 +73,7 @@ def test_calibration_without_a_batch(tiny_config):
 
 
 def test_a_metric_that_is_no_number(tiny_config):
-    """Oracle: neither better nor worse than any other: the field's name."""
+    """Oracle: an error with the field's name, since NaN cannot be compared."""
     loop = Runner.from_cfg(tiny_config).test_loop
     assert loop.metric_of({'accuracy/top1': 3.}) == 3.
     with pytest.raises(InputError, match="test_cfg.metric='top1'.* nan"):

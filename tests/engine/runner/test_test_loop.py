@@ -15,15 +15,12 @@ from ...paths import ROOT
 from ...training import shrink, train
 
 
-def test_loop(config):
+def run_test(config):
     """Runs the test loop on the newest checkpoint of a config's folder."""
     config = copy.deepcopy(config)
     config.load_from = str(Path(config.work_dir) / 'epoch_3.pth')
     runner = Runner.from_cfg(config)
     return runner, runner.test()
-
-
-test_loop.__test__ = False
 
 
 @pytest.fixture
@@ -50,7 +47,7 @@ def top1_by_hand(model, dataset, subnet, statistics):
 def test_results_equal_one_run_for_each_subnet(trained):
     """Oracle: each subnet alone: calibrated on the same batches, then one
     image after the other; and the choice among candidates made by hand."""
-    runner, metrics = test_loop(trained)
+    runner, metrics = run_test(trained)
     loop = runner.test_loop
     results = loop.results
     model = loop.model
@@ -94,10 +91,10 @@ def test_results_equal_one_run_for_each_subnet(trained):
 
 
 def test_testing_twice_gives_the_same(trained):
-    """Oracle: the first run's results."""
-    first = test_loop(trained)[0].test_loop.results
+    """Oracle: the results of the first run."""
+    first = run_test(trained)[0].test_loop.results
     torch.rand(7)  # other random states must not matter
-    assert test_loop(trained)[0].test_loop.results == first
+    assert run_test(trained)[0].test_loop.results == first
 
 
 def test_empty_pools_are_an_error(tiny_config):
@@ -108,19 +105,19 @@ def test_empty_pools_are_an_error(tiny_config):
 
 
 def test_other_metrics_of_mmpretrain(trained):
-    """Oracle: mmpretrain's precision of the largest subnet's predictions; a
-    metric that the evaluator does not give is named."""
+    """Oracle: mmpretrain's precision of the largest subnet's predictions; an
+    error names a metric that the evaluator does not return."""
     trained.test_evaluator = dict(
         type='SingleLabelMetric', items=('precision', 'f1-score'))
     trained.test_cfg.metric = 'f1-score'
-    runner, metrics = test_loop(trained)
+    runner, metrics = run_test(trained)
     results = runner.test_loop.results
     assert {'precision', 'f1-score',
             'held_out_f1-score'} <= set(results['largest'])
     assert metrics['largest/f1-score'] == results['largest']['f1-score']
     trained.test_cfg.metric = 'top1'
     with pytest.raises(InputError, match="metric='top1'.*f1-score"):
-        test_loop(trained)
+        run_test(trained)
 
 
 @pytest.mark.parametrize('method', ['usnet', 'mutualnet'])
@@ -134,7 +131,7 @@ def test_kept_subnets_of_the_baselines(tiny_fashion_mnist, tmp_path, method):
     config.default_hooks.pss_sampler.budgets.flops = dict(
         start=10, stop=19, step=3)
     train(config)
-    runner, metrics = test_loop(config)
+    runner, metrics = run_test(config)
     loop = runner.test_loop
     sampler = loop.sampler_hook.sampler
     candidates = sampler.candidates(1)
@@ -166,7 +163,7 @@ def test_every_image_is_loaded_once(trained, monkeypatch):
     monkeypatch.setattr(
         BaseDataset, 'prepare_data', lambda self, i: (loaded.append(
             (id(self), i)), prepare(self, i))[1])
-    runner, _ = test_loop(trained)
+    runner, _ = run_test(trained)
     # 10 held out of 120; 30 test images; 2 batches of 18 for calibration
     assert len(loaded) == 10 + 30 + 36
     assert len(set(loaded)) == len(loaded)

@@ -32,7 +32,7 @@ def finished(tiny_fashion_mnist, tmp_path_factory):
 
 @pytest.fixture
 def whole(finished, tmp_path):
-    """Its folder, and its config with another."""
+    """The finished run's folder, and its config with another folder."""
     config = copy.deepcopy(finished)
     config.work_dir = str(tmp_path)
     config.merge_from_dict(EVERY_4)
@@ -41,10 +41,10 @@ def whole(finished, tmp_path):
 
 @pytest.mark.parametrize('iteration', [4, 12, 16])
 def test_resuming_inside_an_epoch(whole, iteration):
-    """Oracle: the uninterrupted run, bit by bit: weights, optimizer,
-    schedules, pools. The images that were trained on are not loaded again:
-    18 in each iteration that was left; iteration 12 is the last of its epoch,
-    but the epoch was not over."""
+    """Oracle: the uninterrupted run, bit for bit: weights, optimizer,
+    schedules, pools. Images that were already trained on are not loaded again:
+    18 in each remaining iteration; iteration 12 is the last of its epoch, but
+    the epoch was not over."""
     folder, config = whole
     loaded = []
     prepare = BaseDataset.prepare_data
@@ -71,7 +71,7 @@ def test_resuming_inside_an_epoch(whole, iteration):
 
 
 def test_a_validation_that_was_due_comes_first(tiny_config, monkeypatch):
-    """Oracle: the epochs that are validated: a checkpoint at the end of an
+    """Oracle: the epochs that are validated: the checkpoint at the end of an
     epoch is written before its validation."""
     validated = []
     run = SubnetValLoop.run
@@ -100,8 +100,8 @@ def test_another_batch_size(whole):
 
 
 def test_the_loop_of_mmengine(whole):
-    """Oracle: it cannot start inside an epoch, and the message says which
-    loop can."""
+    """Oracle: it cannot start inside an epoch; the message names the loop that
+    can."""
     folder, config = whole
     config.train_cfg.type = 'EpochBasedTrainLoop'
     with pytest.raises(InputError, match='pss.SupernetTrainLoop'):
@@ -109,8 +109,8 @@ def test_the_loop_of_mmengine(whole):
 
 
 def test_the_seed_comes_from_the_checkpoint(whole):
-    """Oracle: the run with the seed 0 of the config; here the config has none,
-    so that MMEngine draws one at the start."""
+    """Oracle: the run with the config's seed of 0; here the config has none, so
+    that MMEngine draws one at the start."""
     folder, config = whole
     config.randomness = dict(seed=None)
     train(config, resume=True, load_from=str(folder / 'iter_8.pth'))

@@ -5,7 +5,7 @@ from ...paths import ROOT
 
 def test_compare_results(call, tmp_path):
     """Oracle: the published figures' table; files of one name are averaged;
-    names and levels that are wrong end in one line."""
+    wrong names and levels end in one line."""
     published = sorted((ROOT / 'benchmarks' / 'results' /
                         'published').glob('*_mbv2_imagenet.json'))
     row = dict(subnet=dict(resolution=224, widths=[32]), top1=70.)

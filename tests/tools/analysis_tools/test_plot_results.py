@@ -24,8 +24,8 @@ def test_plot_results(call, checkpoint, tiny_fashion_mnist, tmp_path):
      (('a.json', 'b.json', '--out', 'b.json'), 'would overwrite b.json')])
 def test_plot_results_of_files_that_are_mixed_up(call, tmp_path, monkeypatch,
                                                  arguments, words):
-    """Oracle: one line that names what stands twice; no figure, and the files
-    as they were."""
+    """Oracle: one line that names what appears twice; no figure, and the files
+    are unchanged."""
     monkeypatch.chdir(tmp_path)
     row = dict(subnet=dict(resolution=24, widths=[24]), mflops=9., top1=80.)
     text = json.dumps(dict(largest=row, smallest=row, pools=[]))

@@ -103,8 +103,8 @@ def test_unreachable_level_ends_in_one_line(call, tmp_path):
      (('--level', '15', '--step', 'inf'), '--step=inf: expected'),
      (('--level', '15', '--step', '0'), '--step=0.0: expected')])
 def test_sample_subnets_of_no_level(call, tmp_path, arguments, words):
-    """Oracle: argument and value in the message; an endless step would take
-    the whole space for one level."""
+    """Oracle: argument and value in the message; an endless step would make the
+    whole space one level."""
     code, out = call('analysis_tools/sample_subnets.py', DEMO, *arguments,
                      '--out', tmp_path / 'subnets.json')
     assert code == 2 and words in out

@@ -18,7 +18,7 @@ def test_subnet_cost(call, tmp_path, reference_costs):
     assert found == [
         dict(s, mflops=row['mflops']) for s, row in zip(subnets, rows)
     ]
-    source.write_text(json.dumps(found[:2]))  # what it wrote, it reads
+    source.write_text(json.dumps(found[:2]))  # it reads what it wrote
     code, text = call('analysis_tools/subnet_cost.py', IMAGENET, source,
                       '--out', out, '--fvcore')
     assert code == 0
@@ -34,8 +34,8 @@ def test_subnet_cost(call, tmp_path, reference_costs):
     (dict(resolution=128, widths=[32] * 8, w=1), ["'w'", 'resolution']),
 ])
 def test_bad_subnets_end_in_one_line(call, tmp_path, subnet, words):
-    """Oracle: status 2, one line, the field and its legal values in it, and
-    no file written."""
+    """Oracle: status 2, one line with the field and what was expected, and no
+    file written."""
     source = tmp_path / 'subnets.json'
     source.write_text(json.dumps([subnet]))
     code, out = call('analysis_tools/subnet_cost.py', IMAGENET, source, '--out',

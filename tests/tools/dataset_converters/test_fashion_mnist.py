@@ -1,6 +1,6 @@
 def test_fashion_mnist_converter(call, tmp_path, tiny_fashion_mnist):
-    """Oracle: which files are missing, and where to put them; files that are
-    not whole are refused."""
+    """Oracle: which files are missing, and where to put them; incomplete files
+    are refused."""
     code, out = call('dataset_converters/fashion_mnist.py', '--out',
                      tmp_path / 'out', '--source', tiny_fashion_mnist)
     line = out.strip().splitlines()[-1]

@@ -18,8 +18,8 @@ def test_images_that_are_not_whole(refuse, tmp_path, sizes):
 
 def test_detection_data_replaces_its_own_alone(refuse, tmp_path,
                                                tiny_fashion_mnist):
-    """Oracle: a file of the user's in a folder like one that the tool wrote,
-    which is kept."""
+    """Oracle: a user's file in a folder like one that the tool wrote is
+    kept."""
     out = tmp_path / 'out'
     for name in ('annotations/mine.json', 'train/a.txt', 'test/00001.png/x'):
         mine = out / name

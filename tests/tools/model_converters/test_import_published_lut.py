@@ -15,7 +15,7 @@ LUT = 'model_converters/import_published_lut.py'
 
 
 def published_table(**changes):
-    """A small table in the published layout, and what may be wrong with it."""
+    """A small table in the published layout; changes can make it wrong."""
     Cfg = collections.namedtuple(
         'BlockCfg',
         ('block_type in_size cin cout cmid kernel_size stride padding'))
@@ -56,7 +56,7 @@ def pickled(monkeypatch, tmp_path):
 
 
 def test_published_latencies(call, reference_costs, tmp_path):
-    """Oracle: the latencies that the published program gives to 64 subnets,
+    """Oracle: the latencies that the published program computes for 64 subnets,
     to 1e-6, through the tool that prices subnets."""
     code, out = call(LUT, FIXTURES / 'published_lut_mbv2_cpu.pkl', '--out',
                      tmp_path / 'cpu.json', '--device', 'cpu')
@@ -117,7 +117,7 @@ def test_layout_of_mobilenet_v1_tables(call, pickled, tmp_path):
     ({}, 'found dict'),
 ])
 def test_bad_published_tables(call, pickled, tmp_path, content, words):
-    """Oracle: one line that names what is wrong; what was there stays."""
+    """Oracle: one line that names what is wrong; an existing file stays."""
     out_path = tmp_path / 'out.json'
     out_path.write_text('before')
     code, out = call(LUT, pickled(content), '--out', out_path)
@@ -171,7 +171,7 @@ def test_damaged_published_tables(call, tmp_path, text):
     assert not (tmp_path / 'out.json').exists()
 
 
-def test_a_batch_size_that_is_none(call, pickled, tmp_path):
+def test_a_bad_batch_size(call, pickled, tmp_path):
     """Oracle: option, value and range in one line; nothing written."""
     code, out = call(LUT, pickled(published_table()), '--batch-size', '-5',
                      '--out', tmp_path / 'out.json')
