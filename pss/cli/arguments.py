@@ -40,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class _Options(DictAction):
-    """MMEngine's action for ``KEY=VALUE``, with an error for a bad word."""
+    """MMEngine's action for ``KEY=VALUE``, with an error for malformed
+    words."""
 
     def __call__(self,
                  parser: argparse.ArgumentParser,

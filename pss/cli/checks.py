@@ -12,7 +12,7 @@ def check_integers(args: argparse.Namespace,
     """Checks the integers among the arguments that are given.
 
     Args:
-        args: as parsed.
+        args: the parsed arguments.
         **ranges: by name, the least value, or the least and the greatest.
 
     Raises:
@@ -29,7 +29,7 @@ def check_numbers(args: argparse.Namespace,
     """Checks the numbers among the arguments that are given.
 
     Args:
-        args: as parsed.
+        args: the parsed arguments.
         **ranges: by name, the bounds that the number must be above and, if not
             ``None``, below.
 

@@ -14,8 +14,8 @@ def parse_limits(words: List[str]) -> Dict[str, float]:
         The limit of each resource, by name.
 
     Raises:
-        InputError: for a word of another form, a value that is not a finite
-            number above 0, and two values for one name.
+        InputError: for a malformed word, a value that is not a finite number
+            above 0, and two values for one name.
     """
     limits: Dict[str, float] = {}
     for word in words:

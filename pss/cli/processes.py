@@ -46,7 +46,7 @@ def join_processes(cfg: Config) -> None:
         init_dist(launcher, **options)
         return
     os.environ.update(_place(launcher, options))
-    timeout: Dict[str, Any] = {}  # torch 2.1 takes no None
+    timeout: Dict[str, Any] = {}  # torch 2.1 does not accept None
     if 'timeout' in options:
         timeout['timeout'] = timedelta(seconds=options['timeout'])
     torch.distributed.init_process_group('gloo', **timeout)

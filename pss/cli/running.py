@@ -89,7 +89,7 @@ def _ranks() -> List[str]:
 
 
 def _say(message: str, alone: bool = False) -> None:
-    """Prints a line, in the first process of a node only, or in this one if it
-    alone knows."""
+    """Prints a line: in the first process of a node, or, for an error that only
+    one process has, in that one."""
     if alone or not _ranks():
         print(printable(message), file=sys.stderr)

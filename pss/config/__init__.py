@@ -1,4 +1,4 @@
-"""Configs: read, checked, and built from."""
+"""Reading and checking configs, and building what they describe."""
 
 from .building import (
     build_runner,

@@ -95,8 +95,8 @@ def building_part(config: Config, part: str) -> Iterator[None]:
     """Names the part of a config in errors of building it.
 
     Raises:
-        InputError: for any exception that is not the system's; names the part
-            that the traceback tells, or else ``part``.
+        InputError: for any exception that is not the operating system's; names
+            the part found in the traceback, or else ``part``.
     """
     try:
         yield

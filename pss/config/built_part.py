@@ -1,7 +1,7 @@
 """The part of a config that could not be built, found from a traceback.
 
 Exceptions come from everywhere: MMEngine, torch and the classes that a config
-names. Their tracebacks tell which part was being built.
+names. Their tracebacks show which part was being built.
 """
 
 import traceback

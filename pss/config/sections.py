@@ -1,4 +1,4 @@
-"""The sections of a config: which must be there, and which must be dicts."""
+"""The sections of a config: which are required, and which have to be dicts."""
 
 from typing import Any, Sequence
 
@@ -30,7 +30,7 @@ def need_fields(cfg: Config, fields: Sequence[str], what: str = '') -> None:
     Args:
         cfg: the config.
         fields: their names.
-        what: needs them, for the message.
+        what: what needs them, for the message.
 
     Raises:
         InputError: for the first that is missing or ``None``.

@@ -35,7 +35,7 @@ LAUNCHERS = {
 }
 
 LARGEST = 2**31 - 1  # of batches, epochs and the like
-LARGEST_SEED = 2**32 - 1  # that NumPy takes
+LARGEST_SEED = 2**32 - 1  # that NumPy accepts
 MOST_WORKERS = 1024  # processes of one loader
 LOG_LEVELS = ('CRITICAL', 'FATAL', 'ERROR', 'WARNING', 'WARN', 'INFO', 'DEBUG',
               'NOTSET')

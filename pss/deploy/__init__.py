@@ -1,4 +1,4 @@
-"""What leaves a supernet: banks of subnets, and extracted ones."""
+"""Deployment: banks of subnets, and subnets extracted as plain networks."""
 
 from .bank import Bank, KeptSubnet
 from .bank_hook import BankHook, bank_of

@@ -1,7 +1,7 @@
 """The subnet bank: a supernet's weights once, and what each kept subnet adds.
 
-:mod:`.bank_format` says which files it is on disk, :func:`.write_bank` and
-:func:`.read_bank` go there and back.
+:mod:`.bank_format` describes its files, which :func:`.write_bank` writes and
+:func:`.read_bank` reads.
 """
 
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ class Bank:
             input.
         input_shape: of that input: channels, height, width.
         resources: the unit of every resource.
-        metric: the evaluator's name for what the accuracies are.
+        metric: what the accuracies are, as the evaluator names it.
         kept: the smallest subnet, the best of every pool, the largest.
         weights: the model's state dict without batch-norm statistics.
         statistics: batch-norm statistics of each kept subnet.
@@ -88,7 +88,7 @@ def check_classes(classes: Optional[Sequence[str]], model: Dict[str, Any],
     """Refuses fewer class names than a classifier has outputs.
 
     Raises:
-        InputError: it gives both numbers.
+        InputError: it names both numbers.
     """
     outputs = (model.get('head') or {}).get('num_classes')
     if classes is not None and outputs is not None and len(classes) < outputs:

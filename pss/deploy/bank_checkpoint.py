@@ -13,7 +13,7 @@ def bank_checkpoint(folder: FilePath,
 
     Args:
         folder: the bank's.
-        map_location: a device, or another value that :func:`torch.load` takes.
+        map_location: a device or anything else that :func:`torch.load` accepts.
 
     Returns:
         ``meta`` and ``state_dict``. The latter has the supernet's keys, with

@@ -9,7 +9,7 @@ A bank is a folder::
 
 It holds data only, and reading it runs no code: safetensors is a format for
 tensors, JSON one for text, and :mod:`.vocabularies` lists everything that the
-network and its preprocessing may be. ``bank.json`` has a checksum of every
+network and its preprocessing may contain. ``bank.json`` has a checksum of every
 other file, and one of itself.
 """
 
@@ -26,7 +26,7 @@ WEIGHTS, STATISTICS, SAMPLES = (f'{name}.safetensors'
                                              'samples'))
 FILES = WEIGHTS, STATISTICS, SAMPLES
 
-# in the place of the index's own checksum while that is computed
+# replaces the index's own checksum while that is computed
 BLANK = 64 * '0'
 
 

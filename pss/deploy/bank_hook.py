@@ -51,7 +51,7 @@ class BankHook(Hook):
         out: the bank's folder; ``bank`` in the work directory by default.
         samples: how many held-out images the bank holds, to check exported
             networks on; 0 for none.
-        after_training: whether the test, and with it the bank, follows at the
+        after_training: whether to run the test, which writes the bank, at the
             end of training.
         strict: whether it is an error if no bank can be written, for instance
             because the config has a type that banks cannot have. Otherwise the
@@ -61,7 +61,7 @@ class BankHook(Hook):
             to trust them as well.
 
     Raises:
-        InputError: for an argument of another type, and for a package that
+        InputError: for an argument of a wrong type, and for a package that
             cannot be imported.
     """
 
@@ -112,7 +112,7 @@ class BankHook(Hook):
             self._allow(runner, self._write)
 
     def _allow(self, runner, step: Callable[[Any], None]) -> None:
-        """Takes a step; unless strict, an error in it is only logged."""
+        """Runs a step; unless strict, an error in it is only logged."""
         try:
             step(runner)
         except InputError as error:
@@ -140,7 +140,7 @@ class BankHook(Hook):
 
 
 def _check_names(runner) -> None:
-    """Checks before a training that its classes have enough names."""
+    """Checks before a training that there are enough names of classes."""
     check_classes(
         runner.train_dataloader.dataset.metainfo.get('classes'),
         kept_config(runner.cfg), 'train_dataloader')
@@ -188,8 +188,8 @@ def bank_of(loop: SubnetTestLoop,
 
 
 def _testing(config: Any, trust: Trust) -> Dict[str, Any]:
-    """The config's own test, for exported networks; empty if a bank cannot
-    hold it, and then the log says why."""
+    """The config's own test, for exported networks; if a bank cannot hold it,
+    this is empty and the log says why."""
     try:
         testing = kept_testing(
             _plain(config.test_dataloader), _plain(config.test_evaluator))
@@ -250,7 +250,7 @@ def versions() -> Dict[str, str]:
 
 
 def sample_images(dataset: Any, num: int) -> Tensor:
-    """Images of a dataset at equal distances, ``(N, C, H, W)``.
+    """Evenly spaced images of a dataset, ``(N, C, H, W)``.
 
     Raises:
         InputError: if they have several sizes.
@@ -259,7 +259,7 @@ def sample_images(dataset: Any, num: int) -> Tensor:
     images = [dataset[i * len(dataset) // num]['inputs'] for i in range(num)]
     shapes = {tuple(image.shape) for image in images}
     if len(shapes) > 1:
-        raise InputError(f'test_dataloader: the pipeline gives images of '
+        raise InputError(f'test_dataloader: the pipeline returns images of '
                          f'several sizes {sorted(shapes)}; expected one that '
                          'ends in a crop or a resize to one size')
     return torch.stack(images) if images else torch.zeros(

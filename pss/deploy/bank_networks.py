@@ -61,7 +61,7 @@ def build_supernet(bank: Bank,
         model.load_state_dict(bank.state_dict(space.largest), strict=True)
     except InputError:
         raise
-    except Exception as error:  # types raise anything for a wrong config
+    except Exception as error:  # classes raise anything for a wrong config
         raise InputError(
             'bank: its model config does not build a network '
             f'that its weights fit ({first_line(error)})') from None
@@ -101,7 +101,7 @@ def _check_kept(kept: KeptSubnet, model: _Network, bank: Bank) -> None:
 
 
 class _Allowance(TorchFunctionMode):
-    """Limits how many elements are allocated inside; beyond, a ValueError.
+    """Limits how many elements are allocated inside; more raise ValueError.
 
     A small file can describe a network of any size.
 

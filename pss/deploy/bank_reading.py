@@ -188,7 +188,7 @@ class _Reader:
         ), row.get('statistics', int)
 
     def _tensors(self, name: str) -> Dict[str, Tensor]:
-        """The tensors in a safetensors file, once its checksum is right."""
+        """The tensors in a safetensors file, after verifying its checksum."""
         path = self.folder / name
         wanted = self.value.fields('files').fields(name)
         size, sha256 = wanted.get('bytes', int), wanted.get('sha256', str)
@@ -207,7 +207,7 @@ class _Reader:
                              f'instead of {sha256[:12]}...')
         try:
             return safetensors().load(content)
-        except Exception as error:  # safetensors has its own kinds
+        except Exception as error:  # safetensors has its own types
             raise InputError(
                 f'{path}: not a safetensors file ({error})') from None
 
@@ -275,12 +275,12 @@ def _check_unique(names: Iterable[str], where: str) -> None:
 
 
 def _check_values(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Refuses types that networks do not have, and numbers that are not
-    finite, of which scores would become NaN."""
+    """Refuses types that networks do not have, and numbers that are not finite,
+    which would turn scores into NaN."""
     for key, value in tensors.items():
         # networks compute in float32, in which a larger number is infinite
         if value.dtype not in TYPES or not value.float().isfinite().all():
             found = f'{value.dtype}' if value.dtype not in TYPES \
-                else 'others that are not finite'
+                else 'some that are not finite'
             raise InputError(f'{path}: {shown(key)}: expected finite numbers, '
                              f'found {found}')

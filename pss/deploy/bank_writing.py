@@ -68,7 +68,7 @@ def write_bank(bank: Bank, folder: FilePath, trust: Trust = ()) -> None:
 
     Args:
         bank: the bank.
-        folder: where to; a link to a folder is followed.
+        folder: the target; a link to a folder is followed.
         trust: packages whose registered classes it may name; readers have to
             trust them as well.
 
@@ -178,8 +178,8 @@ def _index(bank: Bank, order: List[Subnet], data: Dict[str, bytes]) -> str:
 
 
 def _exchange(new: Path, old: Path) -> None:
-    """Gives ``new`` the name ``old``, and removes what had that name before or
-    leaves it under the name ``new``."""
+    """Renames ``new`` to ``old``; what had that name is removed, or left under
+    the name ``new``."""
     if not old.exists():
         new.rename(old)
         return

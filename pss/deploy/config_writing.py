@@ -44,7 +44,7 @@ def config_text(
 
     Config files are programs, and MMEngine also expands templates in them.
     This one holds data only: its syntax tree is checked before anything runs
-    it, and then that MMEngine reads from it what was meant.
+    it, and then that MMEngine reads back from it what was meant.
 
     Args:
         model: config of the network.
@@ -112,7 +112,7 @@ def _data(value: Any, where: str) -> Any:
 
 
 def _check_text(text: str, meant: Dict[str, Any]) -> None:
-    """Checks that a config's text is data only, and says what was meant.
+    """Checks that a config's text is data only, and reads back as meant.
 
     Args:
         text: the text; it is not run before its syntax tree has been checked.
@@ -141,7 +141,7 @@ def _assigned(module: ast.Module) -> Dict[str, Any]:
     """The values of a program that only assigns data to names, by name.
 
     Raises:
-        ValueError: if it does anything else; it gives the line.
+        ValueError: if it does anything else; names the line.
     """
     values: Dict[str, Any] = {}
     for node in module.body:

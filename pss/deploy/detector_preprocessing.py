@@ -88,7 +88,7 @@ class DetectorPreprocessing:
 
 def _attempt(steps: Callable[[Dict[str, Any]], Any], results: Dict[str, Any],
              message: str) -> Dict[str, Any]:
-    """Runs steps; whatever they and the libraries that they call raise becomes
+    """Runs steps; whatever they or the libraries that they call raise becomes
     one error with this message."""
     try:
         found = steps(results)
@@ -123,7 +123,7 @@ def build_steps(pipeline: List[Dict[str, Any]]) -> Dict[str, Any]:
                 Compose([TRANSFORMS.build(_tuples(step)) for step in steps])
                 for name, steps in configs.items()
             }
-    except Exception as error:  # types raise anything for a wrong config
+    except Exception as error:  # classes raise anything for a wrong config
         raise InputError('bank: preprocessing.pipeline cannot be built '
                          f'({first_line(error)})') from None
 

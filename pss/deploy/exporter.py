@@ -54,15 +54,15 @@ class Exporter:
     Args:
         bank: the bank.
         images: real ones to compare on, in any form that
-            :meth:`.AdaptiveClassifier.predict` takes; the bank's samples by
+            :meth:`.AdaptiveClassifier.predict` accepts; the bank's samples by
             default.
         trust: packages whose registered classes the bank may name, see
             :func:`.read_bank`; exported configs import them.
 
     Raises:
         InputError: if the bank's weights do not fit its model, there is no real
-            image or one cannot be loaded, or the bank's ``testing`` holds more
-            than it may.
+            image or one cannot be loaded, or the bank's ``testing`` holds
+            anything that is not allowed there.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Exporter:
         Args:
             kept: the subnet, of the bank.
             kind: ``torch``, ``onnx`` or ``torchscript``.
-            folder: where to.
+            folder: the target.
 
         Returns:
             What the JSON file holds.
@@ -266,7 +266,7 @@ def check_export(folder: FilePath, bank: FilePath, kind: str) -> None:
     """Checks a folder before anything is exported to it.
 
     Args:
-        folder: where to.
+        folder: the target.
         bank: the folder of the bank.
         kind: the format.
 

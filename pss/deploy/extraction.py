@@ -27,8 +27,8 @@ Supernet = Union[SupernetClassifier, SupernetDetector]
 
 
 def model_config(config: Config) -> ConfigDict:
-    """The model's part of a config; like MMEngine's Runner, it moves a
-    ``data_preprocessor`` beside the model into it."""
+    """The ``model`` of a config; as in MMEngine's Runner, a
+    ``data_preprocessor`` beside it is moved into it."""
     model = copy.deepcopy(config.model)
     if config.get('data_preprocessor') is not None:
         model.setdefault('data_preprocessor', config.data_preprocessor)
@@ -84,10 +84,10 @@ def extracted_detector_config(config: Dict[str, Any], model: SupernetDetector,
                               subnet: Subnet) -> ConfigDict:
     """The config of a subnet's plain detector.
 
-    At the largest resolution it is mmdet's own class; at any other, a class
-    around it that resizes images as the supernet does. (SSD always stays in
-    that class, which makes it predict with mmdet 3.3.0.) Neck and heads get the
-    channels of the subnet's features.
+    At the largest resolution it is mmdet's own class; at any other, a wrapper
+    that resizes images as the supernet does. (SSD always keeps the wrapper,
+    which makes it predict with mmdet 3.3.0.) Neck and heads get the channels of
+    the subnet's features.
 
     Args:
         config: the supernet's ``model`` config.
@@ -112,8 +112,8 @@ def extracted_detector_config(config: Dict[str, Any], model: SupernetDetector,
 
 def _fix_channels(config: ConfigDict, model: SupernetDetector,
                   subnet: Subnet) -> None:
-    """Gives the neck and heads in a config the channels of a subnet's
-    features, in place."""
+    """Sets the channels of the neck and heads in a config to those of a
+    subnet's features, in place."""
     active = model.active_subnet
     model.switch_to(subnet)
     images = blank(model, subnet.resolution)
@@ -144,7 +144,7 @@ def extract(model: Supernet,
     weights.
 
     Args:
-        model: the supernet, a classifier or a detector; it stays as it is.
+        model: the supernet, a classifier or a detector; left unchanged.
         config: from :func:`extracted_config`; it is changed in place if the
             head of a classifier gets narrower features.
         subnet: the subnet to extract.

@@ -10,7 +10,7 @@ from ..errors import InputError
 
 
 class LatencyFollower:
-    """Chooses the subnet that meets a latency target under the present load.
+    """Chooses the subnet that meets a latency target under the current load.
 
     Every request, whichever subnet answers it, shows how much slower the device
     is than it was without load: its *slowdown* is its latency divided by the

@@ -32,7 +32,7 @@ def raw_outputs(model: nn.Module, images: Tensor) -> Tensor:
     """The outputs of a detector's first heads, before any box is chosen.
 
     Args:
-        model: a detector of MMDetection, or one of the classes around them.
+        model: a detector of MMDetection, or one of our wrappers around it.
         images: preprocessed ones ``(N, C, H, W)``.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Networks as ONNX."""
+"""Exporting networks as ONNX."""
 
 import contextlib
 import inspect
@@ -20,7 +20,7 @@ def check_onnx(what: str) -> None:
     """Checks that onnx and onnxruntime are installed and work.
 
     Args:
-        what: needs them, for the message.
+        what: what needs them, for the message.
 
     Raises:
         InputError: it names the package.
@@ -94,7 +94,7 @@ def onnx_bytes(network: nn.Module, images: Tensor, properties: Dict[str, str],
         onnx.helper.set_model_props(model, properties)
         onnx.checker.check_model(model)
         return model.SerializeToString()
-    except Exception as error:  # each package has its own kinds
+    except Exception as error:  # each package has its own types
         raise InputError(f'torch {torch.__version__} and onnx '
                          f'{onnx.__version__} cannot write the network as ONNX '
                          f'({first_line(error)})') from error
@@ -111,7 +111,7 @@ def onnx_session(content: bytes) -> Any:
     try:
         return onnxruntime.InferenceSession(
             content, providers=['CPUExecutionProvider'])
-    except Exception as error:  # it has its own kinds
+    except Exception as error:  # it has its own types
         raise InputError(f'onnxruntime {onnxruntime.__version__} cannot run '
                          f'what torch {torch.__version__} and onnx '
                          f'{onnx.__version__} write ({first_line(error)}); '

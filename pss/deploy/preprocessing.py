@@ -56,7 +56,7 @@ class Preprocessing:
                         for key, value in step.items()
                     }) for step in steps
                 ])
-        except Exception as error:  # types raise anything for a wrong config
+        except Exception as error:  # classes raise anything for a wrong config
             raise InputError('bank: preprocessing.pipeline cannot be built '
                              f'({first_line(error)})') from None
         # Pillow resizes only integers
@@ -70,8 +70,8 @@ class Preprocessing:
             images: see :meth:`.AdaptiveClassifier.predict`.
 
         Raises:
-            InputError: for a file that is no image, and for an image of another
-                shape or type.
+            InputError: for a file that is not an image, and for an image of
+                another shape or type.
         """
         return [self._one(image, where) for image, where in _each(images)]
 
@@ -193,7 +193,7 @@ def _read(path: str, grey: bool, decoder: str) -> np.ndarray:
     try:
         pixels = imfrombytes(
             content, 'grayscale' if grey else 'color', backend=decoder)
-    except Exception as error:  # each decoder has its own kinds
+    except Exception as error:  # each decoder has its own types
         raise InputError(f'{path}: cannot be read ({error})') from None
     if pixels is None:
         raise InputError(f'{path}: not an image file')

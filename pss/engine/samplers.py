@@ -1,4 +1,4 @@
-"""The samplers that configs name."""
+"""Building the samplers that configs name."""
 
 from typing import Any, Dict, List
 
@@ -16,7 +16,7 @@ def check_sampler(cfg: Any) -> Dict[str, Any]:
     """Checks the config of a sampler; the paper's if it names no type.
 
     Raises:
-        InputError: for an unknown type, or a key that it does not take.
+        InputError: for an unknown type, or a key that it does not accept.
     """
     if isinstance(cfg, dict):
         cfg = dict(dict(type='pss.PrioritizedSampler'), **cfg)

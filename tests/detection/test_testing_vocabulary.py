@@ -47,7 +47,7 @@ def test_configs_can_be_kept(name):
     (dict(pipeline=[dict(type='os.system')] * 2), {}, "type='os.system'"),
     ({}, dict(outfile_prefix='x'), "outfile_prefix='x'"),
     ({}, dict(format_only=True), 'format_only=True'),
-    ({}, dict(ann_file='http://x/a.json'), 'no address'),
+    ({}, dict(ann_file='http://x/a.json'), 'not a URL'),
     ({}, dict(type='subprocess.getoutput'), "type='subprocess.getoutput'"),
 ])
 def test_what_does_more_is_refused(dataset, evaluator, words):

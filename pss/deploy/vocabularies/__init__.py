@@ -1,7 +1,7 @@
 """Closed vocabularies: everything that a bank's configs may contain.
 
 MMEngine's registries build whatever a config names and import unknown types by
-their path; many OpenMMLab classes open files, fetch addresses or call functions
+their path; many OpenMMLab classes open files, fetch URLs or call functions
 named by their arguments. A config that comes from a file is therefore checked
 before any registry sees it: classes, their keys and the values of these keys
 are all listed, and anything else is refused. A class that is on no list is

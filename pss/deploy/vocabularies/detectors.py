@@ -1,7 +1,7 @@
 """The bank of a detector: MMDetection's networks and their preprocessing.
 
-Only the class around a detector, :class:`.SupernetDetector`, and the backbones
-are this package's. MMDetection is optional; it is imported only when a detector
+Only a detector's wrapper, :class:`.SupernetDetector`, and the backbones are
+this package's. MMDetection is optional; it is imported only when a detector
 is checked.
 """
 
@@ -57,7 +57,7 @@ _TWO_STAGE_TEST = mapping(
                 max_per_img=_SCORED['max_per_img']),
             ('score_thr', 'nms', 'max_per_img'))), ('rpn', 'rcnn'))
 
-# keys of the class around a detector; the others are the detector's
+# keys of the wrapper around a detector; the others are the detector's
 OWN_KEYS: Dict[str, Check] = dict(
     detector=text(200),
     input_size=list_of(SIDE, 2, 2),
@@ -117,7 +117,7 @@ def check_detector(model: Any, where: str, trust: Trust = ()) -> None:
 
 
 def _identifier(where: str, value: Any, trust: Trust) -> None:
-    """A name as Python has them."""
+    """A Python identifier."""
     if not check_text(where, value).isidentifier():
         raise InputError(f'{where}={shown(value)}: expected a name')
 

@@ -83,7 +83,7 @@ def list_of(check: Check, least: int = 0, most: int = LONGEST_LIST) -> Check:
 
 
 def either(*checks: Check) -> Check:
-    """What any of several checks accepts; else the error is the last one's."""
+    """What any of several checks accepts; otherwise the last one's error."""
 
     def check_any(where: str, value: Any, trust: Trust) -> object:
         for check in checks[:-1]:
@@ -156,7 +156,7 @@ class Family:
         return self._check_trusted(where, value, trust)
 
     def _name(self, kind: Any) -> Optional[str]:
-        """A type in the form of :attr:`entries`; ``None`` if it is no text."""
+        """A type in the form of :attr:`entries`; ``None`` if it is not text."""
         if not isinstance(kind, str):
             return None
         name = kind.removeprefix(f'{self.scope}.')

@@ -28,11 +28,11 @@ def classifier_steps(pipeline: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
     """A classifier's test pipeline without what predictions do not need.
 
     Args:
-        pipeline: configs of its transforms; they are left as they are.
+        pipeline: configs of its transforms; left unchanged.
 
     Returns:
         The same steps without the keys that hold their default; the last one,
-        ``PackInputs``, without the names of what it carries along.
+        ``PackInputs``, without any key.
     """
     return [
         dict(type=step['type']) if class_name(step) == 'PackInputs' else step
@@ -44,7 +44,7 @@ def detector_steps(pipeline: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
     """A detector's test pipeline without what predictions do not need.
 
     Args:
-        pipeline: configs of its transforms; they are left as they are.
+        pipeline: configs of its transforms; left unchanged.
 
     Returns:
         The same steps without the keys that hold their default and without
@@ -105,8 +105,8 @@ def kept_testing(config_dataloader: Mapping[str, Any],
 
     Returns:
         Both, without keys that hold their default, name the scope of a type,
-        or matter only on the machine at hand (``pin_memory``). Whether a bank
-        may contain the rest is for :func:`.check_testing` to say.
+        or matter only on the current machine (``pin_memory``). Whether a bank
+        may contain the rest, :func:`.check_testing` decides.
     """
     loader = _stripped(config_dataloader)
     if isinstance(loader, dict):

@@ -2,11 +2,11 @@
 
 They go into the config of an exported network, and a Runner builds whatever is
 there. The listed datasets read images, and lists of them from text, JSON or
-XML; the listed metrics compute. Not listed is what unpickles files (CIFAR,
-Coco's proposals), reads ``.mat`` files, fetches or writes. MMEngine itself
-takes a ``metainfo`` that is a text for the path of a file and a path with
-``://`` for an address, and picks a reader by the ending of an annotation file:
-hence the checks of these.
+XML; the listed metrics only compute. Whatever unpickles files (CIFAR, Coco's
+proposals), reads ``.mat`` files, downloads or writes is not listed. MMEngine
+itself takes a text in ``metainfo`` for the path of a file and a path with
+``://`` for a URL, and picks a reader by the ending of an annotation file: hence
+the checks of these.
 """
 
 from typing import Any, Callable, Dict, Tuple
@@ -52,7 +52,7 @@ def path(*endings: str) -> Check:
         check_text(where, value, 1000)
         if any(word in value for word in ('://', '{{', '}}')):
             raise InputError(f'{where}={shown(value)}: expected the path of a '
-                             'file or a folder, no address and no template')
+                             'file or a folder, not a URL or a template')
         if endings and value and not value.endswith(endings):
             raise InputError(f'{where}={shown(value)}: expected a path that '
                              f'ends in {" or ".join(endings)}')

@@ -78,7 +78,7 @@ def _check_optimizer(saved: Dict[str, Any], wrapper: OptimWrapper) -> None:
         _check_same_form(one, own, where)
         if one['params'] != own['params']:
             raise _wrong(f'{where}.params', one['params'], own['params'])
-    if 'base_param_settings' in saved:  # by MMEngine, of no parameter
+    if 'base_param_settings' in saved:  # MMEngine's, without parameters
         _check_same_form(saved['base_param_settings'],
                          wrapper.state_dict().get('base_param_settings'),
                          'optimizer.base_param_settings')
@@ -137,7 +137,7 @@ def _check_log(hub: Dict[str, Any]) -> None:
 
 
 def _check_same_form(saved: Any, own: Any, where: str) -> None:
-    """Compares types, keys and shapes, not values; all numbers are one type."""
+    """Compares types, keys and shapes, not values; all numbers are alike."""
     if isinstance(own, dict):
         if not isinstance(saved, dict):
             raise _wrong(where, saved, 'a dict')

@@ -127,7 +127,7 @@ def check_start(state: Dict[str, Tensor], model: nn.Module,
             'have another kind of number':
             misfits['have another kind of number']
         })
-    anew = [
+    initialised = [
         key for key in wanted if not _is_counter(key) and (
             key not in found or key in misfits['have another shape'])
     ]
@@ -143,7 +143,7 @@ def check_start(state: Dict[str, Tensor], model: nn.Module,
     unknown = [key for key in found if key not in wanted and not _is_kept(key)]
     parts = [
         f'{text} ({len(keys)}): {_first(keys, _LISTED)}'
-        for text, keys in (('starts from its initialisation', anew),
+        for text, keys in (('starts from its initialisation', initialised),
                            ('is not in the model', unknown)) if keys
     ]
     return f'{where}: {"; ".join(parts)}' if parts else None

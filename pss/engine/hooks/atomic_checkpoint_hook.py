@@ -15,7 +15,7 @@ from ...errors import DivergedError, InputError
 from ...files import FilePath, whole_file
 from ...registry import HOOKS
 
-# written when training is told to stop, until the next regular checkpoint
+# written when SIGTERM stops training, until the next regular checkpoint
 INTERRUPTED = 'interrupted.pth'
 _TEMPORARY = re.compile(r'\.pth\.[0-9a-f]+\.tmp$')  # whole_file's names
 
@@ -153,5 +153,5 @@ def find_checkpoint_hook(runner: Runner) -> 'AtomicCheckpointHook':
         if isinstance(hook, AtomicCheckpointHook):
             return hook
     raise InputError("default_hooks.checkpoint: type 'pss.AtomicCheckpointHook'"
-                     ' is missing; it writes a checkpoint when training is '
-                     'told to stop')
+                     ' is missing; it writes a checkpoint when SIGTERM '
+                     'stops training')

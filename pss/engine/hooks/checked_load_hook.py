@@ -20,12 +20,12 @@ class CheckedLoadHook(Hook):
     MMEngine loads the weights that fit and leaves the others, which may be all
     of them, as they were initialised. With this hook, a run that resumes or
     tests needs every weight of its model. Training that starts from
-    ``load_from`` needs the whole backbone; neck and head may differ, which
-    gives one warning in the log.
+    ``load_from`` needs the whole backbone; neck and head may differ, which is
+    logged as one warning.
 
     A file's checksums, which torch does not verify, are verified before it is
-    loaded. From any checkpoint the entry ``meta.config`` is removed, which
-    MMEngine would run as a program.
+    loaded. The entry ``meta.config``, which MMEngine would run as a program, is
+    removed from every checkpoint.
     """
 
     # before the hooks that read entries of the checkpoint

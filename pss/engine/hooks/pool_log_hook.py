@@ -81,8 +81,8 @@ def pool_scalars(pools: Sequence[SubnetPool],
 
     Args:
         pools: the pools; empty ones only have a fill.
-        t: temperature of their priorities; without one, of a sampler of a
-            user's own, there is no entropy.
+        t: temperature of their priorities; ``None``, for a user's sampler that
+            has none, leaves out the entropy.
     """
     scalars = {}
     for pool in pools:
@@ -97,6 +97,6 @@ def pool_scalars(pools: Sequence[SubnetPool],
 
 
 def scalar_name(budget: Budget) -> str:
-    """Returns a pool's name in scalars, without TensorBoard's unwanted
-    spaces."""
+    """Returns a pool's name in scalars, without spaces, which TensorBoard does
+    not want."""
     return str(budget).replace(' ', '_')

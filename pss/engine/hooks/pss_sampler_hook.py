@@ -32,11 +32,10 @@ class PSSSamplerHook(Hook):
         budgets: the levels that get a subnet, for each resource, in its unit:
             ``start``, ``stop`` (both included) and ``step``; or ``pools``, how
             many of them to spread over the costs that the space reaches.
-        sampler: config of what draws the subnets, ``pss.PrioritizedSampler``
+        sampler: config of the sampler of subnets, ``pss.PrioritizedSampler``
             by default. ``p=dict(ratio=1.)`` makes that random sampling;
-            ``type='pss.UniformSampler'`` is US-Net or MutualNet; a class of
-            one's own is registered in ``pss.registry.SAMPLERS``, see
-            :class:`.Sampler`.
+            ``type='pss.UniformSampler'`` is US-Net or MutualNet; register your
+            own class in ``pss.registry.SAMPLERS``, see :class:`.Sampler`.
         resources: configs of resources by name, see
             :func:`pss.resources.build_resources`. ``flops`` (MFLOPs) always
             exists. Costs in resources without budgets are only reported.
@@ -74,12 +73,13 @@ class PSSSamplerHook(Hook):
         return self._sampler
 
     def before_run(self, runner: Runner) -> None:
-        """Counts the costs and builds the sampler, before anything loads."""
+        """Computes the costs and builds the sampler, before anything is
+        loaded."""
         if self._sampler is not None:
             return
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
-        # of a detector its backbone, at the size of its images
+        # for a detector: its backbone, at the size of its images
         self.costs = cost_tables(self.resources, model.costed)
         budgets = place_budgets(self.budgets, self.costs)
         self._sampler = build_sampler(

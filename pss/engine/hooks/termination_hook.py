@@ -15,8 +15,8 @@ from .atomic_checkpoint_hook import find_checkpoint_hook
 
 
 class Terminated(SystemExit):
-    """Training stopped because it was told to. The exit status is 143, the
-    shell's status for a process that SIGTERM ended."""
+    """Training was stopped by SIGTERM. The exit status is 143, the shell's
+    status for a process that SIGTERM ended."""
 
     def __init__(self, message: str) -> None:
         super().__init__(128 + signal.SIGTERM)

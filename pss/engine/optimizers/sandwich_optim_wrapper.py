@@ -34,7 +34,7 @@ class SandwichOptimWrapper(OptimWrapper):
 
         for pass in plan:                 # largest, sampled, smallest
             switch_to(pass.subnet)
-            loss = model(batch, teacher)  # the first pass gives the teacher
+            loss = model(batch, teacher)  # the first pass is the teacher's
             loss.backward()               # gradients add up
         optimizer.step()
 

@@ -24,7 +24,7 @@ class EpochBatches(BatchSampler):
     """Batches of keys that tell :class:`SeededDataset` the epoch and the image.
 
     A key is ``epoch * size + index``, so that workers that live for several
-    epochs need not be told which one it is.
+    epochs know the current one.
 
     Args:
         batches: the batch sampler to take indices from.
@@ -95,8 +95,8 @@ def repeatable(loader: DataLoader[Any]) -> DataLoader[Any]:
     if isinstance(dataset, IterableDataset) or batches is None:
         raise InputError(
             f'train_dataloader: {type(dataset).__name__} only iterates '
-            '(or batch_size is None), so training cannot go on inside an '
-            'epoch; expected datasets with a length, or '
+            '(or batch_size is None), so training cannot resume inside '
+            'an epoch; expected datasets with a length, or '
             "train_cfg.type='EpochBasedTrainLoop'")
     if not len(loader):
         size = getattr(batches, 'batch_size', loader.batch_size)

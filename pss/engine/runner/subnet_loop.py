@@ -186,7 +186,7 @@ class SubnetLoop(BaseLoop):
             raise InputError(f'{self.mode}_cfg.metric={self.metric!r}: '
                              'expected one of the evaluator\'s metrics, '
                              f'{sorted(values)}')
-        if math.isnan(values[self.metric]):  # which compares as nothing
+        if math.isnan(values[self.metric]):  # NaN cannot be compared
             raise InputError(f'{self.mode}_cfg.metric={self.metric!r}: the '
                              'evaluator returned nan; expected a number')
         return values[self.metric]

@@ -25,10 +25,11 @@ class SubnetTestLoop(SubnetLoop):
         selection_dataloader: the held-out images.
         candidates: how many of a pool's subnets to try, best scores first.
         metric: the metric to choose by, as the evaluator names it without its
-            prefix; higher is better. It counts as 0 where the evaluator has no
-            metrics since a detector found nothing at all.
+            prefix; higher is better. It counts as 0 if the evaluator returns no
+            metrics because a detector found nothing at all.
         selection_evaluator: config of the metrics on the held-out images,
-            where the test images' do not fit, since annotations differ, say.
+            if those of the test images do not fit, for example because
+            annotations differ.
         *args, **kwargs: as for :class:`SubnetLoop`.
 
     Attributes:
@@ -124,7 +125,7 @@ class SubnetTestLoop(SubnetLoop):
         if empty:
             what, why = ('pools are empty and', 'training was short') \
                 if sampler.pools else \
-                ('budgets are', 'no multiplier gives a cost inside them')
+                ('budgets are', "no multiplier's cost is inside them")
             self.runner.logger.warning(
                 f'{len(empty)} of {len(sampler.budgets)} {what} left out of '
                 f'the results ({why}): {", ".join(empty)}')

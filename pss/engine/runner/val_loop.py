@@ -23,8 +23,8 @@ class SubnetValLoop(SubnetLoop):
 
     Args:
         pools: whether to validate the best subnet of every pool too.
-        ranked_pools: in how many pools, drawn anew each time, to measure how
-            well scores agree with accuracy on these images.
+        ranked_pools: in how many pools, drawn again in each validation, to
+            measure how well scores agree with accuracy on these images.
         ranked_members: how many subnets of each of those to validate, evenly
             over its ranking by score.
         metric: the accuracy, as the evaluator names it without its prefix.
