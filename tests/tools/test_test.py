@@ -9,7 +9,7 @@ from .conftest import DEMO, options
 
 def test_test_writes_the_results(call, checkpoint, tiny_fashion_mnist,
                                  tmp_path):
-    """Oracle: the documented form; a second run gives the same file."""
+    """Oracle: the documented form; a second run writes the same file."""
     arguments = ('test.py', DEMO, checkpoint, '--work-dir', tmp_path, '--out',
                  tmp_path / 'results.json')
     code, out = call(*arguments, *options(tiny_fashion_mnist, False))
