@@ -1,6 +1,7 @@
 """Supernets: slimmable layers, backbones, classifiers, BN calibration."""
 
 from .backbones import (
+    SlimmableBackbone,
     SlimmableMobileNetV1,
     SlimmableMobileNetV2,
     SlimmableResNet,
@@ -20,9 +21,9 @@ from .narrowing import narrow
 
 __all__ = [
     'BackboneAtSize', 'KeptNetwork', 'ResizedClassifier', 'ResizedDetector',
-    'SharedWeights', 'SlimmableBatchNorm2d', 'SlimmableConv2d',
-    'SlimmableGroupNorm', 'SlimmableLinear', 'SlimmableMobileNetV1',
-    'SlimmableMobileNetV2', 'SlimmableResNet', 'SupernetClassifier',
-    'SupernetDetector', 'SupernetDistributedDataParallel', 'calibrate',
-    'kept_network', 'narrow'
+    'SharedWeights', 'SlimmableBackbone', 'SlimmableBatchNorm2d',
+    'SlimmableConv2d', 'SlimmableGroupNorm', 'SlimmableLinear',
+    'SlimmableMobileNetV1', 'SlimmableMobileNetV2', 'SlimmableResNet',
+    'SupernetClassifier', 'SupernetDetector', 'SupernetDistributedDataParallel',
+    'calibrate', 'kept_network', 'narrow'
 ]
