@@ -29,7 +29,7 @@ class PrioritizedSampler:
         p: probability to draw from the whole space rather than from a pool:
             ``start`` and ``ratio`` of its decay, ``start * ratio **
             progress``.
-        t: temperature of the priorities in a pool, likewise.
+        t: temperature of the priorities in a pool, with the same decay.
 
     Attributes:
         budgets: the levels of the pools.
