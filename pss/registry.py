@@ -176,7 +176,8 @@ def check_entry(registry: Registry,
         raise InputError(f'{where}={shown(cfg)}: expected the config of a '
                          f'{registry.name}, with its type')
     target = registry.get(cfg['type'])
-    if target is None:
+    # MMEngine also imports types that are not registered, such as os.system
+    if not any(target is known for known in registry.module_dict.values()):
         raise _unknown_type(cfg['type'], [registry], where)
     check_keys(cfg,
                _expected_keys(registry, target, cfg) - set(given),

@@ -29,6 +29,8 @@ def test_building(imagenet_flops, cfg, kind):
     (dict(space=None), "'space'"),
     (dict(type='pss.UniformSampler', pool_size=10), "'pool_size'.*mutual"),
     ('pss.UniformSampler', 'sampler='),
+    ([], 'sampler='),
+    (dict(type='os.system'), "sampler: type 'os.system' does not exist"),
 ])
 def test_bad_configs(cfg, words):
     """Oracle: field and value in the message."""

@@ -56,7 +56,7 @@ class PSSSamplerHook(Hook):
                  resources: Optional[Dict[str, Dict[str, Any]]] = None) -> None:
         self.resources = build_resources(resources)
         self.budgets = read_budgets(budgets, list(self.resources))
-        self._config = check_sampler(sampler or {})
+        self._config = check_sampler({} if sampler is None else sampler)
         self._sampler: Optional[Sampler] = None
         self.costs: Dict[str, CostTable] = {}
         self.units: Dict[str, str] = {
@@ -124,8 +124,8 @@ class PSSSamplerHook(Hook):
         """
         assert outputs is not None, 'the optimizer wrapper returns them'
         if self._pool is not None and not runner.optim_wrapper.step_skipped:
-            self._pool.update(runner.optim_wrapper.plan[1].subnet,
-                              -outputs['task_sampled'].item())
+            name, subnet = runner.optim_wrapper.plan[1]
+            self._pool.update(subnet, -outputs[f'task_{name}'].item())
 
     def before_save_checkpoint(self, runner: Runner,
                                checkpoint: Dict[str, Any]) -> None:
