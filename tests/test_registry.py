@@ -48,7 +48,7 @@ class WeightTraffic:
 
 @SAMPLERS.register_module()
 class MySampler(PrioritizedSampler):
-    """Trains the sampled subnet twice, so that an iteration has four passes."""
+    """Trains the sampled subnet again, by names of its own for the passes."""
 
     def __init__(self, *args, repeats=1, **kwargs):
         super().__init__(*args, **kwargs)
@@ -58,7 +58,8 @@ class MySampler(PrioritizedSampler):
         passes, pool = super().plan(seed, iteration, progress)
         again = [passes[1]._replace(name=f'again_{i}')
                  for i in range(self.repeats)]
-        return (*passes[:2], *again, passes[2]), pool
+        drawn = passes[1]._replace(name='drawn')
+        return (passes[0], drawn, *again, passes[2]), pool
 
 
 @MODELS.register_module()

@@ -20,7 +20,7 @@ Candidates = Dict[Budget, List[Tuple[Subnet, Optional[float]]]]
 
 class Pass(NamedTuple):
     """One forward and backward pass of an iteration."""
-    name: str
+    name: str  # ends the names of its losses in the log; different in each pass
     subnet: Subnet
 
 

@@ -251,6 +251,8 @@ BUDGETS = dict(flops=dict(start=9.5, stop=19.5, step=1))
     (dict(budgets=dict(flop=BUDGETS['flops'])), "'flop'.*'flops'"),
     (dict(budgets=BUDGETS,
           sampler=dict(pool_sise=10)), "sampler .*'pool_sise'.*'pool_size'"),
+    (dict(budgets=BUDGETS, sampler=[]), r'sampler=\[\]: expected'),
+    (dict(budgets=BUDGETS, sampler=False), 'sampler=False: expected'),
 ])
 def test_bad_arguments(kwargs, words):
     """Oracle: field and value in the message."""
