@@ -103,6 +103,9 @@ _KEYS_OF_OTHERS = {
     LOOPS: {'runner', 'dataloader', 'evaluator'},
 }
 
+# Arguments that our own code passes, which a config must not.
+_KEYS_OF_CALLERS = {SAMPLERS: {'space', 'costs', 'budgets'}}
+
 
 def check_config(cfg: Any, where: str = 'config') -> None:
     """Checks the keys of all types in our registries, those of users included,
@@ -153,17 +156,13 @@ def _unknown_type(kind: str, registries: Iterable[Registry],
                       f'expected one of {", ".join(known)}')
 
 
-def check_entry(registry: Registry,
-                cfg: Any,
-                where: str,
-                given: Iterable[str] = ()) -> Dict[str, Any]:
+def check_entry(registry: Registry, cfg: Any, where: str) -> Dict[str, Any]:
     """Checks the config of one registered class, by either of its names.
 
     Args:
         registry: one of ours.
         cfg: the config, with ``type``.
         where: its path, for the message.
-        given: arguments that the caller passes, which a config must not.
 
     Returns:
         A copy of it.
@@ -179,8 +178,7 @@ def check_entry(registry: Registry,
     # MMEngine also imports types that are not registered, such as os.system
     if not any(target is known for known in registry.module_dict.values()):
         raise _unknown_type(cfg['type'], [registry], where)
-    check_keys(cfg,
-               _expected_keys(registry, target, cfg) - set(given),
+    check_keys(cfg, _expected_keys(registry, target, cfg),
                f'{where} ({cfg["type"]})')
     return dict(cfg)
 
@@ -190,7 +188,8 @@ def _expected_keys(registry: Registry, target: Any, cfg: Dict[str,
     """The keys that the config of a registered class may have."""
     own: Set[str] = target.config_keys(cfg) \
         if hasattr(target, 'config_keys') else parameters(target)
-    return own | _FRAMEWORK_KEYS | _KEYS_OF_OTHERS.get(registry, set())
+    return (own | _FRAMEWORK_KEYS | _KEYS_OF_OTHERS.get(registry, set())) - \
+        _KEYS_OF_CALLERS.get(registry, set())
 
 
 def _goes_without_scope(name: str, target: Any, registry: Registry) -> bool:

@@ -102,7 +102,8 @@ class BankHook(Hook):
         sampler = runner.test_loop.sampler_hook.sampler
         assert sampler is not None  # built before the training
         if not sampler.candidates(1):
-            runner.logger.warning('No bank is written: the pools are empty')
+            runner.logger.warning(
+                'No bank is written: the sampler has no subnet to choose')
         else:
             runner.test_loop.run()
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Dict, List
 
+from ..errors import InputError
 from ..registry import SAMPLERS, check_entry
 from ..sampling import PrioritizedSampler, Sampler, UniformSampler
 from ..structures import Budget, CostTable, SearchSpace
@@ -9,7 +10,9 @@ from ..structures import Budget, CostTable, SearchSpace
 for _sampler in (PrioritizedSampler, UniformSampler):
     SAMPLERS.register_module(module=_sampler)
 
-GIVEN = ('space', 'costs', 'budgets')  # what the hook passes to each of them
+WHERE = 'pss_sampler.sampler'  # in a config's hooks
+MEMBERS = ('budgets', 'pools', 'plan', 'candidates', 'scalars', 'state_dict',
+           'load_state_dict')
 
 
 def check_sampler(cfg: Any) -> Dict[str, Any]:
@@ -20,7 +23,7 @@ def check_sampler(cfg: Any) -> Dict[str, Any]:
     """
     if isinstance(cfg, dict):
         cfg = dict(dict(type='pss.PrioritizedSampler'), **cfg)
-    return check_entry(SAMPLERS, cfg, 'sampler', GIVEN)
+    return check_entry(SAMPLERS, cfg, WHERE)
 
 
 def build_sampler(cfg: Dict[str, Any], space: SearchSpace,
@@ -35,8 +38,13 @@ def build_sampler(cfg: Dict[str, Any], space: SearchSpace,
         budgets: all levels of all resources.
 
     Raises:
-        InputError: for a value that an argument cannot have, or a level that
-            no subnet reaches.
+        InputError: for a value that an argument cannot have, a level that no
+            subnet reaches, or a class that is no :class:`.Sampler`.
     """
-    return SAMPLERS.build(
+    sampler: Sampler = SAMPLERS.build(
         dict(cfg), default_args=dict(space=space, costs=costs, budgets=budgets))
+    missing = [name for name in MEMBERS if not hasattr(sampler, name)]
+    if missing:
+        raise InputError(f'{WHERE}: {cfg["type"]} has no {", ".join(missing)}; '
+                         'expected the members of pss.sampling.Sampler')
+    return sampler

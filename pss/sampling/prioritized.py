@@ -161,8 +161,9 @@ class PrioritizedSampler:
             raise
         except (KeyError, TypeError, AttributeError, IndexError,
                 ValueError) as error:
-            raise InputError('the pools in the checkpoint are damaged '
-                             f'({type(error).__name__}: {error})') from None
+            raise InputError(
+                'the pools in the checkpoint are damaged or of '
+                f'another sampler ({type(error).__name__}: {error})') from None
         found = [budget for budget, _, _ in loaded]
         if found != self.budgets:
             raise InputError(

@@ -111,6 +111,5 @@ class UniformSampler:
         """
         if state:
             raise InputError(
-                f'the checkpoint has {len(state)} pools, so that '
-                'pss.PrioritizedSampler trained it; US-Net and MutualNet have '
-                'none')
+                f'the checkpoint has {len(state)} pools: another sampler, such '
+                'as pss.PrioritizedSampler, trained it; expected none')

@@ -2,6 +2,7 @@ import pytest
 
 from pss.engine.samplers import build_sampler, check_sampler
 from pss.errors import InputError
+from pss.registry import SAMPLERS
 from pss.sampling import PrioritizedSampler, UniformSampler
 from pss.structures import budgets_of
 
@@ -36,3 +37,25 @@ def test_bad_configs(cfg, words):
     """Oracle: field and value in the message."""
     with pytest.raises(InputError, match=words):
         check_sampler(cfg)
+
+
+def test_a_class_that_is_no_sampler(imagenet_flops, monkeypatch):
+    """Oracle: the type and the members that it lacks, before training."""
+
+    class Half:
+
+        def __init__(self, space, costs, budgets):
+            self.budgets, self.pools = budgets, ()
+
+        def plan(self, seed, iteration, progress):
+            return (), None
+
+    monkeypatch.setitem(SAMPLERS.module_dict, 'Half', Half)
+    budgets = budgets_of('flops', 100, 200, 50)
+    with pytest.raises(
+            InputError,
+            match='pss.Half has no candidates, scalars, state_dict, '
+            'load_state_dict; expected'):
+        build_sampler(
+            check_sampler(dict(type='pss.Half')), imagenet_flops.space,
+            {'flops': imagenet_flops}, budgets)

@@ -11,7 +11,7 @@ from ..paths import ROOT
 
 @pytest.mark.parametrize(
     'arguments', [('--signal', 'KILL', '--kills', '4'),
-                  ('--signal', 'TERM', '--kills', '2', '--modes', 'epochs')])
+                  ('--signal', 'TERM', '--kills', '1', '--modes', 'epochs')])
 def test_interrupted_trainings_end_as_if_they_had_not_been(arguments):
     """Oracle: the uninterrupted run; ``--kills`` of the script kills more
     often."""

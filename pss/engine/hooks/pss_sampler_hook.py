@@ -6,6 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 
+from ...errors import InputError
 from ...registry import HOOKS
 from ...resources import build_resources, cost_tables
 from ...sampling import Sampler, SubnetPool, place_budgets, read_budgets
@@ -108,6 +109,10 @@ class PSSSamplerHook(Hook):
         """Plans the iteration."""
         progress = training_progress(runner)
         plan, self._pool = self.sampler.plan(self._seed, runner.iter, progress)
+        names = [name for name, _ in plan]
+        if len(set(names)) < len(names):
+            raise InputError(f'pss_sampler.sampler: passes {names} of an '
+                             'iteration; expected different names')
         runner.optim_wrapper.plan = plan
         for name, value in self.sampler.scalars(progress).items():
             runner.message_hub.update_scalar(f'train/{name}', value)

@@ -118,14 +118,14 @@ class SubnetTestLoop(SubnetLoop):
         if not candidates:
             raise InputError(
                 'the checkpoint has no subnets in its pools; expected one '
-                'written by training with pss.PSSSamplerHook' if sampler.pools
-                else 'no subnet of one multiplier has a cost inside any of '
+                'written by training with pss.PSSSamplerHook' if sampler.
+                pools else 'the sampler has no subnet to choose for any of '
                 'the budgets')
         empty = [str(b) for b in sampler.budgets if b not in candidates]
         if empty:
             what, why = ('pools are empty and', 'training was short') \
                 if sampler.pools else \
-                ('budgets are', "no multiplier's cost is inside them")
+                ('budgets are', 'the sampler has no subnet for them')
             self.runner.logger.warning(
                 f'{len(empty)} of {len(sampler.budgets)} {what} left out of '
                 f'the results ({why}): {", ".join(empty)}')
