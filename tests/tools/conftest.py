@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from ..paths import ROOT
+from ..training import forget_runs
 
 DEMO = ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py'
 IMAGENET = ROOT / 'configs' / 'pss_mbv2_imagenet.py'
@@ -22,6 +23,7 @@ def call(monkeypatch, capsys):
     def run(tool, *arguments):
         monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
         monkeypatch.delenv('LOCAL_RANK', raising=False)
+        forget_runs()
         code = 0
         try:
             runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
@@ -44,6 +46,7 @@ def refuse(monkeypatch, capsys, tmp_path):
     def refuse(tool, *arguments):
         monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
         monkeypatch.delenv('LOCAL_RANK', raising=False)
+        forget_runs()
         with pytest.raises(SystemExit) as end:
             runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
         captured = capsys.readouterr()

@@ -34,6 +34,21 @@ def test_training_that_diverges_exits_with_3(call, tiny_fashion_mnist,
     assert (code, out.count('\n')) == (2, 1) and 'none.json' in out
 
 
+def test_runs_of_one_second_keep_their_own_logs(call, tiny_fashion_mnist,
+                                                tmp_path, monkeypatch):
+    """Oracle: of two runs that begin in the same second, each has its log in
+    its own folder."""
+    monkeypatch.setattr('time.strftime', lambda *_: '20260101_000000')
+    for name in 'ab':
+        code, out = call('train.py', DEMO, '--work-dir', tmp_path / name,
+                         '--no-validate',
+                         *options(tiny_fashion_mnist, False, 27),
+                         'default_hooks.logger.interval=1',
+                         'train_cfg.max_epochs=1')
+        assert code == 0, out[-3000:]
+        assert list((tmp_path / name).rglob('scalars.json'))
+
+
 def test_losses_that_are_not_finite_exit_with_3(call, tiny_fashion_mnist,
                                                 tmp_path):
     """Oracle: status 3 and one line that names iteration and subnet."""
