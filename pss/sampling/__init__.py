@@ -1,7 +1,13 @@
 """Which subnet is trained next: schedules, conditional draws, pools."""
 
 from .agreement import rank_correlation
-from .budgets import place_budgets, read_budgets
+from .budgets import (
+    parse_limits,
+    place_budgets,
+    place_limits,
+    read_budgets,
+    read_limits,
+)
 from .conditional import ConditionalSampler
 from .factor_graph import cost_range
 from .pool import SubnetPool
@@ -13,5 +19,6 @@ from .uniform import UniformSampler
 __all__ = [
     'Candidates', 'ConditionalSampler', 'Pass', 'Plan', 'PrioritizedSampler',
     'Sampler', 'SubnetPool', 'UniformSampler', 'cost_range',
-    'exponential_decay', 'place_budgets', 'rank_correlation', 'read_budgets'
+    'exponential_decay', 'parse_limits', 'place_budgets', 'place_limits',
+    'rank_correlation', 'read_budgets', 'read_limits'
 ]

@@ -1,6 +1,6 @@
 """Drawing subnets conditioned on a resource level, exactly."""
 
-from typing import Callable, Dict, List, Tuple
+from typing import Callable, Dict, List, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -44,24 +44,33 @@ class ConditionalSampler:
             that subnets do reach.
     """
 
-    def __init__(self, cost: CostTable, budgets: List[Budget]) -> None:
+    def __init__(self, cost: CostTable, budgets: Sequence[Budget] = ()) -> None:
         self._range = cost_range(cost)
-        proposals = _Tilts(cost, self._range) if cost.combine == 'sum' \
+        self._proposals: Union[_Tilts, _Peaks] = \
+            _Tilts(cost, self._range) if cost.combine == 'sum' \
             else _Peaks(cost)
         self._draws: Dict[Budget, Draw] = {}
-        cheapest, dearest = self._range
         for budget in budgets:
-            reached = (dearest >= budget.low) & (cheapest < budget.high)
-            try:
-                if not reached.any():
-                    raise Unreachable
-                self._draws[budget] = proposals.draw_of(budget)
-            except Unreachable:
-                raise InputError(
-                    f'level={budget.level:g} of {budget.resource!r}: no subnet '
-                    f'costs between {budget.low:g} and {budget.high:g}; the '
-                    f'space reaches {cheapest.min():g} to {dearest.max():g}'
-                ) from None
+            self.add(budget)
+
+    def add(self, budget: Budget) -> None:
+        """Prepares draws from one more level.
+
+        Raises:
+            InputError: as for the class.
+        """
+        cheapest, dearest = self._range
+        reached = (dearest >= budget.low) & (cheapest < budget.high)
+        try:
+            if not reached.any():
+                raise Unreachable
+            self._draws[budget] = self._proposals.draw_of(budget)
+        except Unreachable:
+            raise InputError(
+                f'level={budget.level:g} of {budget.resource!r}: no subnet '
+                f'costs between {budget.low:g} and {budget.high:g}; the '
+                f'space reaches {cheapest.min():g} to {dearest.max():g}'
+            ) from None
 
     def draw(self,
              budget: Budget,

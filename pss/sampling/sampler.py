@@ -38,6 +38,9 @@ class Sampler(Protocol):
     Attributes:
         budgets: the levels that get a subnet at the end of training.
         pools: one for each budget, or none at all.
+
+    It may also have a ``grid``, a list of subnets, if it trains no others: then
+    a search chooses from these only.
     """
     budgets: List[Budget]
     pools: Sequence[SubnetPool]

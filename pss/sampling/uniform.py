@@ -29,6 +29,9 @@ class UniformSampler:
         budgets: the levels that a subnet is named for.
         mutual: MutualNet if true, US-Net otherwise.
 
+    Attributes:
+        grid: all pairs of a multiplier and a resolution.
+
     Raises:
         InputError: if the space has several resolutions and it is US-Net.
     """
@@ -48,6 +51,10 @@ class UniformSampler:
                 'only (pss.UniformSampler with mutual=False)')
         self.space = space
         self.budgets = list(budgets)
+        self.grid = list(
+            dict.fromkeys(
+                space.at(multiplier, resolution) for multiplier in space.ladder
+                for resolution in space.resolutions))
         self._costs = costs
         self._mutual = mutual
 
@@ -79,12 +86,7 @@ class UniformSampler:
         Args:
             num: ignored.
         """
-        grid = list(
-            dict.fromkeys(
-                self.space.at(multiplier, resolution)
-                for multiplier in self.space.ladder
-                for resolution in self.space.resolutions))
-        codes = self.space.encode(grid)
+        codes = self.space.encode(self.grid)
         found: Candidates = {}
         for budget in self.budgets:
             cost = self._costs[budget.resource](codes)
@@ -92,7 +94,7 @@ class UniformSampler:
             order = [i for i in np.argsort(-cost, kind='stable') if inside[i]]
             if order:
                 kept = order if self._mutual else order[:1]
-                found[budget] = [(grid[i], None) for i in kept]
+                found[budget] = [(self.grid[i], None) for i in kept]
         return found
 
     def scalars(self, progress: float) -> Dict[str, float]:

@@ -24,26 +24,33 @@ def level_name(resource: str, level: float) -> str:
 
 @dataclass(frozen=True)
 class Budget:
-    """One resource level: the costs that round to it.
+    """One resource level: the costs that round to it, or that it allows.
 
     Attributes:
         resource: the resource's name, such as ``flops``.
         level: in the resource's unit (``flops``: MFLOPs).
         step: distance between levels, in the same unit. A cost belongs to the
             level if it is in ``[level - step / 2, level + step / 2)``.
+        is_limit: whether the level is the most that may be spent instead; costs
+            in ``(level - step, level]`` belong to it.
     """
     resource: str
     level: float
     step: float
+    is_limit: bool = False
 
     @property
     def low(self) -> float:
         """Smallest cost that belongs to the level."""
+        if self.is_limit:
+            return math.nextafter(self.level - self.step, math.inf)
         return self.level - self.step / 2
 
     @property
     def high(self) -> float:
         """Smallest cost above it that no longer does."""
+        if self.is_limit:
+            return math.nextafter(self.level, math.inf)
         return self.level + self.step / 2
 
     def __str__(self) -> str:

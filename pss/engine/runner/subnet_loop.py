@@ -102,17 +102,25 @@ class SubnetLoop(BaseLoop):
         raise InputError('default_hooks: expected pss.PSSSamplerHook among '
                          'them; this loop needs its pools and costs')
 
-    def calibrate(self, subnets: Sequence[Subnet]) -> Dict[Subnet, Statistics]:
-        """Returns batch-norm statistics of subnets, always of the same
-        images."""
-        num = min(self.calibration_batches, len(self.calibration_dataloader))
+    def calibrate(self,
+                  subnets: Sequence[Subnet],
+                  batches: Optional[int] = None) -> Dict[Subnet, Statistics]:
+        """Returns batch-norm statistics of subnets, always of the same images.
+
+        Args:
+            subnets: the subnets.
+            batches: how many batches are used, if not
+                ``calibration_batches``.
+        """
+        num = min(batches or self.calibration_batches,
+                  len(self.calibration_dataloader))
         what = f'Calibrating {len(subnets)} subnets'
         with seeded(self.runner.seed), mixed_precision(self.amp_type):
             self.calibration_dataloader.sampler.set_epoch(0)
-            batches = (
+            images = (
                 self.model.data_preprocessor(batch, False)['inputs']
                 for batch in islice(self.calibration_dataloader, num))
-            return calibrate(self.model, subnets, logged(batches, num, what))
+            return calibrate(self.model, subnets, logged(images, num, what))
 
     @torch.no_grad()
     def evaluate(

@@ -1,35 +1,44 @@
 """The test: choosing the best subnet for each budget, and testing it."""
 
-from typing import Any, Dict, Optional, Sequence, Tuple
+import re
+from typing import Any, Dict, List, Optional
 
-from ...checks import check_integer, check_text
+from ...checks import check_integer, check_keys, check_text
 from ...errors import InputError
 from ...models.classifiers.supernet_classifier import Statistics
 from ...registry import LOOPS
-from ...sampling import Candidates
-from ...structures import Subnet
+from ...sampling import place_limits, read_limits
+from ...search import SubnetSearch, standard_error
+from ...structures import Budget, CostTable, Subnet
+from .choosing import choose_by_score, choose_by_search
+from .held_out_hits import TOP_K
 from .subnet_loop import SubnetLoop
-
-# A subnet and its pool's score, if it has one.
-Scored = Tuple[Subnet, Optional[float]]
 
 
 @LOOPS.register_module()
 class SubnetTestLoop(SubnetLoop):
-    """Chooses the best subnet of every pool and tests it ("After training").
+    """Chooses a subnet for every budget and tests it ("After training").
 
-    The best of a pool's candidates is chosen on images held out from the
-    training set; test images only measure what was chosen.
+    It is chosen on images held out from the training set; test images only
+    measure what was chosen.
 
     Args:
         selection_dataloader: the held-out images.
-        candidates: how many of a pool's subnets to try, best scores first.
+        search: how to search all subnets of each level, see
+            :class:`.SubnetSearch`: ``candidates``, ``finalists`` and ``share``;
+            and ``budgets``, the most that subnets may cost, instead of the
+            trained levels: for each resource a list of levels, or ``start``,
+            ``stop`` and ``step``. ``None`` tries each pool's best by score, as
+            the published program does.
+        candidates: without a search, how many of a pool's subnets to try, best
+            scores first.
         metric: the metric to choose by, as the evaluator names it without its
             prefix; higher is better. It counts as 0 if the evaluator returns no
-            metrics because a detector found nothing at all.
-        selection_evaluator: config of the metrics on the held-out images,
-            if those of the test images do not fit, for example because
-            annotations differ.
+            metrics because a detector found nothing at all. A search needs a
+            top-k accuracy.
+        selection_evaluator: without a search, config of the metrics on the
+            held-out images, if those of the test images do not fit, for example
+            because annotations differ.
         *args, **kwargs: as for :class:`SubnetLoop`.
 
     Attributes:
@@ -43,12 +52,15 @@ class SubnetTestLoop(SubnetLoop):
     def __init__(self,
                  *args: Any,
                  selection_dataloader: Any,
+                 search: Optional[Dict[str, Any]] = None,
                  candidates: int = 5,
                  metric: str = 'top1',
                  selection_evaluator: Any = None,
                  **kwargs: Any) -> None:
         self.candidates = check_integer('test_cfg.candidates', candidates, 1)
         self.metric = check_text('test_cfg.metric', metric)
+        self.search = None if search is None else _search(search)
+        self._limits = (search or {}).get('budgets')
         super().__init__(*args, **kwargs)
         self.selection_dataloader = self._build(
             selection_dataloader, 'test_cfg.selection_dataloader', exact=True)
@@ -57,40 +69,41 @@ class SubnetTestLoop(SubnetLoop):
         self.results: Optional[Dict[str, Any]] = None
         self.statistics: Dict[Subnet, Statistics] = {}
 
+    def limits(self, costs: Dict[str, CostTable]) -> List[Budget]:
+        """The limits to search for, if there are any.
+
+        Args:
+            costs: what subnets cost in each resource.
+
+        Raises:
+            InputError: for an unknown resource or an impossible limit.
+        """
+        if self._limits is None:
+            return []
+        return place_limits(
+            read_limits(self._limits, costs, 'test_cfg.search.budgets'), costs)
+
     def run(self) -> Dict[str, float]:
         """Chooses and tests; returns ``largest/top1``, ``flops 80/top1`` and
         so on."""
         self.runner.call_hook('before_test')
         self.runner.call_hook('before_test_epoch')
-        candidates = self.sampler_hook.sampler.candidates(self.candidates)
-        self._report_empty(candidates)
-        space = self.model.search_space
-        ends = [space.largest, space.smallest]
-        chosen = [s for best in candidates.values() for s, _ in best]
-        statistics = self.calibrate(list(dict.fromkeys(ends + chosen)))
-
-        held_out = self.evaluate(
-            {s: statistics[s]
-             for s in dict.fromkeys(ends + chosen)},
-            self.selection_dataloader,
-            'held-out images',
-            hooks=False,
-            evaluator=self.selection_evaluator)
-        kept = [(budget, *self._best(found, held_out))
-                for budget, found in candidates.items()]
-        self.statistics = {
-            s: statistics[s]
-            for s in dict.fromkeys(ends + [subnet for _, subnet, _ in kept])
-        }
+        choose = choose_by_score if self.search is None else choose_by_search
+        choice = choose(self)
+        self.statistics = choice.statistics
         tested = self.evaluate(self.statistics, self.dataloader, 'test images')
+        dataset: Any = self.dataloader.dataset
+        images = len(dataset)
 
-        def row(subnet):
-            chosen_by = {
-                f'held_out_{self.metric}': self.metric_of(held_out[subnet])
+        def row(subnet: Subnet) -> Dict[str, Any]:
+            found = self.row(subnet, tested[subnet] or {self.metric: 0.})
+            errors = {
+                f'{name}_se': standard_error(value, images)
+                for name, value in found.items() if re.fullmatch(TOP_K, name)
             }
-            found = tested[subnet] or {self.metric: 0.}
-            return dict(self.row(subnet, found), **chosen_by)
+            return dict(found, **errors, **choice.held_out[subnet])
 
+        space = self.model.search_space
         self.results = dict(
             resources=dict(self.sampler_hook.units),
             largest=row(space.largest),
@@ -101,37 +114,32 @@ class SubnetTestLoop(SubnetLoop):
                     level=budget.level,
                     **row(subnet),
                     **({} if score is None else dict(score=score)))
-                for budget, subnet, score in kept
+                for budget, subnet, score in choice.kept
+            ],
+            evaluated=[
+                dict(self.row(subnet, {}), **found)
+                for subnet, found in choice.evaluated
             ])
         metrics = {}
         for name, subnet in (('largest', space.largest), ('smallest',
                                                           space.smallest),
-                             *((str(b), s) for b, s, _ in kept)):
+                             *((str(b), s) for b, s, _ in choice.kept)):
             for key, value in tested[subnet].items():
                 metrics[f'{name}/{key.split("/")[-1]}'] = value
         self.runner.call_hook('after_test_epoch', metrics=metrics)
         self.runner.call_hook('after_test')
         return metrics
 
-    def _report_empty(self, candidates: Candidates) -> None:
-        sampler = self.sampler_hook.sampler
-        if not candidates:
-            raise InputError(
-                'the checkpoint has no subnets in its pools; expected one '
-                'written by training with pss.PSSSamplerHook' if sampler.
-                pools else 'the sampler has no subnet to choose for any of '
-                'the budgets')
-        empty = [str(b) for b in sampler.budgets if b not in candidates]
-        if empty:
-            what, why = ('pools are empty and', 'training was short') \
-                if sampler.pools else \
-                ('budgets are', 'the sampler has no subnet for them')
-            self.runner.logger.warning(
-                f'{len(empty)} of {len(sampler.budgets)} {what} left out of '
-                f'the results ({why}): {", ".join(empty)}')
 
-    def _best(self, candidates: Sequence[Scored],
-              held_out: Dict[Subnet, Dict[str, float]]) -> Scored:
-        """Returns the best candidate on the held-out images."""
-        return max(
-            candidates, key=lambda scored: self.metric_of(held_out[scored[0]]))
+def _search(cfg: Any) -> SubnetSearch:
+    """The search of a config.
+
+    Raises:
+        InputError: for an unknown key or an impossible value.
+    """
+    where = 'test_cfg.search'
+    if not isinstance(cfg, dict):
+        raise InputError(f'{where}={cfg!r}: expected None, or a dict of '
+                         'candidates, finalists, share and budgets')
+    check_keys(cfg, ('candidates', 'finalists', 'share', 'budgets'), where)
+    return SubnetSearch(**{k: v for k, v in cfg.items() if k != 'budgets'})

@@ -1,0 +1,214 @@
+"""Which held-out images subnets get right, measured once and remembered."""
+
+import hashlib
+import json
+import re
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Dict, List, Sequence, Tuple
+
+import numpy as np
+import torch
+from mmengine.dist import (
+    all_reduce,
+    broadcast_object_list,
+    get_rank,
+    get_world_size,
+)
+from mmengine.logging import print_log
+from torch.utils.data import DataLoader, Subset
+
+from ...errors import InputError
+from ...structures import Subnet
+from ..precision import mixed_precision
+from ..randomness import mixed
+from .hits_journal import Hits, HitsJournal
+from .subnet_loop import Statistics, SubnetLoop
+
+# Subnets that are measured in one pass over the images; an interrupted search
+# repeats no more than such a pass.
+CHUNK = 32
+
+TOP_K = r'top(\d+)'  # the metrics that are a share of the images
+
+# A subnet, and whether it is measured with its final statistics.
+Key = Tuple[Subnet, bool]
+
+
+class HeldOutHits:
+    """Measures subnets on the first of the held-out images, in an order of its
+    own.
+
+    Called with subnets, a number of images and whether the measurements are
+    final, it returns which of the images each subnet gets right, bool
+    ``(subnets, images)``. Nothing is measured twice, also not after an
+    interruption. Processes share the images and return the same.
+
+    Final measurements are made with the batch-norm statistics that a subnet
+    would be kept with; before that one batch calibrates it, since calibrating
+    on all would cost more than measuring.
+
+    Args:
+        loop: calibrates and runs the subnets.
+        loader: of the held-out images.
+        path: of the journal, see :class:`.HitsJournal`.
+        seed: of the order of the images.
+        planned: about how many images will be asked for, summed over subnets,
+            to say how much is left.
+
+    Raises:
+        InputError: if the loop's metric is not a top-k accuracy, or for a
+            damaged journal.
+    """
+
+    def __init__(self, loop: SubnetLoop, loader: DataLoader[Any], path: Path,
+                 seed: int, planned: int) -> None:
+        self._loop = loop
+        top_of(loop)  # or there is nothing to measure
+        self._loader = loader
+        size = len(loader.dataset)  # type: ignore[arg-type]
+        self._order = np.random.default_rng(mixed(
+            seed, 1)).permutation(size).tolist()
+        self._planned, self._done = max(planned, 1), 0
+        self._started = time.monotonic()
+        self._calibrated: Dict[Key, Statistics] = {}
+        self._hits: Dict[Key, np.ndarray] = {}
+        self._journal = HitsJournal(path, _identity(loop, seed))
+        found: List[Any] = [None, None]
+        if get_rank() == 0:
+            try:
+                found[0] = self._journal.open()
+            except InputError as error:
+                found[1] = str(error)
+        broadcast_object_list(found)
+        if found[1] is not None:
+            raise InputError(found[1])
+        for hits in found[0]:
+            self._keep(hits)
+
+    def __call__(self, subnets: Sequence[Subnet], images: int,
+                 final: bool) -> np.ndarray:
+        """See the class."""
+        lacking: Dict[int, List[Subnet]] = {}
+        for subnet in subnets:
+            known = len(self._hits.get((subnet, final), ()))
+            if known < images:
+                lacking.setdefault(known, []).append(subnet)
+        for first, found in lacking.items():
+            for i in range(0, len(found), CHUNK):
+                self._measure(found[i:i + CHUNK], first, images, final)
+        return np.stack([self._hits[s, final][:images] for s in subnets])
+
+    def final_statistics(self,
+                         subnets: Sequence[Subnet]) -> Dict[Subnet, Statistics]:
+        """The statistics that subnets would be kept with."""
+        return self._calibrate(subnets, True)
+
+    def _calibrate(self, subnets: Sequence[Subnet],
+                   final: bool) -> Dict[Subnet, Statistics]:
+        new = [s for s in subnets if (s, final) not in self._calibrated]
+        if new:
+            found = self._loop.calibrate(new, None if final else 1)
+            self._calibrated.update(((s, final), found[s]) for s in new)
+        return {s: self._calibrated[s, final] for s in subnets}
+
+    def _measure(self, subnets: Sequence[Subnet], first: int, images: int,
+                 final: bool) -> None:
+        statistics = self._calibrate(subnets, final)
+        hits = run_hits(self._loop, statistics, self._loader,
+                        self._order[first:images])
+        measured = [
+            Hits(subnet, final, first, row)
+            for subnet, row in zip(subnets, hits)
+        ]
+        if get_rank() == 0:
+            self._journal.add(measured)
+        for entry in measured:
+            self._keep(entry)
+        self._done += hits.size
+        spent = time.monotonic() - self._started
+        left = timedelta(
+            seconds=round(spent * max(self._planned / self._done - 1, 0)))
+        print_log(
+            f'Searching: {len(self._hits)} subnets measured, '
+            f'{min(self._done / self._planned, 1):.0%} done  eta: {left}',
+            'current')
+
+    def _keep(self, entry: Hits) -> None:
+        key = entry.subnet, entry.final
+        known = self._hits.get(key, np.zeros(0, bool))
+        if len(known) == entry.first:
+            self._hits[key] = np.concatenate([known, entry.hits])
+
+
+@torch.no_grad()
+def run_hits(loop: SubnetLoop, statistics: Dict[Subnet, Statistics],
+             loader: DataLoader[Any], order: Sequence[int]) -> np.ndarray:
+    """Runs subnets on images, each process on its share of them.
+
+    Args:
+        loop: its metric says when an image counts as right.
+        statistics: the subnets and their batch-norm statistics.
+        loader: its dataset has the images.
+        order: indices of the images.
+
+    Returns:
+        Whether each subnet gets each image right, bool ``(subnets, images)``.
+
+    Raises:
+        InputError: if the loop's metric is not a top-k accuracy.
+    """
+    model, top = loop.model, top_of(loop)
+    mine = range(get_rank(), len(order), get_world_size())
+    batches = DataLoader(
+        Subset(loader.dataset, [order[i] for i in mine]),
+        batch_size=loader.batch_size,
+        collate_fn=loader.collate_fn,
+        num_workers=loader.num_workers)
+    hits = torch.zeros((len(statistics), len(order)), dtype=torch.uint8)
+    model.eval()
+    done = 0
+    for batch in batches:
+        data = model.data_preprocessor(batch, False)
+        labels = torch.cat([s.gt_label for s in data['data_samples']])
+        places = list(mine[done:done + len(labels)])
+        done += len(labels)
+        for row, (subnet, values) in enumerate(statistics.items()):
+            model.switch_to(subnet, values)
+            with mixed_precision(loop.amp_type):
+                logits = model(data['inputs'], mode='tensor')
+            best = logits.topk(min(top, logits.shape[1])).indices
+            right = (best == labels.to(best.device)[:, None]).any(1)
+            hits[row, places] = right.to('cpu', torch.uint8)
+    model.switch_to(model.search_space.largest)
+    all_reduce(hits)
+    return hits.numpy().astype(bool)
+
+
+def top_of(loop: SubnetLoop) -> int:
+    """The ``k`` of a loop's top-k accuracy."""
+    match = re.fullmatch(TOP_K, loop.metric)
+    if not match:
+        raise InputError(
+            f'{loop.mode}_cfg.metric={loop.metric!r}: a search compares what '
+            'subnets get right image by image; expected top1 or another top-k '
+            f'accuracy, or {loop.mode}_cfg.search=None')
+    return int(match[1])
+
+
+def _identity(loop: SubnetLoop, seed: int) -> str:
+    """Changes with all that measurements depend on."""
+    digest = hashlib.sha256()
+    cfg = loop.runner.cfg
+    test = {
+        key: value
+        for key, value in dict(cfg.get('test_cfg') or {}).items()
+        if key not in ('search', 'candidates')
+    }
+    for part in (cfg.get('model'), test, seed, get_world_size()):
+        digest.update(json.dumps(part, default=str, sort_keys=True).encode())
+    for name, value in loop.model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.cpu().double().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,11 @@
+"""Choosing subnets of a trained supernet on held-out images."""
+
+from .evidence import Evidence, Measured, standard_error
+from .keeping import Finalist, keep
+from .subnet_search import Evaluate, Level, SubnetSearch
+from .surrogate import AdditiveSurrogate, Prediction
+
+__all__ = [
+    'AdditiveSurrogate', 'Evaluate', 'Evidence', 'Finalist', 'Level',
+    'Measured', 'Prediction', 'SubnetSearch', 'keep', 'standard_error'
+]
