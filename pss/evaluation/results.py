@@ -54,13 +54,21 @@ def results_table(results: Results) -> str:
         c: c
         for row in rows
         for c, value in row.items()
-        if isinstance(value, float) and c not in columns and c not in ('level',
-                                                                       'score')
+        if isinstance(value, float) and c not in columns and c not in (
+            'level',
+            'score') and not c.startswith('expected_') and not c.endswith('_se')
     })
     shown = [c for c in columns if any(c in row for row in rows)]
     formats = dict.fromkeys(columns, '.2f')
     formats.update(dict.fromkeys(costs, '.5g'), mflops='.3f')
-    return tabulate([[row.get(c) for c in shown] for row in rows],
+
+    def cell(row: Dict[str, Any], column: str) -> Any:
+        value, error = row.get(column), row.get(f'{column}_se')
+        if value is None or error is None:
+            return value
+        return f'{value:.2f} ± {error:.2f}'
+
+    return tabulate([[cell(row, c) for c in shown] for row in rows],
                     headers=[columns[c] for c in shown],
                     floatfmt=[formats.get(c, '') for c in shown],
                     disable_numparse=[shown.index('widths')])

@@ -114,4 +114,6 @@ test_cfg = dict(
     calibration_dataloader=calibration_dataloader,
     calibration_batches=9,
     selection_dataloader=val_dataloader,
-    candidates=5)
+    # all subnets of each level; None tries the five best of its pool by score,
+    # as the published program does
+    search=dict(candidates=16, finalists=2))
