@@ -1,6 +1,6 @@
 """Records which images many subnets of a trained supernet get right.
 
-``benchmarks/search.py`` replays searches on such records, since on them the
+``benchmarks/replay_search.py`` replays searches on such records, since on them the
 truth is known: the images beyond the first 5,000 are set aside for it. The
 config has to hold out enough of the training images. Subnets are the members of
 some pools, with their scores, and as many others of their levels.

@@ -1,6 +1,6 @@
 """An additive model of accuracy, fitted to what was measured so far."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -10,8 +10,25 @@ from ..structures import SearchSpace
 # of curvatures, and of what a subnet has that the model does not explain.
 _SLOPES = (0.3, 1., 3., 10.)
 _CURVES = (0.03, 0.3, 1., 3.)
-_RESIDUALS = (0.03, 0.1, 0.2, 0.3, 0.45, 0.7, 1.)
+_RESIDUALS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1.)
 _INTERCEPT = 100.
+CURVES = 3  # the last features
+
+
+class Posterior(NamedTuple):
+    """What is believed if the scales of the priors are known.
+
+    Attributes:
+        weight: the probability of these scales.
+        residual: their standard deviation of what a subnet has of its own, in
+            points.
+        coefficients: of the features, their means.
+        spread: ``spread @ spread.T`` is the coefficients' covariance.
+    """
+    weight: float
+    residual: float
+    coefficients: np.ndarray
+    spread: np.ndarray
 
 
 class Prediction(NamedTuple):
@@ -30,16 +47,22 @@ class AdditiveSurrogate:
 
     A subnet's accuracy is an intercept, a slope for each width and the
     resolution, a curvature for the resolution and for how wide the whole
-    network is, and a residual of its own. All have normal priors, whose scales
-    are chosen from a grid by the likelihood of the measurements (empirical
-    Bayes). So lucky subnets are shrunk towards what similar ones reach, the
-    more the fewer images they were measured on.
+    network is, and a residual of its own. All have normal priors. Those of
+    slopes and curvatures have the scales, of a grid, that make the measurements
+    likeliest (empirical Bayes); residuals are weighted by how likely their
+    scales make them, since few measurements cannot tell a small one from none.
+    So lucky subnets are shrunk towards what similar ones reach, the more the
+    fewer images they were measured on.
 
     Args:
         space: the space of the subnets.
         codes: the measured subnets, ``(N, 1 + K)``.
         accuracy: theirs in percent, ``(N, )``.
         error: standard errors of these, ``(N, )``.
+
+    Attributes:
+        scales: the standard deviations of slopes and of curvatures.
+        posteriors: for each scale of the residuals what is believed.
     """
 
     def __init__(self, space: SearchSpace, codes: np.ndarray,
@@ -65,60 +88,85 @@ class AdditiveSurrogate:
 
     def _fit(self) -> None:
         """Chooses the scales one after the other, until none changes."""
-        grids = (_SLOPES, _CURVES, _RESIDUALS)
-        places = [len(grid) // 2 for grid in grids]
-        best = -np.inf
-        for _ in range(4):
-            before = list(places)
-            for which, grid in enumerate(grids):
-                for place in range(len(grid)):
-                    trial = [*places[:which], place, *places[which + 1:]]
-                    found = self._log_likelihood(
-                        *(g[i] for g, i in zip(grids, trial)))
-                    if found > best + 1e-9:
-                        best, places = found, trial
-            if places == before:
-                break
-        self._log_likelihood(*(g[i] for g, i in zip(grids, places)))
+        self.scales = (_SLOPES[len(_SLOPES) // 2], _CURVES[len(_CURVES) // 2])
+        best = self._weigh(self.scales)
+        improved = True
+        while improved:
+            improved = False
+            trials = [(x, self.scales[1]) for x in _SLOPES]
+            trials += [(self.scales[0], x) for x in _CURVES]
+            for trial in trials:
+                found = self._weigh(trial)
+                if found > best + 1e-9:
+                    best, self.scales, improved = found, trial, True
+        self._weigh(self.scales)
 
-    def _log_likelihood(self, slope: float, curve: float,
-                        residual: float) -> float:
-        """Of the measurements; keeps the posterior for these scales."""
+    def _weigh(self, scales: Tuple[float, float]) -> float:
+        """Finds what is believed for scales of slopes and curvatures; returns
+        their log-likelihood, but for a constant."""
+        found = [self._posterior(scales, residual) for residual in _RESIDUALS]
+        logs = np.array([p.weight for p in found])
+        weights = np.exp(logs - logs.max())
+        self.posteriors = [
+            p._replace(weight=w)
+            for p, w in zip(found, (weights / weights.sum()).tolist())
+        ]
+        return float(logs.max() + np.log(weights.mean()))
+
+    def _posterior(self, scales: Tuple[float, float],
+                   residual: float) -> Posterior:
+        """Its weight is the log-likelihood, but for a constant."""
         num = self._x.shape[1]
-        scales = np.array([_INTERCEPT, *[slope] * (num - 4), *[curve] * 3])
+        slope, curve = scales
+        std = np.array(
+            [_INTERCEPT, *[slope] * (num - 1 - CURVES), *[curve] * CURVES])
         noise = self._noise + residual**2
-        scaled = self._x * scales  # coefficients of unit variance
-        precision = np.eye(num) + (scaled / noise[:, None]).T @ scaled
+        x = self._x * std  # for coefficients of unit variance
+        precision = np.eye(num) + (x / noise[:, None]).T @ x
         root = np.linalg.cholesky(precision)
-        half = np.linalg.solve(root, scaled.T @ (self._y / noise))
-        self._residual = residual
-        self._coefficients = scales * np.linalg.solve(root.T, half)
-        # covariance = spread @ spread.T
-        self._spread = scales[:, None] * np.linalg.inv(root).T
-        return float(-np.log(noise).sum() / 2 - np.log(np.diag(root)).sum() -
-                     (self._y**2 / noise).sum() / 2 + (half**2).sum() / 2)
+        half = np.linalg.solve(root, x.T @ (self._y / noise))
+        likelihood = (half @ half - (self._y**2 / noise).sum() -
+                      np.log(noise).sum()) / 2 - np.log(np.diag(root)).sum()
+        return Posterior(
+            float(likelihood), residual, std * np.linalg.solve(root.T, half),
+            std[:, None] * np.linalg.inv(root).T)
 
     def predict(self, codes: np.ndarray) -> Prediction:
         """What is believed of subnets that were not measured."""
         x = self._features(codes)
-        variance = ((x @ self._spread)**2).sum(1) + self._residual**2
-        return Prediction(x @ self._coefficients + self._centre,
-                          np.sqrt(variance))
+        return self._mixed([(x @ p.coefficients,
+                             ((x @ p.spread)**2).sum(1) + p.residual**2)
+                            for p in self.posteriors])
 
     def measured(self) -> Prediction:
         """What is believed of the measured subnets, in the order given."""
-        line = self._x @ self._coefficients
-        unexplained = self._residual**2
-        share = unexplained / (unexplained + self._noise)
-        mean = line + share * (self._y - line) + self._centre
-        variance = (1 - share)**2 * ((self._x @ self._spread)**2).sum(1) + \
-            unexplained * (1 - share)
-        return Prediction(mean, np.sqrt(variance))
+        found = []
+        for p in self.posteriors:
+            line = self._x @ p.coefficients
+            share = p.residual**2 / (p.residual**2 + self._noise)
+            variance = ((self._x @ p.spread)**2).sum(1)
+            found.append((line + share * (self._y - line),
+                          (1 - share)**2 * variance + self._noise * share))
+        return self._mixed(found)
+
+    def _mixed(self, found: Sequence[Tuple[np.ndarray,
+                                           np.ndarray]]) -> Prediction:
+        """Mixes means and variances by the weights of the posteriors."""
+        weights = np.array([p.weight for p in self.posteriors])
+        means, variances = (np.array(part) for part in zip(*found))
+        mean = weights @ means
+        variance = weights @ (variances + (means - mean)**2)
+        return Prediction(mean + self._centre, np.sqrt(variance))
 
     def draw(self, codes: np.ndarray, rng: np.random.Generator,
              num: int) -> np.ndarray:
         """Draws accuracies of unmeasured subnets from what is believed of them
         (Thompson sampling), ``(num, N)``, without their residuals."""
         x = self._features(codes)
-        random = rng.standard_normal((num, x.shape[1]))
-        return (self._coefficients + random @ self._spread.T) @ x.T
+        weights = [p.weight for p in self.posteriors]
+        found = []
+        for i in rng.choice(len(weights), num, p=weights):
+            p = self.posteriors[i]
+            random = rng.standard_normal(x.shape[1])
+            found.append(x @ (p.coefficients + p.spread @ random))
+        return np.array(found) + self._centre
