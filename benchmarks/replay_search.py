@@ -101,7 +101,7 @@ class Replay:
             self.spent += max(images - known, 0)
             self._seen[row, final] = max(images, known)
         source = self.record.finals if final else self.record.looks
-        return source[np.ix_(rows, self._order[:images])]
+        return source[rows][:, self._order[:images]]
 
     def accuracy(self, row: int, images: int, final: bool = False) -> float:
         """Of a recorded subnet, measured directly."""

@@ -109,7 +109,7 @@ def main():
                          'searches')
     check_checkpoint(args.checkpoint, runner.model)
     runner.test()
-    if runner.rank == 0:
+    if runner.rank == 0 and loop.results is not None:
         report_results(loop.results, out)
 
 
