@@ -1,8 +1,8 @@
 # make demo: trains, selects and tests on Fashion-MNIST (12 to 24 minutes)
 # make demo-latency: the same, with pools for FLOPs and this CPU's latency
 # make demo-adaptive: holds a latency under competing load (one more minute)
-# make compare: PSS-Net, random sampling, MutualNet and US-Net (two hours;
-#   SEEDS="0" ITERS=200 for a smaller study, JOBS=1 for one run at a time)
+# make compare: PSS-Net, random sampling, MutualNet and US-Net (hours;
+#   SEEDS="0" EPOCHS=4 for a smaller study, JOBS=1 for one run at a time)
 # make lint: yapf, ruff, import contracts and mypy; make format applies yapf
 # make test: lint, then all tests
 # make test-detection: the tests that need MMDetection, in .venv-detection
@@ -13,8 +13,8 @@ CONFIG := configs/pss_mbv2_fashion_mnist.py
 LATENCY_DEMO := work_dirs/demo_latency
 LATENCY_CONFIG := configs/pss_mbv2_fashion_mnist_latency.py
 
-SEEDS ?= 0 1 2
-ITERS ?= 600
+SEEDS ?= 0 1 2 3 4
+EPOCHS ?= 8
 JOBS ?=
 
 DETECTION := .venv-detection/bin
@@ -63,10 +63,11 @@ demo-latency: install
 		--batch-size 32 --verify 40 --out $(LATENCY_DEMO)/latency_cpu.json
 	$(BIN)/python tools/train.py $(LATENCY_CONFIG) --work-dir $(LATENCY_DEMO)
 
-# finished runs are not repeated; the tables go to benchmarks/results
+# interrupted runs go on, finished ones are not repeated; the tables go to
+# benchmarks/results
 compare: install
 	$(BIN)/python tools/dataset_converters/fashion_mnist.py
-	$(BIN)/python benchmarks/compare.py --seeds $(SEEDS) --iters $(ITERS) \
+	$(BIN)/python benchmarks/compare.py --seeds $(SEEDS) --epochs $(EPOCHS) \
 		$(if $(JOBS),--jobs $(JOBS))
 
 lint: install

@@ -1,14 +1,16 @@
 """Trains PSS-Net, random sampling, MutualNet and US-Net, and compares them.
 
 Every run is ``tools/train.py`` on a config that is written for it: the
-method's, with :func:`setting` on top, which is the same for all. A run that has
-its results already is not repeated. ``make compare`` calls this.
+method's, with :func:`setting` on top, which is the same for all. A run that was
+interrupted goes on from its last epoch, and one that has its results is not
+repeated. ``make compare`` calls this.
 """
 
 import argparse
 import json
 import os
 import platform
+import shutil
 import signal
 import statistics
 import subprocess
@@ -33,45 +35,60 @@ from pss.files import read_json, system_errors, write_json, write_text
 
 METHODS = ('pss', 'random', 'mutualnet', 'usnet')
 PASSES = dict(pss=3, random=3, mutualnet=4, usnet=4)
+FILES = ('results', 'published', 'run')  # of a run, with .json
 PACKAGES = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmpretrain', 'numpy')
-
-# subnets drawn from each level that are ranked next to the pool's
-DRAWS = 10
-
-# The pieces of PSS-Net, one changed at a time. The constant p is the mean of
-# the decaying one over a training, (1 - 0.01) / ln(100).
-ABLATIONS = {
-    'pool_size_1': dict(pool_size=1),
-    'pool_size_10': dict(pool_size=10),
-    'p_constant': dict(p=dict(start=0.215, ratio=1.)),
-    'draw_uniform': dict(t=dict(start=1e9, ratio=1.)),
-    'momentum_0': dict(score_momentum=0.),
-}
 
 
 class Run(NamedTuple):
-    """One training."""
+    """One training.
+
+    Attributes:
+        method: one of :data:`METHODS`.
+        epochs: its length.
+        seed: of the initial weights, the images and, unless ``draws`` says
+            otherwise, the draws of subnets.
+        draws: seed of the draws.
+    """
     method: str
-    variant: str  # a changed PSS-Net; the method's own name otherwise
-    iterations: int
+    epochs: int
     seed: int
+    draws: int
 
     @property
     def name(self) -> str:
         """The name of its folder."""
-        return f'{self.variant}_{self.iterations}_seed{self.seed}'
+        return (f'{self.method}_{self.epochs}ep_seed{self.seed}'
+                f'_draws{self.draws}')
 
 
-def setting(iterations: int) -> Dict[str, Any]:
-    """What all methods train with, on top of their Fashion-MNIST configs.
+# MobileNetV1, a quarter as wide. Multipliers from 0.5 make the dearest subnet
+# cost 9.5 times the cheapest. US-Net, which has one resolution, goes down to
+# 0.29 to reach as little.
+SPACES: Dict[str, Dict[str, Any]] = dict(
+    pss=dict(
+        multipliers=(0.5, 1.), resolutions=dict(start=16, stop=28, step=2)),
+    random=dict(
+        multipliers=(0.5, 1.), resolutions=dict(start=16, stop=28, step=2)),
+    mutualnet=dict(multipliers=(0.5, 1.), resolutions=[16, 20, 24, 28]),
+    usnet=dict(multipliers=(0.29, 1.), resolutions=[28]))
 
-    Four pools rather than eleven, so that their 200 places fill in a third of
-    600 iterations; 32 images a batch, and a learning rate for that; 2,500
-    images held out, and 1,024 to calibrate on.
-    """
-    held_out = dict(every=24)
+EPOCHS = 8
+BATCH_SIZE = 128
+LEARNING_RATE = 0.05
+
+
+def setting(method: str, epochs: int) -> Dict[str, Any]:
+    """What runs train with, on top of their Fashion-MNIST configs; only the
+    space depends on the method."""
     return dict(
-        train_dataloader=dict(batch_size=32, dataset=held_out),
+        model=dict(
+            backbone=dict(
+                _delete_=True,
+                type='pss.SlimmableMobileNetV1',
+                widen_factor=0.25,
+                search_space=dict(SPACES[method], divisor=2)),
+            head=dict(in_channels=256)),
+        train_dataloader=dict(batch_size=BATCH_SIZE, num_workers=0),
         optim_wrapper=dict(optimizer=dict(lr=LEARNING_RATE)),
         param_scheduler=[
             dict(
@@ -79,65 +96,61 @@ def setting(iterations: int) -> Dict[str, Any]:
                 start_factor=0.01,
                 by_epoch=False,
                 begin=0,
-                end=max(iterations // 20, 1)),
+                end=100),
             dict(
                 type='CosineAnnealingLR',
-                T_max=iterations,
+                T_max=epochs,
                 eta_min=0.,
-                by_epoch=False),
+                by_epoch=True,
+                convert_to_iter_based=True),
         ],
-        train_cfg=dict(
-            _delete_=True, type='IterBasedTrainLoop', max_iters=iterations),
+        train_cfg=dict(max_epochs=epochs),
         val_cfg=None,
         val_dataloader=None,
         val_evaluator=None,
-        test_cfg=dict(
-            calibration_dataloader=dict(dataset=held_out),
-            calibration_batches=2,
-            selection_dataloader=dict(dataset=held_out)),
-        log_processor=dict(by_epoch=False),
         default_hooks=dict(
-            logger=dict(interval=10, log_metric_by_epoch=False),
-            checkpoint=dict(by_epoch=False, interval=iterations),
+            logger=dict(interval=100),
             pss_sampler=dict(
-                budgets=dict(flops=dict(start=10, stop=19, step=3)))))
+                budgets=dict(
+                    flops=dict(_delete_=True, start=0.15, stop=0.65,
+                               step=0.1)))))
 
 
-LEARNING_RATE = 0.01
+def runs_of(seeds: List[int], epochs: int) -> List[Run]:
+    """The runs that compare methods, those of a seed together.
 
-
-def runs_of(seeds: List[int], iterations: int, piece_seeds: int) -> List[Run]:
-    """All runs, those of a seed together.
-
-    Methods are compared at equal iterations and at equal network passes: an
+    Methods are compared at equal epochs and at equal network passes: an
     iteration with four passes counts as 4/3 of one with three.
-
-    Args:
-        seeds: each trains every method once.
-        iterations: the length of a run.
-        piece_seeds: how many of the seeds train the variants of PSS-Net too.
     """
-    fewer = iterations * PASSES['pss'] // PASSES['usnet']
+    fewer = epochs * PASSES['pss'] // PASSES['usnet']
     runs = []
-    for place, seed in enumerate(seeds):
-        runs += [Run(m, m, iterations, seed) for m in METHODS]
-        runs += [Run(m, m, fewer, seed) for m in METHODS if PASSES[m] == 4]
-        if place < piece_seeds:
-            runs += [
-                Run('pss', f'pss_{name}', iterations, seed)
-                for name in ABLATIONS
-            ]
+    for seed in seeds:
+        runs += [Run(m, epochs, seed, seed) for m in METHODS]
+        runs += [Run(m, fewer, seed, seed) for m in METHODS if PASSES[m] == 4]
     return runs
+
+
+def checks_of(seeds: List[int], epochs: int) -> List[Run]:
+    """The runs that say what the setting can see, all of random sampling: the
+    same weights and images with other draws; half and twice the training."""
+    first, second, third = [*seeds, *seeds[:1] * 2][:3]
+    return [
+        Run('random', epochs, first, first + 1000),
+        Run('random', epochs, first, first + 2000),
+        *(Run('random', epochs // 2, seed, seed)
+          for seed in dict.fromkeys([first, second, third])),
+        Run('random', epochs * 2, first, first),
+    ]
 
 
 def config_of(task: Run) -> Config:
     """The config of a run."""
     config = load_config(f'configs/{task.method}_mbv2_fashion_mnist.py')
-    config.merge_from_dict(setting(task.iterations))
-    config.merge_from_dict(dict(randomness=dict(seed=task.seed)))
-    changed = ABLATIONS.get(task.variant[len('pss_'):], {})
+    config.merge_from_dict(setting(task.method, task.epochs))
     config.merge_from_dict(
-        dict(default_hooks=dict(pss_sampler=dict(sampler=changed))))
+        dict(
+            randomness=dict(seed=task.seed),
+            default_hooks=dict(pss_sampler=dict(draw_seed=task.draws))))
     return config
 
 
@@ -180,32 +193,27 @@ class Study:
 
     def _files(self, task: Run) -> List[Path]:
         folder = self.folder / task.name
-        files = [folder / 'results.json', folder / 'run.json']
-        return files + [folder / 'ranks.json'] if _is_ranked(task) else files
+        return [folder / f'{name}.json' for name in FILES]
 
     def do(self, task: Run) -> Run:
-        """Trains, chooses and tests; ranks the pools' subnets for PSS-Net."""
-        folder = self.folder / task.name
+        """Trains, searches and tests; tests the published choice too."""
+        folder, config = self.folder / task.name, self._config(task)
+        text = config_of(task).pretty_text
+        if not config.is_file() or config.read_text(encoding='utf-8') != text:
+            shutil.rmtree(folder, ignore_errors=True)  # another setting's
+            write_text(text, config)
         folder.mkdir(parents=True, exist_ok=True)
-        for path in self._files(task):
-            path.unlink(missing_ok=True)
-        config = self._config(task)
-        write_text(config_of(task).pretty_text, config)
-        started = time.monotonic()
         self.running.append(task)
-        with open(folder / 'output.log', 'w', encoding='utf-8') as log:
-            self._call(log, 'tools/train.py', config, '--work-dir', folder)
-            whole = time.monotonic() - started
-            if _is_ranked(task):
-                self._call(log, 'tools/analysis_tools/rank_pools.py', config,
-                           folder / f'iter_{task.iterations}.pth', '--work-dir',
-                           folder, '--draws', DRAWS, '--out',
-                           folder / 'ranks.json')
+        with open(folder / 'output.log', 'a', encoding='utf-8') as log:
+            self._call(log, 'tools/train.py', config, '--work-dir', folder,
+                       '--resume')
+            self._call(log, 'tools/test.py', config,
+                       folder / f'epoch_{task.epochs}.pth', '--work-dir',
+                       folder / 'published', '--out', folder / 'published.json',
+                       '--cfg-options', 'test_cfg.search=None')
         self.running.remove(task)
         write_json(
-            dict(
-                train_seconds=_train_seconds(folder, task.iterations),
-                seconds=round(whole, 1)), folder / 'run.json')
+            dict(train_seconds=_train_seconds(folder)), folder / 'run.json')
         return task
 
     def _call(self, log: IO[str], *words: Any) -> None:
@@ -231,28 +239,30 @@ class Study:
     def entry(self, task: Run) -> Dict[str, Any]:
         """A run's entry in the results of the comparison."""
         folder = self.folder / task.name
-        entry = dict(
+        searched, published = (
+            read_results(folder / f'{name}.json') for name in FILES[:2])
+        return dict(
             task._asdict(),
             passes=PASSES[task.method],
             **read_json(folder / 'run.json'),
-            results=read_results(folder / 'results.json'))
-        if _is_ranked(task):
-            entry['ranks'] = read_json(folder / 'ranks.json')
-        return entry
+            results=_brief(searched),
+            published=_brief(published))
 
 
-def _is_ranked(task: Run) -> bool:
-    return task.variant == 'pss'
+def _brief(results: Dict[str, Any]) -> Dict[str, Any]:
+    """Results without the subnets that were only evaluated."""
+    return {k: v for k, v in results.items() if k != 'evaluated'}
 
 
-def _train_seconds(folder: Path, iterations: int) -> float:
-    """Seconds of the iterations, from the mean time of one in the log."""
-    log = max(folder.rglob('scalars.json'), key=lambda p: p.stat().st_mtime)
-    lines = map(json.loads, log.read_text(encoding='utf-8').splitlines())
-    times = [
-        line['time'] for line in lines if 'time' in line and 'loss' in line
+def _train_seconds(folder: Path) -> float:
+    """Seconds of the iterations, from the times in the logs."""
+    rows = [
+        json.loads(line) for log in folder.rglob('scalars.json')
+        for line in log.read_text(encoding='utf-8').splitlines()
     ]
-    return round(statistics.mean(times) * iterations, 1)
+    rows = [row for row in rows if 'time' in row and 'loss' in row]
+    last = max(row['step'] for row in rows)
+    return round(statistics.mean(row['time'] for row in rows) * last, 1)
 
 
 def do_all(study: Study, runs: List[Run], jobs: int) -> None:
@@ -264,7 +274,7 @@ def do_all(study: Study, runs: List[Run], jobs: int) -> None:
         f'a time in {study.folder}',
         flush=True)
     # network passes measure how much is left
-    size = {task: task.iterations * PASSES[task.method] for task in runs}
+    size = {task: task.epochs * PASSES[task.method] for task in runs}
     left, started = sum(size[task] for task in waiting), time.monotonic()
     total = left
     with ThreadPoolExecutor(jobs) as pool:
@@ -279,8 +289,7 @@ def do_all(study: Study, runs: List[Run], jobs: int) -> None:
                                  [size[task] for task in study.running])
                     done_now = sum(map(study.is_done, runs))
                     print(
-                        f'[{done_now}/{len(runs)}] {task.variant}, '
-                        f'{task.iterations} iterations, seed {task.seed}; '
+                        f'[{done_now}/{len(runs)}] {task.name}; '
                         f'{timedelta(seconds=round(spent))} gone, about '
                         f'{timedelta(seconds=round(rest))} left',
                         flush=True)
@@ -320,13 +329,12 @@ def origin(args: argparse.Namespace, jobs: int) -> Dict[str, Any]:
     """Where the figures come from: arguments, setting, machine, versions."""
     seeds = ' '.join(map(str, args.seeds))
     return dict(
-        command=f'make compare SEEDS="{seeds}" ITERS={args.iters}',
+        command=f'make compare SEEDS="{seeds}" EPOCHS={args.epochs}',
         seeds=args.seeds,
-        piece_seeds=args.seeds[:args.piece_seeds],
-        iterations=args.iters,
+        epochs=args.epochs,
         jobs=jobs,
-        setting=setting(args.iters),
-        ablations=ABLATIONS,
+        setting={m: setting(m, args.epochs)
+                 for m in METHODS},
         machine=machine(),
         versions={name: import_module(name).__version__
                   for name in PACKAGES})
@@ -334,19 +342,25 @@ def origin(args: argparse.Namespace, jobs: int) -> Dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
-    parser.add_argument('--iters', type=int, default=600)
+    parser.add_argument('--seeds', type=int, nargs='+', default=[*range(5)])
     parser.add_argument(
-        '--piece-seeds',
+        '--epochs',
         type=int,
-        default=2,
-        help='how many of the seeds train the variants of PSS-Net too '
-        '(default: %(default)s)')
+        default=EPOCHS,
+        help='a multiple of 4 (default: %(default)s)')
     parser.add_argument(
         '--jobs',
         type=int,
         default=None,
         help='runs at a time (default: one a core, four with a GPU)')
+    parser.add_argument(
+        '--checks-only',
+        action='store_true',
+        help='do only the runs that say what the setting can see')
+    parser.add_argument(
+        '--report-only',
+        action='store_true',
+        help='train nothing, and report the runs that are done')
     parser.add_argument('--work-dir', default='work_dirs/compare')
     parser.add_argument(
         '--out', default='benchmarks/results/'
@@ -355,10 +369,11 @@ def main() -> None:
     cores = os.cpu_count() or 1
     jobs = args.jobs if args.jobs is not None else \
         4 if torch.cuda.is_available() else cores
-    for name, value, least in (('iters', args.iters, 4), ('jobs', jobs, 1),
-                               ('piece-seeds', args.piece_seeds, 0)):
-        if value < least:
-            raise InputError(f'--{name}={value}: expected at least {least}')
+    if jobs < 1:
+        raise InputError(f'--jobs={jobs}: expected at least 1')
+    if args.epochs < 4 or args.epochs % 4:
+        raise InputError(f'--epochs={args.epochs}: expected a multiple of 4, '
+                         'since four passes train three quarters as long')
     if len(set(args.seeds)) < len(args.seeds) or min(args.seeds) < 0 or \
             max(args.seeds) >= 2 ** 32:
         raise InputError(f'--seeds={args.seeds}: expected different ones from '
@@ -370,14 +385,21 @@ def main() -> None:
     # SystemExit ends the trainings too
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     study = Study(Path(args.work_dir), max(cores // jobs, 1))
-    runs = runs_of(args.seeds, args.iters, args.piece_seeds)
+    runs = checks_of(args.seeds, args.epochs)
+    if args.checks_only:
+        runs.insert(0, Run('random', args.epochs, args.seeds[0], args.seeds[0]))
+    else:
+        runs = runs_of(args.seeds, args.epochs) + runs
     found = origin(args, jobs)
-    try:
-        do_all(study, runs, jobs)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    report_study(
-        dict(found, runs=[study.entry(task) for task in runs]), args.out)
+    if not args.report_only:
+        try:
+            do_all(study, runs, jobs)
+        except KeyboardInterrupt:
+            sys.exit(130)
+    done = [study.entry(task) for task in runs if study.is_done(task)]
+    if not done:
+        raise InputError(f'{args.work_dir}: no run is done yet')
+    report_study(dict(found, planned=len(runs), runs=done), args.out)
 
 
 if __name__ == '__main__':

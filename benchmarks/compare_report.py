@@ -1,8 +1,8 @@
 """The tables and the figure of what benchmarks/compare.py ran."""
 
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
-from tabulate import tabulate
+import numpy as np
 
 from pss.evaluation import (
     caption_of,
@@ -11,144 +11,146 @@ from pss.evaluation import (
     comparison_table,
     csv_text,
     plot_comparison,
-    rank_summary,
     report_files,
 )
-from pss.evaluation.comparison import mean_and_std
+from pss.evaluation.comparison import area, curve_of, mean_and_std
 from pss.files import write_json, write_text
 
 NAMES = dict(
-    pss='PSS-Net',
-    random='Random',
-    mutualnet='MutualNet',
-    usnet='US-Net',
-    pss_pool_size_1='pool size 1',
-    pss_pool_size_10='pool size 10',
-    pss_p_constant='constant p',
-    pss_draw_uniform='uniform drawing',
-    pss_momentum_0='no score smoothing')
+    pss='PSS-Net', random='Random', mutualnet='MutualNet', usnet='US-Net')
 REFERENCE = NAMES['pss']
-RANK_NOTES = """\
-Pool scores against held-out accuracy, PSS-Net, mean ± standard deviation over
-the seeds. `correlation` is Spearman's, over the pool's subnets; `halves` is
-that of their accuracies on one half of the held-out images and on the other, so
-scores can hardly agree better than its square root. `behind best` is how far
-the best subnet by score is behind the best of all, in points of held-out
-accuracy; `fair`: the best of all is chosen on one half of the images and
-measured on the other. `five tried`: of the best five by score the best on
-held-out images is kept, as training does. `ahead of draws`: mean accuracy of
-the pool's subnets, above that of ten others of its level."""
+PASSES = 3  # of the reference
+
+Entries = List[Dict[str, Any]]
 
 
 def report_study(study: Dict[str, Any], out: str) -> None:
     """Writes JSON, CSV, Markdown and a figure, and prints the tables.
 
     Args:
-        study: ``iterations``, ``runs`` and where they come from.
+        study: ``epochs``, ``runs`` and where they come from.
         out: the JSON file; the others get the same name.
     """
-    runs, full = study['runs'], study['iterations']
-    passes = full * 3
-    panels = {
-        f'{full} iterations':
-        _group(
-            runs,
-            lambda r: r['iterations'] == full and r['variant'] == r['method']),
-        f'{passes} network passes':
-        _group(
-            runs, lambda r: passes - 4 < r['iterations'] * r['passes'] <= passes
-            and r['variant'] == r['method']),
-    }
-    pieces = _group(runs, lambda r: r['method'] == 'pss')
+    runs, full = study['runs'], study['epochs']
+    main = [run for run in runs if run['draws'] == run['seed']]
+    panels = {}
+    for what, key in (('', 'results'), (', chosen by score', 'published')):
+        panels[f'{full} epochs{what}'] = _group(main, key,
+                                                lambda r: r['epochs'] == full)
+        panels[f'as many network passes{what}'] = _group(
+            main, key, lambda r: r['epochs'] * r['passes'] == full * PASSES)
     comparisons = {
         title: compare_methods(group, REFERENCE)
-        for title, group in (*panels.items(), ('pieces', pieces))
+        for title, group in panels.items() if REFERENCE in group
     }
-    ranks = _ranks([rank_summary(r['ranks']) for r in runs if 'ranks' in r])
+    checks = checks_of(runs, full)
     rows = [
         dict(setting=title, **row) for title, found in comparisons.items()
         for row in comparison_rows(found)
     ]
-    text = _text(study, comparisons, ranks)
+    text = _text(study, comparisons, checks)
     files = report_files(out)
-    plot_comparison(panels, files[3])
+    plot_comparison(
+        {
+            title: group
+            for title, group in panels.items() if group and 'score' not in title
+        }, files[3])
     write_text(text, files[2])
     write_text(csv_text(rows), files[1])
-    write_json(
-        dict(
-            study,
-            comparisons=comparisons,
-            ranks=ranks,
-            runs=[_brief(r) for r in runs]), files[0])
+    write_json(dict(study, comparisons=comparisons, checks=checks), files[0])
     print(f'\n{text}\n{", ".join(map(str, files))}')
 
 
-def _group(runs: List[Dict[str, Any]],
-           wanted: Callable[[Dict[str, Any]], bool]) -> Dict[str, List]:
-    groups: Dict[str, List] = {}
+def _group(runs: Entries, key: str,
+           wanted: Callable[[Dict[str, Any]], bool]) -> Dict[str, Entries]:
+    groups: Dict[str, Entries] = {}
     for run in filter(wanted, runs):
-        groups.setdefault(NAMES[run['variant']], []).append(
-            dict(run['results'], train_seconds=run['train_seconds']))
+        groups.setdefault(NAMES[run['method']], []).append(
+            dict(
+                run[key], seed=run['seed'], train_seconds=run['train_seconds']))
     return groups
 
 
-def _brief(run: Dict[str, Any]) -> Dict[str, Any]:
-    """A run without the hundreds of subnets that were only ranked."""
-    if 'ranks' not in run:
-        return run
-    return dict(run, ranks=rank_summary(run['ranks']))
+def checks_of(runs: Entries, full: int) -> Dict[str, Any]:
+    """What the setting can see, from runs of random sampling.
+
+    Returns:
+        ``draws``: areas of runs that differ only in the draws, mean and
+        standard deviation. ``half``: how much half the training takes from the
+        area, paired by seed. ``steady``: how much twice the training adds to
+        the area and to the largest subnet's top-1. ``None`` without the runs.
+    """
+    by_key = {
+        (r['epochs'], r['seed'], r['draws']): r['results']
+        for r in runs if r['method'] == 'random'
+    }
+    if not by_key:
+        return {}
+    curves = {key: curve_of(results) for key, results in by_key.items()}
+    low = max(float(costs[0]) for costs, _ in curves.values())
+    high = min(float(costs[-1]) for costs, _ in curves.values())
+    areas = {key: area(curve, low, high) for key, curve in curves.items()}
+    draws: Dict[int, List[float]] = {}
+    for (epochs, seed, _), value in areas.items():
+        if epochs == full:
+            draws.setdefault(seed, []).append(value)
+    repeated = max(draws.values(), key=len, default=[])
+    lost = [
+        areas[full, seed, seed] - value
+        for (epochs, seed, _), value in areas.items()
+        if epochs == full // 2 and (full, seed, seed) in areas
+    ]
+    twice = [(seed, value) for (epochs, seed, _), value in areas.items()
+             if epochs == 2 * full and (full, seed, seed) in areas]
+    return dict(
+        draws=dict(mean_and_std(repeated), runs=len(repeated))
+        if len(repeated) > 1 else None,
+        half=_mean_and_error(lost),
+        steady=dict(
+            area=float(
+                np.mean([value - areas[full, s, s] for s, value in twice])),
+            largest=float(
+                np.mean([
+                    by_key[2 * full, s, s]['largest']['top1'] -
+                    by_key[full, s, s]['largest']['top1'] for s, _ in twice
+                ]))) if twice else None)
 
 
-def _ranks(summaries: List[List[Dict[str, Any]]]) -> List[Dict[str, Any]]:
-    """For each pool, means and standard deviations over the seeds in which it
-    is not empty."""
-    by_pool: Dict[str, List[Dict[str, Any]]] = {}
-    for row in sum(summaries, []):
-        by_pool.setdefault(row['pool'], []).append(row)
-    found = []
-    for pool, rows in by_pool.items():
-        mean: Dict[str, Any] = dict(pool=pool)
-        for key in list(rows[0])[1:]:
-            values = [row[key] for row in rows if row[key] is not None]
-            mean[key] = mean_and_std(values) if values else None
-        found.append(mean)
-    return found
+def _mean_and_error(values: List[float]) -> Optional[Dict[str, Any]]:
+    if not values:
+        return None
+    error = float(np.std(values, ddof=1) / np.sqrt(len(values))) \
+        if len(values) > 1 else None
+    return dict(
+        mean=float(np.mean(values)), standard_error=error, runs=len(values))
 
 
 def _text(study: Dict[str, Any], comparisons: Dict[str, Dict],
-          ranks: List[Dict[str, Any]]) -> str:
+          checks: Dict[str, Any]) -> str:
     """The tables in Markdown."""
-    parts = [
-        f'`{study["command"]}`, a run for each seed. '
-        f'{caption_of(next(iter(comparisons.values())))}'
-    ]
+    done, planned = len(study['runs']), study['planned']
+    part = '' if done == planned else f' {done} of {planned} runs are done.'
+    parts = [f'`{study["command"]}`.{part}']
+    if comparisons:
+        parts.append(caption_of(next(iter(comparisons.values()))))
     for title, comparison in comparisons.items():
-        title = f'The pieces of {REFERENCE}, {study["iterations"]} iterations' \
-            if title == 'pieces' else f'Equal training: {title}'
         parts += [f'**{title}**', comparison_table(comparison)]
-    if ranks:
-        headers = dict(
-            subnets='subnets',
-            correlation='correlation',
-            halves='halves',
-            accuracy_std='std of accuracy',
-            behind_best='behind best',
-            behind_fair='fair',
-            tried_behind_fair='five tried, fair',
-            ahead_of_draws='ahead of draws')
+    found = [
+        words.format(**checks[key]) for key, words in _CHECKS.items()
+        if checks.get(key)
+    ]
+    if found:
         parts += [
-            RANK_NOTES,
-            tabulate([[row['pool'], *(_figure(row[key]) for key in headers)]
-                      for row in ranks],
-                     headers=['pool', *headers.values()],
-                     tablefmt='github',
-                     disable_numparse=True)
+            '**What the setting can see** (random sampling)',
+            '\n'.join(f'- {line}' for line in found)
         ]
     return '\n\n'.join(parts) + '\n'
 
 
-def _figure(found: Any) -> str:
-    if found is None:
-        return '-'
-    error = '' if found['std'] is None else f' ± {found["std"]:.2f}'
-    return f'{found["mean"]:.2f}{error}'
+_CHECKS = dict(
+    draws='Draws alone (same weights and images): areas of {runs} runs have a '
+    'standard deviation of {std:.2f}.',
+    half='Half the training: {mean:+.2f} points of area lost, standard error '
+    '{standard_error}, {runs} seeds.',
+    steady='Twice the training: {area:+.2f} points of area, {largest:+.2f} for '
+    'the largest subnet.')

@@ -1,9 +1,9 @@
 """Records which images many subnets of a trained supernet get right.
 
-``benchmarks/replay_search.py`` replays searches on such records, since on them the
-truth is known: the images beyond the first 5,000 are set aside for it. The
+``benchmarks/replay_search.py`` replays searches on such records, since on them
+the truth is known: the images beyond the first 5,000 are set aside for it. The
 config has to hold out enough of the training images. Subnets are the members of
-some pools, with their scores, and as many others of their levels.
+some pools, with their scores, and others of their levels.
 """
 
 import argparse

@@ -98,6 +98,23 @@ def difference(one: Sequence[float],
     return dict(mean=float(np.mean(one) - np.mean(other)), standard_error=error)
 
 
+def paired_difference(one: Dict[int, float],
+                      other: Dict[int, float]) -> Dict[str, Optional[float]]:
+    """The ``mean`` over seeds of ``one`` minus ``other``, and its
+    ``standard_error``, which is ``None`` for a single seed.
+
+    Runs of one seed share initial weights and images, so what these do to both
+    cancels.
+
+    Args:
+        one, other: values by seed, of the same seeds.
+    """
+    gaps = np.array([one[seed] - other[seed] for seed in one])
+    error = float(gaps.std(ddof=1) / np.sqrt(len(gaps))) \
+        if len(gaps) > 1 else None
+    return dict(mean=float(gaps.mean()), standard_error=error)
+
+
 def compare_methods(runs: Runs,
                     reference: str,
                     levels: Optional[Sequence[float]] = None,
@@ -106,7 +123,9 @@ def compare_methods(runs: Runs,
 
     Args:
         runs: the results of each method's runs. ``train_seconds`` is compared
-            too where all runs of a method have it.
+            too where all runs of a method have it. Methods are compared seed by
+            seed where all their runs have different ``seed`` fields, the same
+            for both.
         reference: the method that the others are subtracted from.
         levels: the costs to compare at; some round ones by default.
         resource: names the cost.
@@ -161,7 +180,11 @@ def compare_methods(runs: Runs,
             return None
         found: Dict[str, Any] = mean_and_std(mine)
         if name != reference and None not in other:
-            found['difference'] = difference(other, mine)
+            seeds = seeds_of(runs[name])
+            found['difference'] = paired_difference(
+                dict(zip(seeds_of(runs[reference]), other)),
+                dict(zip(seeds, mine))) if seeds and set(seeds) == set(
+                    seeds_of(runs[reference])) else difference(other, mine)
         return found
 
     methods = []
@@ -183,6 +206,13 @@ def compare_methods(runs: Runs,
         range=[low, high],
         levels=levels,
         methods=methods)
+
+
+def seeds_of(group: Sequence[Results]) -> List[int]:
+    """The seeds of a method's runs; empty if they do not tell runs apart."""
+    seeds = [results.get('seed') for results in group]
+    return [s for s in seeds if s is not None] \
+        if None not in seeds and len(set(seeds)) == len(seeds) else []
 
 
 def _curves(name: str, group: Sequence[Results],
@@ -266,12 +296,15 @@ def _figure(found: Optional[Dict[str, Any]],
 def caption_of(comparison: Comparison) -> str:
     """Says what the figures of a comparison's table are."""
     low, high = comparison['range']
-    text = ('Top-1 in percent, ± standard deviation over the runs. `area`: the '
-            f'mean over {low:.4g} to {high:.4g} {comparison["unit"]}, which '
-            'all reach.')
+    text = (
+        'Top-1 in percent, ± standard deviation over the runs; a run is one '
+        'training, and its seed sets the initial weights, the order of the '
+        'images and the draws of subnets. `area`: the mean top-1 over '
+        f'{low:.4g} to {high:.4g} {comparison["unit"]}, which all reach.')
     if len(comparison['methods']) > 1:
-        text += (f' `{comparison["reference"]} minus it`: of areas, ± standard '
-                 'error.')
+        text += (f' `{comparison["reference"]} minus it`: the difference of '
+                 'areas, ± the standard error of that mean over the runs, '
+                 'paired by seed where both have the same seeds.')
     return text
 
 

@@ -6,6 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 
+from ...checks import check_integer
 from ...errors import InputError
 from ...registry import HOOKS
 from ...resources import build_resources, cost_tables
@@ -14,6 +15,8 @@ from ...structures import CostTable
 from ..checkpoints.entries import POOLS_KEY
 from ..randomness import shared_seed
 from ..samplers import build_sampler, check_sampler
+
+MOST_SEED = 2**32 - 1
 
 
 @HOOKS.register_module()
@@ -40,6 +43,9 @@ class PSSSamplerHook(Hook):
         resources: configs of resources by name, see
             :func:`pss.resources.build_resources`. ``flops`` (MFLOPs) always
             exists. Costs in resources without budgets are only reported.
+        draw_seed: seed of the draws of subnets; the run's by default. With
+            another one, a run of the same seed trains other subnets from the
+            same initial weights on the same images.
 
     Attributes:
         costs (dict[str, CostTable]): what subnets cost, for each resource.
@@ -54,7 +60,11 @@ class PSSSamplerHook(Hook):
     def __init__(self,
                  budgets: Dict[str, Dict[str, float]],
                  sampler: Optional[Dict[str, Any]] = None,
-                 resources: Optional[Dict[str, Dict[str, Any]]] = None) -> None:
+                 resources: Optional[Dict[str, Dict[str, Any]]] = None,
+                 draw_seed: Optional[int] = None) -> None:
+        if draw_seed is not None:
+            check_integer('pss_sampler.draw_seed', draw_seed, 0, MOST_SEED)
+        self._draw_seed = draw_seed
         self.resources = build_resources(resources)
         self.budgets = read_budgets(budgets, list(self.resources))
         self._config = check_sampler({} if sampler is None else sampler)
@@ -97,7 +107,8 @@ class PSSSamplerHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Empties pools that ``load_from`` loaded with the weights."""
-        self._seed = shared_seed(runner)
+        self._seed = shared_seed(runner) if self._draw_seed is None \
+            else self._draw_seed
         if runner.iter == 0:
             for pool in self.sampler.pools:
                 pool.load({})
