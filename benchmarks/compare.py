@@ -7,6 +7,7 @@ repeated. ``make compare`` calls this.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -21,7 +22,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, Dict, List, NamedTuple
+from typing import IO, Any, Dict, List, NamedTuple, Sequence
 
 import torch
 from compare_report import report_study
@@ -154,19 +155,31 @@ def config_of(task: Run) -> Config:
     return config
 
 
+def digest_of(task: Run) -> str:
+    """Identifies a run by all that its config says."""
+    text = config_of(task).pretty_text
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 class Study:
     """The runs of a comparison: trains them and reads what they left.
 
     Args:
         folder: holds a folder for each run.
         threads: how many one run computes with.
+        earlier: entries of an earlier report; those of the same configs count
+            as done.
 
     Attributes:
         running: the runs that are being trained.
     """
 
-    def __init__(self, folder: Path, threads: int) -> None:
+    def __init__(self,
+                 folder: Path,
+                 threads: int,
+                 earlier: Sequence[Dict[str, Any]] = ()) -> None:
         self.folder = folder
+        self._earlier = {entry['config']: entry for entry in earlier}
         # glibc keeps memory rather than giving it back for every activation
         self._environment = dict(
             os.environ,
@@ -180,6 +193,8 @@ class Study:
 
     def is_done(self, task: Run) -> bool:
         """Whether a run has its results, from the config it would have now."""
+        if digest_of(task) in self._earlier:
+            return True
         try:
             same = self._config(task).read_text(encoding='utf-8') == \
                 config_of(task).pretty_text
@@ -238,11 +253,14 @@ class Study:
 
     def entry(self, task: Run) -> Dict[str, Any]:
         """A run's entry in the results of the comparison."""
+        if digest_of(task) in self._earlier:
+            return self._earlier[digest_of(task)]
         folder = self.folder / task.name
         searched, published = (
             read_results(folder / f'{name}.json') for name in FILES[:2])
         return dict(
             task._asdict(),
+            config=digest_of(task),
             passes=PASSES[task.method],
             **read_json(folder / 'run.json'),
             results=_brief(searched),
@@ -384,7 +402,10 @@ def main() -> None:
             folder.mkdir(parents=True, exist_ok=True)
     # SystemExit ends the trainings too
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    study = Study(Path(args.work_dir), max(cores // jobs, 1))
+    earlier = read_json(args.out)['runs'] if Path(args.out).is_file() else []
+    study = Study(
+        Path(args.work_dir), max(cores // jobs, 1),
+        [entry for entry in earlier if 'config' in entry])
     runs = checks_of(args.seeds, args.epochs)
     if args.checks_only:
         runs.insert(0, Run('random', args.epochs, args.seeds[0], args.seeds[0]))
