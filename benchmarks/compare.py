@@ -155,12 +155,6 @@ def config_of(task: Run) -> Config:
     return config
 
 
-def digest_of(task: Run) -> str:
-    """Identifies a run by all that its config says."""
-    text = config_of(task).pretty_text
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 class Study:
     """The runs of a comparison: trains them and reads what they left.
 
@@ -180,6 +174,7 @@ class Study:
                  earlier: Sequence[Dict[str, Any]] = ()) -> None:
         self.folder = folder
         self._earlier = {entry['config']: entry for entry in earlier}
+        self._texts: Dict[Run, str] = {}
         # glibc keeps memory rather than giving it back for every activation
         self._environment = dict(
             os.environ,
@@ -193,14 +188,24 @@ class Study:
 
     def is_done(self, task: Run) -> bool:
         """Whether a run has its results, from the config it would have now."""
-        if digest_of(task) in self._earlier:
+        if self._digest(task) in self._earlier:
             return True
         try:
             same = self._config(task).read_text(encoding='utf-8') == \
-                config_of(task).pretty_text
+                self._text(task)
         except OSError:
             return False
         return same and all(path.is_file() for path in self._files(task))
+
+    def _text(self, task: Run) -> str:
+        """The config of a run, as text."""
+        if task not in self._texts:
+            self._texts[task] = config_of(task).pretty_text
+        return self._texts[task]
+
+    def _digest(self, task: Run) -> str:
+        """Identifies a run by all that its config says."""
+        return hashlib.sha256(self._text(task).encode()).hexdigest()
 
     def _config(self, task: Run) -> Path:
         # beside the folder, where MMEngine writes one of the same name
@@ -213,7 +218,7 @@ class Study:
     def do(self, task: Run) -> Run:
         """Trains, searches and tests; tests the published choice too."""
         folder, config = self.folder / task.name, self._config(task)
-        text = config_of(task).pretty_text
+        text = self._text(task)
         if not config.is_file() or config.read_text(encoding='utf-8') != text:
             shutil.rmtree(folder, ignore_errors=True)  # another setting's
             write_text(text, config)
@@ -253,14 +258,15 @@ class Study:
 
     def entry(self, task: Run) -> Dict[str, Any]:
         """A run's entry in the results of the comparison."""
-        if digest_of(task) in self._earlier:
-            return self._earlier[digest_of(task)]
+        digest = self._digest(task)
+        if digest in self._earlier:
+            return self._earlier[digest]
         folder = self.folder / task.name
         searched, published = (
             read_results(folder / f'{name}.json') for name in FILES[:2])
         return dict(
             task._asdict(),
-            config=digest_of(task),
+            config=digest,
             passes=PASSES[task.method],
             **read_json(folder / 'run.json'),
             results=_brief(searched),

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from pss.engine.samplers import build_sampler, check_sampler
 from pss.errors import InputError
+from pss.files import write_json
 from pss.registry import HOOKS, MODELS, check_config
 from pss.resources import flops_table
 from pss.structures import budgets_of
@@ -23,74 +23,71 @@ def compare(script):
 
 def test_runs(compare):
     """Oracle: four methods, the two with four passes once more at three
-    quarters of the iterations, for each seed; five changed pieces for some."""
-    runs = compare.runs_of([0, 3, 2], 600, 2)
-    assert len(runs) == len({run.name for run in runs}) == 3 * 6 + 2 * 5
-    passes = {(run.method, run.iterations * compare.PASSES[run.method])
+    quarters of the epochs, for each seed; the checks are of random sampling."""
+    runs = compare.runs_of([0, 3, 2], 8)
+    assert len(runs) == len({run.name for run in runs}) == 3 * 6
+    passes = {(run.method, run.epochs * compare.PASSES[run.method])
               for run in runs}
-    assert passes == {('pss', 1800), ('random', 1800), ('mutualnet', 2400),
-                      ('usnet', 2400), ('mutualnet', 1800), ('usnet', 1800)}
-
-
-def sampler_of(config):
-    """The sampler that a config asks for, with its pools."""
-    model = MODELS.build(config.model)
-    costs = {'flops': flops_table(model)}
-    hook = HOOKS.build(config.default_hooks.pss_sampler)
-    return build_sampler(
-        check_sampler(config.default_hooks.pss_sampler.sampler),
-        model.search_space, costs, hook.budgets['flops'])
+    assert passes == {('pss', 24), ('random', 24), ('mutualnet', 32),
+                      ('usnet', 32), ('mutualnet', 24), ('usnet', 24)}
+    checks = compare.checks_of([0, 3, 2], 8)
+    assert {run.method for run in checks} == {'random'}
+    assert [(run.epochs, run.seed, run.draws)
+            for run in checks] == [(8, 0, 1000), (8, 0, 2000), (4, 0, 0),
+                                   (4, 3, 3), (4, 2, 2), (16, 0, 0)]
+    assert not {run.name for run in runs} & {run.name for run in checks}
 
 
 def test_configs(compare):
-    """Oracle: no unknown key; methods share everything but the space, the
-    passes and the sampler; each changed piece is one option of the hook."""
+    """Oracle: no unknown key; methods share everything but the space and the
+    sampler, and the spaces reach about as little and just as much."""
     configs = {
-        run.variant: compare.config_of(run)
-        for run in compare.runs_of([1], 400, 1) if run.iterations == 400
+        run.method: compare.config_of(run)
+        for run in compare.runs_of([1], 8) if run.epochs == 8
     }
     whole = configs['pss'].to_dict()
-    for variant, config in configs.items():
+    ends = {}
+    for method, config in configs.items():
         check_config(config)
         found = config.to_dict()
         changed = {key for key in found if found[key] != whole[key]}
-        assert changed <= {'model', 'optim_wrapper', 'default_hooks'}
+        assert changed <= {'model', 'default_hooks'}
+        backbone = dict(found['model']['backbone'], search_space=None)
+        assert backbone == dict(whole['model']['backbone'], search_space=None)
         hooks = found['default_hooks']
         assert {k
                 for k in hooks
                 if hooks[k] != whole['default_hooks'][k]} <= {'pss_sampler'}
-        assert found['optim_wrapper']['optimizer'] == \
-            whole['optim_wrapper']['optimizer']
         hook = HOOKS.build(config.default_hooks.pss_sampler)
-        assert hook.budgets == dict(flops=budgets_of('flops', 10, 19, 3))
-        if variant.startswith('pss_'):
-            assert changed == {'default_hooks'}
-    samplers = {
-        variant: sampler_of(config)
-        for variant, config in configs.items() if variant.startswith('pss')
-    }
-    assert [
-        samplers[variant].pools[0].capacity
-        for variant in ('pss', 'pss_pool_size_1', 'pss_pool_size_10')
-    ] == [50, 1, 10]
-    assert samplers['pss_momentum_0'].pools[0].momentum == 0
-    start, ratio = (samplers['pss_p_constant'].p(x) for x in (0., 1.))
-    ratio /= start
-    mean = np.mean([samplers['pss'].p(x) for x in np.linspace(0, 1, 10_001)])
-    assert (start, ratio) == (pytest.approx(mean, abs=1e-3), 1)
-    scores = np.array([-0.2, -3.])
-    t = samplers['pss_draw_uniform'].t(0.9)
-    weights = np.exp(scores / t)
-    assert weights / weights.sum() == pytest.approx([0.5, 0.5])
+        assert hook.budgets == dict(flops=budgets_of('flops', 0.15, 0.65, 0.1))
+        model = MODELS.build(config.model)
+        space = model.search_space
+        ends[method] = flops_table(model)(
+            space.encode([space.smallest, space.largest]))
+    assert np.ptp([high for _, high in ends.values()]) == 0
+    assert all(low <= ends['pss'][0] for low, _ in ends.values())
+
+
+def test_draws_have_a_seed_of_their_own(compare):
+    """Oracle: runs of one seed differ in the draws' seed alone."""
+    one, other = (
+        compare.config_of(compare.Run('random', 8, 5, draws)).to_dict()
+        for draws in (5, 1005))
+    assert one['randomness'] == other['randomness'] == dict(seed=5)
+    assert one.pop('default_hooks')['pss_sampler'].pop('draw_seed') == 5
+    assert other.pop('default_hooks')['pss_sampler'].pop('draw_seed') == 1005
+    assert one == other
 
 
 @pytest.fixture
 def tiny(compare, monkeypatch, tiny_fashion_mnist):
-    """The script with the tiny data."""
+    """The script with the tiny data, which are too few for a search."""
     load = compare.load_config
 
     def load_tiny(path):
         config = load(path)
+        config.test_cfg.search = None
+        config.test_cfg.calibration_batches = 1
         for loader in (config.train_dataloader, config.test_dataloader,
                        config.test_cfg.calibration_dataloader,
                        config.test_cfg.selection_dataloader):
@@ -101,54 +98,60 @@ def tiny(compare, monkeypatch, tiny_fashion_mnist):
         return config
 
     monkeypatch.setattr(compare, 'load_config', load_tiny)
+    monkeypatch.setattr(compare, 'BATCH_SIZE', 27)
     monkeypatch.chdir(ROOT)
     return compare
 
 
 def test_finished_runs_are_not_repeated(tiny, tmp_path, capsys):
-    """Oracle: the files of real runs and when they were written; one that has
-    another config now, or lacks a file, is repeated."""
+    """Oracle: the files of a real run and when they were written; without one
+    of them, or with another config, it is not done; and if an earlier report
+    has it, no file is needed."""
     study = tiny.Study(tmp_path, 1)
-    runs = [tiny.Run('pss', 'pss', 4, 0), tiny.Run('usnet', 'usnet', 4, 0)]
-    tiny.do_all(study, runs, 1)
+    run = tiny.Run('usnet', 1, 0, 0)
+    tiny.do_all(study, [run], 1)
     out = capsys.readouterr().out
-    assert '0 of 2 runs are done' in out and '[2/2] usnet' in out
-    assert 'left' in out
-    first, second = (study.entry(run) for run in runs)
-    assert first['passes'] == 3 and second['passes'] == 4
-    assert 0 < first['train_seconds'] < first['seconds']
-    assert [row['level'] for row in second['results']['pools']] == \
-        [10, 13, 16, 19]
-    assert 1 <= len(first['ranks']['pools']) <= 4 and 'ranks' not in second
+    assert '0 of 1 runs are done' in out and '[1/1] usnet_1ep_seed0' in out
+    entry = study.entry(run)
+    assert entry['passes'] == 4 and entry['train_seconds'] > 0
+    for key in ('results', 'published'):
+        assert [row['level'] for row in entry[key]['pools']]
+        assert 'evaluated' not in entry[key]
 
     written = {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*.json')}
-    tiny.do_all(study, runs, 1)
-    assert '2 of 2 runs are done' in capsys.readouterr().out
+    tiny.do_all(study, [run], 1)
+    assert '1 of 1 runs are done' in capsys.readouterr().out
     assert written == {
         p: p.stat().st_mtime_ns
         for p in tmp_path.rglob('*.json')
     }
-    (tmp_path / runs[0].name / 'ranks.json').unlink()
-    assert [study.is_done(run) for run in runs] == [False, True]
-    config = tmp_path / f'{runs[1].name}.py'
-    config.write_text(config.read_text().replace('lr=0.01', 'lr=0.02'))
-    assert not study.is_done(runs[1])
+    folder = tmp_path / run.name
+    (folder / 'published.json').unlink()
+    assert not study.is_done(run)
+    write_json(entry['published'], folder / 'published.json')
+    assert study.is_done(run)
+    config = tmp_path / f'{run.name}.py'
+    config.write_text(config.read_text().replace('lr=0.05', 'lr=0.02'))
+    assert not study.is_done(run)
+    again = tiny.Study(tmp_path / 'other', 1, [entry])
+    assert again.is_done(run) and again.entry(run) == entry
 
 
 def test_a_run_that_fails_stops_all(tiny, tmp_path, monkeypatch):
     """Oracle: the command, its status and its log in the message."""
-    monkeypatch.setattr(tiny, 'setting',
-                        lambda iterations: dict(train_cfg=dict(max_epochs=0.5)))
-    run = tiny.Run('random', 'random', 4, 0)
-    with pytest.raises(InputError, match=r'random_4_seed0.*status.*\.log'):
+    monkeypatch.setattr(
+        tiny, 'setting',
+        lambda method, epochs: dict(train_cfg=dict(max_epochs=0.5)))
+    run = tiny.Run('random', 4, 0, 0)
+    with pytest.raises(InputError, match=r'random_4ep_seed0.*status.*\.log'):
         tiny.do_all(tiny.Study(tmp_path, 1), [run], 1)
     assert not tiny.Study(tmp_path, 1).is_done(run)
 
 
 @pytest.mark.parametrize('words, message', [
-    (('--iters', 3), '--iters=3'),
     (('--jobs', 0), '--jobs=0'),
-    (('--piece-seeds', -1), '--piece-seeds=-1'),
+    (('--epochs', 6), '--epochs=6: expected a multiple of 4'),
+    (('--report-only', '--checks-only', '--seeds', 0), 'no run is done yet'),
     (('--seeds', 1, 1), 'expected different ones'),
     (('--seeds', 2**32), '2\\*\\*32 - 1'),
     (('--out', 'x.csv'), "out='x.csv': expected a name"),
@@ -171,12 +174,10 @@ def test_origin(compare):
     import argparse
 
     import torch
-    found = compare.origin(
-        argparse.Namespace(seeds=[0, 4, 5], piece_seeds=2, iters=80), 2)
-    assert found['command'] == 'make compare SEEDS="0 4 5" ITERS=80'
-    assert found['piece_seeds'] == [0, 4]
+    found = compare.origin(argparse.Namespace(seeds=[0, 4, 5], epochs=12), 2)
+    assert found['command'] == 'make compare SEEDS="0 4 5" EPOCHS=12'
     assert found['versions']['torch'] == torch.__version__
     assert set(found['versions']) == set(compare.PACKAGES)
     assert found['machine']['cores'] >= 1 and found['machine']['cpu']
-    assert json.loads(
-        json.dumps(found))['setting']['train_cfg']['max_iters'] == 80
+    settings = json.loads(json.dumps(found))['setting']
+    assert settings['usnet']['train_cfg']['max_epochs'] == 12

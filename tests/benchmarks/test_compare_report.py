@@ -12,80 +12,114 @@ def compare(script):
     return script('compare')
 
 
-def test_report(compare, tmp_path, capsys):
-    """Oracle: numpy on made-up results; every run, seed and piece is in the
-    files."""
-    rng = np.random.default_rng(0)
-
-    def results():
-        rows = [
-            dict(
-                mflops=c, top1=float(t), subnet=dict(resolution=28, widths=[8]))
-            for c, t in zip((9., 12., 20.), np.sort(rng.uniform(70, 90, 3)))
-        ]
-        return dict(
-            resources=dict(flops='MFLOPs'),
-            smallest=rows[0],
-            largest=rows[2],
-            pools=[dict(rows[1], resource='flops', level=13)])
-
-    members = [
-        dict(score=-i, held_out=80. - i, halves=[80. - i, 80. - i])
-        for i in range(5)
+def results(rng, shift=0.):
+    """Made-up results of one run."""
+    rows = [
+        dict(
+            mflops=c,
+            top1=float(t) + shift,
+            subnet=dict(resolution=28, widths=[8]))
+        for c, t in zip((9., 12., 20.), np.sort(rng.uniform(70, 90, 3)))
     ]
+    return dict(
+        resources=dict(flops='MFLOPs'),
+        smallest=rows[0],
+        largest=rows[2],
+        pools=[dict(rows[1], resource='flops', level=13)])
+
+
+def area(found):
+    """The mean top-1 of a run over 9 to 20 MFLOPs."""
+    x = np.linspace(9, 20, 100_001)
+    rows = (found['smallest'], found['pools'][0], found['largest'])
+    y = np.interp(x, [9, 12, 20], [r['top1'] for r in rows])
+    return ((y[1:] + y[:-1]) / 2).mean()
+
+
+def test_report(compare, tmp_path, capsys):
+    """Oracle: numpy on made-up results: differences paired by seed, what
+    draws, half and twice the training change; every run is in the files."""
+    rng = np.random.default_rng(0)
+    seeds = [0, 1, 2]
     runs = []
-    for task in compare.runs_of([0, 1, 2], 100, 3):
-        # of seed 1 another pool is filled, and that of the others is empty
-        level = 13 if task.seed == 1 else 10
-        ranks = dict(ranks=dict(pools=[dict(
-            resource='flops', level=level, members=members[task.seed:])])) \
-            if task.variant == 'pss' else {}
+    for task in compare.runs_of(seeds, 8) + compare.checks_of(seeds, 8):
         runs.append(
             dict(
                 task._asdict(),
+                config=task.name,
                 passes=compare.PASSES[task.method],
                 train_seconds=float(rng.uniform(1, 2)),
-                seconds=3.,
-                results=results(),
-                **ranks))
+                results=results(rng),
+                published=results(rng, -1.)))
     out = tmp_path / 'study.json'
     compare.report_study(
         dict(
-            command='make compare', seeds=[0, 1, 2], iterations=100, runs=runs),
-        str(out))
+            command='make compare',
+            seeds=seeds,
+            epochs=8,
+            planned=len(runs) + 1,
+            runs=runs), str(out))
     assert {p.name
             for p in tmp_path.iterdir()
             } == {'study.json', 'study.csv', 'study.md', 'study.png'}
     study = json.loads(out.read_text())
-    assert len(study['runs']) == 33
-    equal, same_passes, pieces = study['comparisons'].values()
-    assert [m['method'] for m in equal['methods']] == [
-        m['method'] for m in same_passes['methods']
-    ] == ['PSS-Net', 'Random', 'MutualNet', 'US-Net']
-    assert len(pieces['methods']) == 6
-    assert all(m['runs'] == 3 for found in study['comparisons'].values()
-               for m in found['methods'])
-    fewer = [
-        r['results'] for r in runs
-        if r['variant'] == 'usnet' and r['iterations'] == 75
+    assert len(study['runs']) == len(runs) == 18 + 6
+    names = ['PSS-Net', 'Random', 'MutualNet', 'US-Net']
+    assert len(study['comparisons']) == 4
+    for found in study['comparisons'].values():
+        assert [m['method'] for m in found['methods']] == names
+        assert all(m['runs'] == 3 for m in found['methods'])
+
+    def areas(method, epochs, key='results'):
+        return np.array([
+            area(r[key]) for r in runs
+            if (r['method'],
+                r['epochs']) == (method, epochs) and r['draws'] == r['seed']
+        ])
+
+    for title, key, epochs in (('8 epochs', 'results',
+                                8), ('as many network passes', 'results', 6),
+                               ('8 epochs, chosen by score', 'published', 8)):
+        gaps = areas('pss', 8, key) - areas('usnet', epochs, key)
+        found = study['comparisons'][title]['methods'][3]['area']['difference']
+        assert found['mean'] == pytest.approx(gaps.mean(), abs=1e-3)
+        assert found['standard_error'] == pytest.approx(
+            gaps.std(ddof=1) / 3**0.5, abs=1e-3)
+    checks = study['checks']
+    drawn = [
+        area(r['results']) for r in runs
+        if (r['method'], r['epochs'], r['seed']) == ('random', 8, 0)
     ]
-    at = dict(zip(same_passes['levels'], same_passes['methods'][3]['levels']))
-    values = [
-        np.interp(12, [9, 12, 20], [
-            r[k]['top1'] if k != 'pools' else r[k][0]['top1']
-            for k in ('smallest', 'pools', 'largest')
-        ]) for r in fewer
-    ]
-    assert at[12.]['mean'] == pytest.approx(np.mean(values))
-    assert at[12.]['std'] == pytest.approx(np.std(values, ddof=1))
-    assert [rank['pool'] for rank in study['ranks']] == ['flops 10', 'flops 13']
-    assert study['ranks'][0]['subnets'] == dict(
-        mean=4., std=pytest.approx(2**0.5))  # 5 of seed 0, 3 of seed 2
-    assert study['ranks'][1]['subnets'] == dict(mean=4., std=None)
-    assert study['ranks'][0]['correlation'] == pytest.approx(
-        dict(mean=1., std=0.))
+    assert checks['draws']['runs'] == len(drawn) == 3
+    assert checks['draws']['std'] == pytest.approx(
+        np.std(drawn, ddof=1), abs=1e-3)
+    lost = areas('random', 8) - areas('random', 4)
+    assert checks['half']['mean'] == pytest.approx(lost.mean(), abs=1e-3)
+    twice = areas('random', 16)[0] - areas('random', 8)[0]
+    assert checks['steady']['area'] == pytest.approx(twice, abs=1e-3)
     text = (tmp_path / 'study.md').read_text()
     assert text in capsys.readouterr().out
-    for words in ('Equal training: 100 iterations', '300 network passes',
-                  'pool size 10', 'uniform drawing', 'flops 10'):
+    for words in ('**8 epochs**', 'as many network passes', 'chosen by score',
+                  '24 of 25 runs are done', 'Draws alone',
+                  'Twice the training'):
         assert words in text
+
+
+def test_a_report_of_one_run(compare, tmp_path):
+    """Oracle: the run's own area; nothing to compare it with."""
+    task = compare.Run('pss', 8, 0, 0)
+    found = results(np.random.default_rng(0))
+    entry = dict(
+        task._asdict(),
+        config='',
+        passes=3,
+        train_seconds=1.,
+        results=found,
+        published=found)
+    compare.report_study(
+        dict(command='c', seeds=[0], epochs=8, planned=30, runs=[entry]),
+        str(tmp_path / 'a.json'))
+    study = json.loads((tmp_path / 'a.json').read_text())
+    assert study['checks'] == {}
+    row, = study['comparisons']['8 epochs']['methods']
+    assert row['area']['mean'] == pytest.approx(area(found), abs=1e-3)

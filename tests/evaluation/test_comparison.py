@@ -103,6 +103,30 @@ def test_standard_error_is_the_deviation_of_differences():
     assert np.mean(squares) == pytest.approx(np.var(gaps), rel=0.05)
 
 
+def test_pairs_by_seed():
+    """Oracle: the differences of runs of one seed, given in another order;
+    where seeds are not the same, the error for independent samples."""
+    rng = np.random.default_rng(1)
+    weights = rng.normal(0, 5, 4)  # what a seed does to both methods
+    one = [
+        results([1, 2], [60 + w, 60 + w], seed=i) for i, w in enumerate(weights)
+    ]
+    gaps = rng.normal(1, 0.3, 4)
+    other = [
+        results([1, 2], [60 + w - g] * 2, seed=i)
+        for i, (w, g) in enumerate(zip(weights, gaps))
+    ]
+    found = compare_methods(dict(a=one, b=other[::-1]), 'a')
+    gap = found['methods'][1]['area']['difference']
+    assert gap['mean'] == pytest.approx(gaps.mean())
+    assert gap['standard_error'] == pytest.approx(gaps.std(ddof=1) / 2)
+    other[0]['seed'] = 7
+    found = compare_methods(dict(a=one, b=other), 'a')
+    gap = found['methods'][1]['area']['difference']
+    assert gap['mean'] == pytest.approx(gaps.mean())
+    assert gap['standard_error'] > 2
+
+
 def test_one_run_has_no_error():
     """Oracle: a standard deviation needs two values."""
     found = compare_methods(
