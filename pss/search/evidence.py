@@ -1,6 +1,6 @@
 """Which held-out images subnets get right, and what that says of them."""
 
-from typing import Dict, List, NamedTuple, Sequence
+from typing import Dict, List, NamedTuple, Sequence, Set
 
 import numpy as np
 
@@ -21,6 +21,7 @@ class Measured(NamedTuple):
         subnets: ``N`` of them.
         codes: theirs, ``(N, 1 + K)``.
         images: how many images each was measured on, ``(N, )``.
+        final: whether the measurement was final, bool ``(N, )``.
         accuracy: in percent, ``(N, )``; as if on all images, see
             :class:`Evidence`.
         error: standard errors of these, ``(N, )``.
@@ -28,6 +29,7 @@ class Measured(NamedTuple):
     subnets: List[Subnet]
     codes: np.ndarray
     images: np.ndarray
+    final: np.ndarray
     accuracy: np.ndarray
     error: np.ndarray
 
@@ -51,20 +53,27 @@ class Evidence:
         self._space = space
         self._easy = reference.mean(0)
         self._hits: Dict[Subnet, np.ndarray] = {}
+        self._final: Set[Subnet] = set()
 
     def images(self, subnet: Subnet) -> int:
         """How many images a subnet was measured on."""
         return len(self._hits.get(subnet, ()))
 
-    def add(self, subnets: Sequence[Subnet], hits: np.ndarray) -> None:
+    def add(self,
+            subnets: Sequence[Subnet],
+            hits: np.ndarray,
+            final: bool = False) -> None:
         """Adds measurements, in place of what these subnets had.
 
         Args:
             subnets: the subnets.
             hits: which of the first images they get right, bool ``(subnets,
                 images)``.
+            final: whether these are final measurements.
         """
         self._hits.update(zip(subnets, hits))
+        if final:
+            self._final.update(subnets)
 
     def measured(self) -> Measured:
         """All subnets, in the order in which they were first measured."""
@@ -87,5 +96,6 @@ class Evidence:
         lucky = np.array([self._easy[:n].mean() - ease for n in images]) * slope
         # a subnet that gets all of few images right is not certain to
         variance += 0.25 / images
-        return Measured(subnets, self._space.encode(subnets), images,
+        final = np.array([s in self._final for s in subnets])
+        return Measured(subnets, self._space.encode(subnets), images, final,
                         100 * (share - lucky), 100 * np.sqrt(variance / images))

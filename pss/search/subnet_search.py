@@ -103,8 +103,8 @@ class SubnetSearch:
                 results.
 
         Returns:
-            All measured subnets, and what is expected of them. Finalists are
-            those measured on all images; the ends of the space are among them.
+            All measured subnets, and what is expected of them. The finally
+            measured, the ends of the space among them, are to choose from.
 
         Raises:
             InputError: if there are too few images.
@@ -118,16 +118,18 @@ class SubnetSearch:
         ends = list(dict.fromkeys([space.largest, space.smallest]))
         hits = evaluate(ends, images, True)
         evidence = Evidence(space, hits)
-        evidence.add(ends, hits)
+        evidence.add(ends, hits, True)
         few, more = self._stages(images)
 
         def measure(members: List[List[Subnet]],
                     size: int,
                     final: bool = False) -> None:
-            subnets = list(dict.fromkeys(s for mine in members for s in mine))
-            if not final:
-                subnets = [s for s in subnets if evidence.images(s) < size]
-            evidence.add(subnets, evaluate(subnets, size, final))
+            subnets = [
+                s for s in dict.fromkeys(s for mine in members for s in mine)
+                if final or evidence.images(s) < size
+            ]
+            if subnets:
+                evidence.add(subnets, evaluate(subnets, size, final), final)
 
         first, *later = _parts(self.candidates)
         members = [_begin(level, rng, first) for level in levels]
@@ -137,7 +139,8 @@ class SubnetSearch:
             for level, mine in zip(levels, members):
                 mine += _propose(space, surrogate, level, mine, rng, num)
             measure(members, few)
-        for num, size in ((self._promising, more), (self.finalists, images)):
+        for num, size, final in ((self._promising, more, False),
+                                 (self.finalists, images, True)):
             measured = evidence.measured()
             expected = dict(
                 zip(measured.subnets,
@@ -146,7 +149,7 @@ class SubnetSearch:
                 sorted(mine, key=lambda s: -expected[s])[:num]
                 for mine in members
             ]
-            measure(members, size, final=num == self.finalists)
+            measure(members, size, final)
         measured = evidence.measured()
         return measured, surrogate_of(space, measured).measured()
 

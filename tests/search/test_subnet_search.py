@@ -18,7 +18,7 @@ def finalists_of(world, level, measured, expected):
     """A level's finalists, the best expected first."""
     cost = world.cost(measured.codes)
     inside = (cost >= level.budget.low) & (cost < level.budget.high)
-    rows = np.flatnonzero(inside & (measured.images == world.images))
+    rows = np.flatnonzero(inside & measured.final)
     return [
         measured.subnets[i]
         for i in sorted(rows, key=lambda i: -expected.mean[i])
@@ -89,6 +89,26 @@ def test_known_subnets_come_first():
     assert set(known) <= set(measured.subnets)
     final = [s for s, n in zip(measured.subnets, measured.images) if n == 4000]
     assert known[world.strength(known).argmax()] in final
+
+
+@pytest.mark.parametrize('candidates', [1, 3])
+def test_few_images_and_candidates(candidates):
+    """Oracle: with as few images as allowed all are measured on all, and yet
+    only the finalists and the ends of the space finally."""
+    world = Simulated(images=100)
+    levels = world.levels(LEVELS, 2.)
+    calls = []
+
+    def evaluate(subnets, images, final):
+        calls.append((len(subnets), images, final))
+        return world.hits(subnets, images, final)
+
+    measured, _ = SubnetSearch(
+        candidates=candidates, finalists=1).run(world.space, levels, 100,
+                                                evaluate, 0)
+    assert calls == [(2, 100, True), (4 * candidates, 100, False),
+                     (4, 100, True)]
+    assert measured.final.sum() == 6 and set(measured.images) == {100}
 
 
 def test_few_images_are_an_error():

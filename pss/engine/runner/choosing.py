@@ -94,8 +94,8 @@ def choose_by_search(loop: Any) -> Choice:
         for i, subnet in enumerate(measured.subnets)
     }
     finalists = [
-        Finalist(s, row['expected'], row['accuracy'])
-        for s, row in accuracy.items() if row['images'] == images
+        Finalist(s, accuracy[s]['expected'], accuracy[s]['accuracy'])
+        for s, final in zip(measured.subnets, measured.final) if final
     ]
     found = keep(budgets, finalists, hook.costs)
     missing = [str(b) for b in budgets if b not in found]
