@@ -3,9 +3,9 @@
 from .evidence import Evidence, Measured, standard_error
 from .keeping import Finalist, keep
 from .subnet_search import Evaluate, Level, SubnetSearch
-from .surrogate import AdditiveSurrogate, Prediction
+from .surrogate import Prediction, Surrogate
 
 __all__ = [
-    'AdditiveSurrogate', 'Evaluate', 'Evidence', 'Finalist', 'Level',
-    'Measured', 'Prediction', 'SubnetSearch', 'keep', 'standard_error'
+    'Evaluate', 'Evidence', 'Finalist', 'Level', 'Measured', 'Prediction',
+    'SubnetSearch', 'Surrogate', 'keep', 'standard_error'
 ]

@@ -6,6 +6,11 @@ import numpy as np
 
 from ..structures import SearchSpace, Subnet
 
+# How easy an image is counts as if so many further subnets had found it of mean
+# difficulty; about how much more of the outcome is chance than image.
+SHRINKAGE = 0.5
+STEPS = 12
+
 
 def standard_error(accuracy: float, images: int) -> float:
     """The standard error, in points, of an accuracy in percent on so many
@@ -37,21 +42,20 @@ class Measured(NamedTuple):
 class Evidence:
     """What was measured, on images in one order for all subnets.
 
-    Each subnet was measured on some of the first images. Those may be easier or
-    harder than the rest: how much of that a subnet would notice is known from
-    the reference, which was measured on all (a control variate). What is left
-    of the error is what subnets differ by, so subnets that were measured on
-    different numbers of images are compared as if on the same.
+    Each subnet was measured on some of the first images, which may be easier or
+    harder than the rest. So whether a subnet gets an image right is taken apart
+    into its accuracy, how easy the image is, and chance. Images are as easy as
+    all subnets that saw them say, shrunk towards the mean where these are few.
+    Subnets are then compared as if on the same images, and the error of an
+    accuracy is only what chance leaves: what makes images easy or hard for all
+    does not matter for their order.
 
     Args:
         space: the space of the subnets.
-        reference: whether some subnets get each image right, bool ``(subnets,
-            images)``.
     """
 
-    def __init__(self, space: SearchSpace, reference: np.ndarray) -> None:
+    def __init__(self, space: SearchSpace) -> None:
         self._space = space
-        self._easy = reference.mean(0)
         self._hits: Dict[Subnet, np.ndarray] = {}
         self._final: Set[Subnet] = set()
 
@@ -77,25 +81,26 @@ class Evidence:
 
     def measured(self) -> Measured:
         """All subnets, in the order in which they were first measured."""
-        subnets = list(self._hits)
-        images = np.array([len(hits) for hits in self._hits.values()])
-        share = np.array([hits.mean() for hits in self._hits.values()])
-        ease = self._easy.mean()
-        # one regression coefficient for all: how much more often an image is
-        # got right that the reference gets right
-        together, alone = 0., 0.
-        for hits, mean in zip(self._hits.values(), share):
-            easy = self._easy[:len(hits)] - self._easy[:len(hits)].mean()
-            together += float(easy @ (hits - mean))
-            alone += float(easy @ easy)
-        slope = together / alone if alone else 0.
-        variance = np.array([
-            np.var(hits - slope * self._easy[:len(hits)])
-            for hits in self._hits.values()
-        ])
-        lucky = np.array([self._easy[:n].mean() - ease for n in images]) * slope
+        subnets, hits = list(self._hits), list(self._hits.values())
+        images = np.array([len(row) for row in hits])
+        share = np.array([row.mean() for row in hits])
+        seen = np.zeros(images.max())
+        for num in images:
+            seen[:num] += 1
+        ease = np.zeros(len(seen))
+        accuracy = share
+        # the errors of both shrink by half or more in each step
+        for _ in range(STEPS):
+            left = np.zeros(len(seen))
+            for row, mean in zip(hits, accuracy):
+                left[:len(row)] += row - mean
+            ease = left / (seen + SHRINKAGE)
+            ease -= ease.mean()
+            sums = np.concatenate([[0.], np.cumsum(ease)])
+            accuracy = share - sums[images] / images
+        chance = np.array([np.var(row - ease[:len(row)]) for row in hits])
         # a subnet that gets all of few images right is not certain to
-        variance += 0.25 / images
+        chance += 0.25 / images
         final = np.array([s in self._final for s in subnets])
         return Measured(subnets, self._space.encode(subnets), images, final,
-                        100 * (share - lucky), 100 * np.sqrt(variance / images))
+                        100 * accuracy, 100 * np.sqrt(chance / images))
