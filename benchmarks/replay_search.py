@@ -21,8 +21,8 @@ from pss.files import write_json
 from pss.search import Level, SubnetSearch
 from pss.structures import Budget, SearchSpace, Subnet, Width
 
-RECORDS = ('benchmarks/results/hits_stages.npz',
-           'benchmarks/results/hits_blocks.npz')
+RECORDS = ('benchmarks/results/hits_mbv1.npz',
+           'benchmarks/results/hits_mbv2_blocks.npz')
 LOOK, GOOD = 512, 2048  # images that calibrate a subnet
 DIRECT = 50  # subnets that the direct choice compares
 PARENTS, FIRST = 4, 12  # of plain evolution
@@ -214,43 +214,61 @@ def gains_of(record: Record, images: int, settings: Dict[str, Any],
     return gains
 
 
+def rows_of(name: str, found: List[Dict[str, List[float]]]) -> List[Dict]:
+    """A row for each method: means over repetitions and levels, and how far the
+    search is ahead, with the standard error of that mean."""
+    mine = np.array([g['search'] for g in found])  # (repetitions, levels)
+    rows = []
+    for method in [key for key in found[0] if key != 'images']:
+        gains = np.array([g[method] for g in found])
+        ahead = (mine - gains).ravel()
+        rows.append(
+            dict(
+                record=name,
+                method=method,
+                gain=float(gains.mean()),
+                levels=' '.join(f'{x:.2f}' for x in gains.mean(0)),
+                search_ahead=float(ahead.mean()),
+                standard_error=float(ahead.std(ddof=1) / np.sqrt(len(ahead)))))
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('records', nargs='*', default=RECORDS)
     parser.add_argument('--repetitions', type=int, default=50)
-    parser.add_argument('--images', type=int, default=5000)
+    parser.add_argument(
+        '--images',
+        type=int,
+        default=5000,
+        help='how many held-out images a repetition has, of those recorded '
+        '(default: %(default)s)')
     parser.add_argument('--candidates', type=int, default=16)
-    parser.add_argument('--finalists', type=int, default=2)
+    parser.add_argument('--finalists', type=int, default=3)
     parser.add_argument('--share', type=float, default=0.125)
     parser.add_argument('--out', help='JSON file for the figures')
     args = parser.parse_args()
     settings = dict(
         candidates=args.candidates, finalists=args.finalists, share=args.share)
-    report = []
+    report: List[Dict] = []
+    every = []
     for path in args.records:
         record = read_record(Path(path))
         found = [
             gains_of(record, args.images, settings, seed)
             for seed in range(args.repetitions)
         ]
-        mine = np.array([g['search'] for g in found])  # (repetitions, levels)
-        for name in [k for k in found[0] if k != 'images']:
-            gains = np.array([g[name] for g in found])
-            behind = (mine - gains).ravel()
-            report.append(
-                dict(
-                    record=Path(path).stem,
-                    method=name,
-                    gain=float(gains.mean()),
-                    levels=gains.mean(0).round(3).tolist(),
-                    search_ahead=float(behind.mean()),
-                    standard_error=float(
-                        behind.std(ddof=1) / np.sqrt(len(behind)))))
+        every += found
+        report += rows_of(Path(path).stem, found)
         cost = np.mean([g['images'] for g in found])
-        print(f'{path}: {cost:,.0f} images a level, calibration included')
+        print(f'{path}: {len(record.subnets) - 2} subnets of '
+              f'{len(record.levels)} levels; {cost:,.0f} images a level, '
+              'calibration included')
+    if len(args.records) > 1:
+        report += rows_of('all', every)
     print(tabulate(report, headers='keys', floatfmt='.3f'))
     if args.out:
-        write_json(dict(settings=vars(args), rows=report), args.out)
+        write_json(dict(settings, images=args.images, rows=report), args.out)
 
 
 if __name__ == '__main__':

@@ -13,6 +13,9 @@ from .surrogate import Prediction, Surrogate
 # An accuracy on fewer images has a standard error above 5 points, more than
 # the subnets of a level differ by.
 LEAST_IMAGES = 100
+# Candidates are measured on no fewer, if there are as many: to calibrate one
+# costs about as much.
+FIRST_IMAGES = 500
 # How many draws of a level the surrogate proposes from.
 DRAWS = 512
 # Proposals have the highest mean plus so many standard deviations.
@@ -45,10 +48,10 @@ class SubnetSearch:
        proposes more of each level (Thompson sampling), which are measured on
        the same images; twice.
     3. The most promising of each level are measured on three times as many
-       images, the finalists among these on all, with the statistics that they
-       would be kept with.
-    4. For every budget the finalist of the highest expected accuracy that fits
-       is kept, see :func:`.keep`.
+       images, the finalists among these on all, and the winner once more with
+       the statistics that it would be kept with.
+    4. For every budget the winner of the highest expected accuracy that fits is
+       kept, of whichever level, see :func:`.keep`.
 
     What a subnet is expected to reach is its measured accuracy, shrunk towards
     that of similar ones (:class:`.Surrogate`): the best of many is
@@ -56,7 +59,8 @@ class SubnetSearch:
 
     Args:
         candidates: subnets of each level that are measured at all.
-        finalists: subnets of each level that are measured on all images.
+        finalists: subnets of each level that are measured on all images; twice
+            as many are promising.
         share: of the held-out images that candidates are measured on first.
 
     Raises:
@@ -65,7 +69,7 @@ class SubnetSearch:
 
     def __init__(self,
                  candidates: int = 16,
-                 finalists: int = 2,
+                 finalists: int = 3,
                  share: float = 0.125) -> None:
         check_integer('test_cfg.search.candidates', candidates, 1, 100_000)
         check_integer('test_cfg.search.finalists', finalists, 1, candidates)
@@ -79,17 +83,17 @@ class SubnetSearch:
         few, more = self._stages(images)
         return 2 * images + levels * (
             self.candidates * few + self._promising *
-            (more - few) + self.finalists * images)
+            (more - few) + self.finalists * (images - more) + images)
 
     @property
     def _promising(self) -> int:
         """Subnets of each level that are measured on more images."""
-        return min(2 * self.finalists + 1, self.candidates)
+        return min(2 * self.finalists, self.candidates)
 
     def _stages(self, images: int) -> Tuple[int, int]:
         """On how many images candidates are measured first, and how many the
         promising ones."""
-        few = min(max(round(self.share * images), LEAST_IMAGES), images)
+        few = min(max(round(self.share * images), FIRST_IMAGES), images)
         return few, min(3 * few, images)
 
     def run(self, space: SearchSpace, levels: Sequence[Level], images: int,
@@ -141,7 +145,8 @@ class SubnetSearch:
                 mine += _propose(space, surrogate, level, mine, rng, num)
             measure(members, few)
         for num, size, final in ((self._promising, more, False),
-                                 (self.finalists, images, True)):
+                                 (self.finalists, images, False), (1, images,
+                                                                   True)):
             measured = evidence.measured()
             expected = dict(
                 zip(measured.subnets,
