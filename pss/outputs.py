@@ -37,14 +37,14 @@ def check_out(out: FilePath,
 
 
 def check_report(out: FilePath, inputs: Iterable[FilePath] = ()) -> Path:
-    """Checks that results can be written: a JSON file, and a table and a plot
-    beside it.
+    """Checks that results can be written: a JSON file, and a table, a plot and
+    a page beside it.
 
     Raises:
         InputError: if one cannot be written; gives the reason.
     """
     path = check_out(out, inputs, '.json')
-    for suffix in ('.csv', '.png'):
+    for suffix in ('.csv', '.png', '.html'):
         check_out(path.with_suffix(suffix), inputs)
     return path
 

@@ -24,6 +24,7 @@ def test_nothing_is_left_behind(tmp_path):
     (lambda p: check_out(p / 'f', [None, p / 'link']),
      'would overwrite .*link'),
     (lambda p: check_report(p / 'a.json', [p / 'a.png']), 'overwrite .*a.png'),
+    (lambda p: check_report(p / 'a.json', [p / 'a.html']), 'overwrite .*html'),
     (lambda p: check_out_folder(p / 'f'), 'expected a folder, found'),
     (lambda p: check_out(p / 'f', [p / 'f'], option='--log'), '--log=.*/f: '),
 ])

@@ -9,6 +9,7 @@ from .comparison import (
     report_comparison,
     report_files,
 )
+from .interactive import write_page
 from .metrics import SubnetAccuracy
 from .pool_log import plot_pools, read_pool_log
 from .ranking import rank_summary
@@ -29,5 +30,5 @@ __all__ = [
     'comparison_table', 'csv_text', 'is_name', 'names_of', 'plot_comparison',
     'plot_pools', 'plot_results', 'rank_summary', 'read_pool_log',
     'read_results', 'report_comparison', 'report_files', 'report_results',
-    'results_table', 'write_csv', 'write_results'
+    'results_table', 'write_csv', 'write_page', 'write_results'
 ]

@@ -4,17 +4,21 @@
 [{"resource": "flops", "level": 5.0, ...R}]}`` with R = ``{"subnet":
 {"resolution": int, "widths": [int]}, "mflops": float, "top1": float, ...}``,
 accuracies in percent. Costs in other resources have the resource's name as
-their key; ``resources`` has the units.
+their key; ``resources`` has the units. Optional are standard
+errors of accuracies in points, such as ``top1_se``, what a search expects of a
+subnet, ``expected_top1``, and all subnets that were compared, with their
+accuracies on so many held-out images: ``"evaluated": [{"subnet": ...,
+"mflops": float, "images": int, "held_out_top1": float, ...}]``.
 """
 
 import csv
 import io
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 from tabulate import tabulate
 
-from ..checks import shown
+from ..checks import is_integer, shown
 from ..errors import InputError
 from ..files import FilePath, read_json, whole_file, write_json, write_text
 from ..resources import cost_field
@@ -39,14 +43,19 @@ def rows_of(results: Results) -> List[Dict[str, Any]]:
     return rows
 
 
-def results_table(results: Results) -> str:
-    """A table to read."""
+def results_table(results: Results, style: str = 'simple') -> str:
+    """A table to read.
+
+    Args:
+        results: what the test loop found.
+        style: one of ``tabulate``'s formats.
+    """
     columns = {'pool': 'pool', 'resolution': 'resolution', 'widths': 'widths'}
     columns.update({
         cost_field(name): label_of(results, name)
         for name in units_of(results)
     })
-    costs = list(columns)[3:]
+    formats = {c: cost_format(c) for c in ('mflops', *list(columns)[3:])}
     columns.update(held_out_top1='held-out top-1', top1='test top-1')
     rows = rows_of(results)
     # metrics other than top-1 keep the evaluator's names
@@ -59,18 +68,17 @@ def results_table(results: Results) -> str:
             'score') and not c.startswith('expected_') and not c.endswith('_se')
     })
     shown = [c for c in columns if any(c in row for row in rows)]
-    formats = dict.fromkeys(columns, '.2f')
-    formats.update(dict.fromkeys(costs, '.5g'), mflops='.3f')
 
     def cell(row: Dict[str, Any], column: str) -> Any:
         value, error = row.get(column), row.get(f'{column}_se')
-        if value is None or error is None:
+        if error is None or not isinstance(value, (int, float)):
             return value
         return f'{value:.2f} ± {error:.2f}'
 
     return tabulate([[cell(row, c) for c in shown] for row in rows],
                     headers=[columns[c] for c in shown],
-                    floatfmt=[formats.get(c, '') for c in shown],
+                    floatfmt=[formats.get(c, '.2f') for c in shown],
+                    tablefmt=style,
                     disable_numparse=[shown.index('widths')])
 
 
@@ -83,6 +91,38 @@ def label_of(results: Results, resource: str) -> str:
     """The heading of a column of costs, and the label of an axis."""
     unit = units_of(results)[resource]
     return unit if resource == 'flops' else f'{resource} ({unit})'
+
+
+def cost_format(field: str) -> str:
+    """How a cost is formatted, by its field."""
+    return '.3f' if field == 'mflops' else '.5g'
+
+
+def kept_for(results: Results, resource: str) -> List[Dict[str, Any]]:
+    """The best of each of a resource's pools, or of all pools if it has none,
+    the cheapest first."""
+    pools = sorted(results['pools'], key=lambda r: r[cost_field(resource)])
+    return [r for r in pools if r['resource'] == resource] or pools
+
+
+def check_costs(named: Dict[str, Results], resource: str) -> None:
+    """Checks that results can be compared by a resource.
+
+    Args:
+        named: results by their name.
+        resource: names the cost.
+
+    Raises:
+        InputError: if one has no such cost, or their units differ.
+    """
+    for name, results in named.items():
+        if resource not in units_of(results):
+            raise InputError(f'{name}: no costs in {resource!r}; expected one '
+                             f'of {", ".join(units_of(results))}')
+    units = {units_of(results)[resource] for results in named.values()}
+    if len(units) > 1:
+        raise InputError(f'costs in {resource!r} have different units: '
+                         f'{", ".join(sorted(units))}; expected one unit')
 
 
 def write_results(results: Results, path: FilePath) -> None:
@@ -106,12 +146,15 @@ def csv_text(rows: Sequence[Dict[str, Any]]) -> str:
 
 
 def report_results(results: Results, out: FilePath) -> None:
-    """Writes results as JSON, CSV and plots, and prints them as a table.
+    """Writes results as JSON, CSV, plots and a page to explore, and prints them
+    as a table.
 
     Args:
         results: what the test loop found.
         out: the JSON file; the others have the same name.
     """
+    from .interactive import write_page  # it imports this module
+
     out = Path(out)
     write_results(results, out)
     write_csv(results, out.with_suffix('.csv'))
@@ -122,6 +165,9 @@ def report_results(results: Results, out: FilePath) -> None:
                 else out.with_name(f'{out.stem}_{resource}.png')
             plot_results({out.stem: results}, plot, resource)
             written.append(plot)
+        page = out.with_suffix('.html')
+        write_page({names_of([out])[0]: results}, page)
+        written.append(page)
     print(f'\nResults: {out}, and beside it '
           f'{", ".join(path.name for path in written)}\n')
     print(results_table(results))
@@ -145,14 +191,12 @@ def read_results(path: FilePath, subnets: bool = True) -> Results:
     for key in ('largest', 'smallest', 'pools'):
         if key not in results:
             raise InputError(f'{path}: field {key!r} is missing')
-    if not isinstance(results['pools'], list):
-        raise InputError(f'{path}: pools={shown(results["pools"])}: expected '
-                         'a list')
     entries = {'largest': results['largest'], 'smallest': results['smallest']}
-    entries.update({
-        f'pools[{i}]': row
-        for i, row in enumerate(results['pools'])
-    })
+    for key in ('pools', 'evaluated'):
+        rows = results.get(key, [])
+        if not isinstance(rows, list):
+            raise InputError(f'{path}: {key}={shown(rows)}: expected a list')
+        entries.update({f'{key}[{i}]': row for i, row in enumerate(rows)})
     units = results.get('resources', {})
     if not isinstance(units, dict) or not all(
             isinstance(unit, str) for unit in units.values()):
@@ -164,27 +208,31 @@ def read_results(path: FilePath, subnets: bool = True) -> Results:
             raise InputError(f'{path}: {key}={shown(results[key])}: expected '
                              f'{kind}')
     for where, row in entries.items():
-        fields = {
-            'mflops': _is_number,
-            'top1': _is_number,
-            **{
-                cost_field(name): _is_number
-                for name in units
-            }
-        }
+        if not isinstance(row, dict):
+            raise InputError(f'{path}: {where}={shown(row)}: expected an '
+                             'object')
+        fields = {key: _ERROR for key in row if key.endswith('_se')}
+        fields.update(
+            dict.fromkeys(['mflops', *map(cost_field, units)], _NUMBER))
+        if where.startswith('evaluated'):
+            fields.update(images=_COUNT)
+        else:
+            fields.update(top1=_NUMBER)
         if where.startswith('pools'):
-            fields.update(
-                resource=lambda value: isinstance(value, str), level=_is_number)
+            fields.update(resource=_TEXT, level=_NUMBER)
         if subnets:
-            fields['subnet'] = lambda value: isinstance(value, dict)
-        if isinstance(row, dict):  # optional fields
-            fields.update(
-                dict.fromkeys({'held_out_top1', 'score', 'top5'} & row.keys(),
-                              _is_number))
-        for key, is_valid in fields.items():
-            if not isinstance(row, dict) or not is_valid(row.get(key)):
-                raise InputError(f'{path}: {where}.{key} is missing or of the '
-                                 'wrong type')
+            fields.update(subnet=_OBJECT)
+        fields.update({
+            key: kind
+            for key, kind in _OPTIONAL.items() if key in row
+        })
+        for key, (check, kind) in fields.items():
+            if key not in row:
+                raise InputError(f'{path}: {where}.{key} is missing; expected '
+                                 f'{kind}')
+            if not check(row[key]):
+                raise InputError(f'{path}: {where}.{key}={shown(row[key])}: '
+                                 f'expected {kind}')
         try:
             if 'subnet' in row:
                 Subnet.from_dict(row['subnet'])
@@ -216,6 +264,17 @@ def _is_number(value: Any) -> bool:
         and abs(value) < 1e300
 
 
+# A check of a field, and what it expects.
+_Kind = Tuple[Callable[[Any], bool], str]
+_NUMBER: _Kind = (_is_number, 'a number')
+_ERROR: _Kind = (lambda x: _is_number(x) and x >= 0, 'a number of at least 0')
+_COUNT: _Kind = (lambda x: is_integer(x) and x > 0, 'an integer above 0')
+_TEXT: _Kind = (lambda x: isinstance(x, str), 'a text')
+_OBJECT: _Kind = (lambda x: isinstance(x, dict), 'an object')
+_OPTIONAL = dict.fromkeys(('held_out_top1', 'expected_top1', 'score', 'top5'),
+                          _NUMBER)
+
+
 def plot_results(named: Dict[str, Results],
                  path: FilePath,
                  resource: str = 'flops') -> None:
@@ -230,25 +289,20 @@ def plot_results(named: Dict[str, Results],
         resource: names the cost.
 
     Raises:
-        InputError: if a result has no such cost, or the figure cannot be drawn
-            or written.
+        InputError: if a result has no such cost, units differ, or the figure
+            cannot be drawn or written.
     """
     import matplotlib
     matplotlib.use('Agg')
     from matplotlib import pyplot as plt
 
-    for name, results in named.items():
-        if resource not in units_of(results):
-            raise InputError(f'{name}: no costs in {resource!r}; expected one '
-                             f'of {", ".join(units_of(results))}')
+    check_costs(named, resource)
     figure, axes = plt.subplots(figsize=(7, 4.5), layout='constrained')
     field = cost_field(resource)
     several = len(named) > 1
     for i, (name, results) in enumerate(named.items()):
         prefix = f'{name}: ' if several else ''
-        pools = sorted(results['pools'], key=lambda r: r[field])
-        mine = [r for r in pools if r['resource'] == resource]
-        _scatter(axes, mine or pools, field, 'o-', f'C{i}',
+        _scatter(axes, kept_for(results, resource), field, 'o-', f'C{i}',
                  f'{prefix}best of each pool')
         _scatter(axes, [results['smallest']], field, 'v', f'C{i}',
                  f'{prefix}smallest')

@@ -95,10 +95,32 @@ def test_several_resources(tmp_path):
     (lambda r: r['pools'][0].update(level='10'), r'pools\[0\].level'),
     (lambda r: r['pools'][0]['subnet'].update(width=1), "'width'"),
     (lambda r: r.update(pools=3), 'pools=3'),
+    (lambda r: r.update(pools=[3]), r'pools\[0\]=3: expected an object'),
+    (lambda r: r['smallest'].update(top1_se=-1.),
+     'smallest.top1_se=-1.0: expected a number of at least 0'),
+    (lambda r: r['pools'][0].update(held_out_top1_se='1'),
+     r"pools\[0\].held_out_top1_se='1': expected a number"),
+    (lambda r: r.update(evaluated={}), 'evaluated={}: expected a list'),
+    (lambda r: r['evaluated'][1].pop('images'),
+     r'evaluated\[1\].images is missing; expected an integer above 0'),
+    (lambda r: r['evaluated'][0].update(expected_top1=None),
+     r'evaluated\[0\].expected_top1=None: expected a number'),
+    (lambda r: r['evaluated'][0].pop('mflops'), r'evaluated\[0\].mflops'),
+    (lambda r: r['evaluated'][0].update(images=0),
+     r'evaluated\[0\].images=0: expected an integer above 0'),
+    (lambda r: r['evaluated'][0].update(held_out_top1_se=True),
+     r'evaluated\[0\].held_out_top1_se=True: expected a number'),
+    (lambda r: r['evaluated'][0].update(subnet=dict(widths=[1])),
+     r"evaluated\[0\].subnet: field 'resolution'"),
 ])
 def test_bad_results(tmp_path, change, words):
-    """Oracle: the field in the message."""
+    """Oracle: the field in the message; without the change, none."""
     results = json.loads(json.dumps(RESULTS))
+    candidate = entry(9., 85., images=500, held_out_top1_se=1.5)
+    del candidate['top1']
+    results['evaluated'] = [dict(candidate), dict(candidate)]
+    write_results(results, tmp_path / 'r.json')
+    assert read_results(tmp_path / 'r.json') == results
     change(results)
     write_results(results, tmp_path / 'r.json')
     with pytest.raises(InputError, match=words):

@@ -42,7 +42,13 @@ from pss.apis import load_config
 from pss.cli import strip_training
 from pss.engine.checkpoints import check_checkpoint, read_checkpoint
 from pss.errors import DivergedError, InputError
-from pss.evaluation import plot_results, read_results, results_table, write_csv
+from pss.evaluation import (
+    plot_results,
+    read_results,
+    results_table,
+    write_csv,
+    write_page,
+)
 from pss.files import write_json
 from pss.structures import read_subnets
 from tests.building import SMALL_RESNET
@@ -307,7 +313,8 @@ class Results:
             pools=[
                 row(i, resource='flops', level=9.5 + i, score=-0.5)
                 for i in range(1, 6)
-            ])
+            ],
+            evaluated=[row(i, images=500) for i in range(3)])
         write_json(self.content, folder / 'results.json')
         self.bytes = (folder / 'results.json').read_bytes()
 
@@ -316,12 +323,13 @@ class Results:
         return text_variant(self, i, rng, path)
 
     def use(self, path, bytes_changed):
-        """Reads it, and writes the table and the plots made from it."""
+        """Reads it, and writes the table, plots and the page made from it."""
         results = read_results(path)
         results_table(results)
         write_csv(results, self.folder / 'results.csv')
         for resource in results.get('resources') or ['flops']:
             plot_results({'a': results}, self.folder / 'results.png', resource)
+        write_page({'a': results}, self.folder / 'results.html')
 
 
 class Subnets:

@@ -24,6 +24,7 @@ def test_test_writes_the_results(call, checkpoint, tiny_fashion_mnist,
     assert results['pools'][0]['resource'] == 'flops'
     assert (tmp_path / 'results.csv').is_file()
     assert (tmp_path / 'results.png').stat().st_size > 10_000
+    assert '"MFLOPs"' in (tmp_path / 'results.html').read_text()
     last = out.strip().splitlines()
     assert last[-1].split()[0] == 'largest'
     code, _ = call(*arguments, *options(tiny_fashion_mnist, False))

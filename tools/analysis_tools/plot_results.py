@@ -1,11 +1,20 @@
-"""Draws results files in one figure: top-1 against a cost."""
+"""Draws results files in one figure: top-1 against a cost.
+
+A page (--out PAGE.html) shows all costs, and the subnets on hover.
+"""
 
 import argparse
 from pathlib import Path
 
 from pss.cli import run
 from pss.errors import InputError
-from pss.evaluation import is_name, names_of, plot_results, read_results
+from pss.evaluation import (
+    is_name,
+    names_of,
+    plot_results,
+    read_results,
+    write_page,
+)
 from pss.outputs import check_out
 
 
@@ -38,11 +47,12 @@ def main():
     parser.add_argument(
         '--out',
         default='results.png',
-        help='figure to write (default: %(default)s)')
+        help='figure to write, or page if it ends in .html (default: '
+        '%(default)s)')
     parser.add_argument(
         '--resource',
-        default='flops',
-        help='the resource, by its name in the config (default: %(default)s)')
+        help='the resource, by its name in the config (default: flops; all in '
+        'a page)')
     parser.add_argument(
         '--names',
         nargs='+',
@@ -51,11 +61,15 @@ def main():
     check_files(args.results)
     check_out(args.out, args.results)
     names = names_for(args)
-    plot_results(
-        {
-            name: read_results(path)
-            for name, path in zip(names, args.results)
-        }, args.out, args.resource)
+    named = {
+        name: read_results(path)
+        for name, path in zip(names, args.results)
+    }
+    if Path(args.out).suffix.lower() == '.html':
+        write_page(named, args.out, args.resource)
+    else:
+        plot_results(named, args.out,
+                     'flops' if args.resource is None else args.resource)
     print(args.out)
 
 

@@ -43,6 +43,7 @@ def load_tools() -> None:
     import matplotlib.pyplot  # noqa: F401
     import mmpretrain.datasets
     import mmpretrain.visualization  # noqa: F401
+    import plotly.graph_objects  # noqa: F401
     for path in sorted((ROOT / 'tools').rglob('*.py')):
         name = str(path.relative_to(ROOT / 'tools'))[:-3]
         spec = importlib.util.spec_from_file_location(
@@ -152,6 +153,8 @@ def check_file(path: Path) -> None:
     elif kind == '.pt':
         import torch
         torch.jit.load(path)
+    elif kind == '.html':
+        assert path.read_text(encoding='utf-8').endswith('</html>\n'), path.name
     elif kind in ('.pdf', '.svg', '.md'):
         assert path.stat().st_size, f'{path.name} is empty'
 

@@ -59,7 +59,8 @@ class Results:
         if rng.random() < 0.5:
             return tool_case(
                 what, 'plot_results', place, path, other, *resource, *names,
-                '--out', out / pick(rng, ['r.png', 'r.pdf', 'r.svg', 'r.jpg']))
+                '--out',
+                out / pick(rng, ['r.png', 'r.pdf', 'r.svg', 'r.jpg', 'r.html']))
         return tool_case(what, 'compare_results', place, path, other, *resource,
                          *names, '--out', out / 'c.json')
 

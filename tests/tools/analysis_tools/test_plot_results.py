@@ -4,7 +4,7 @@ import pytest
 
 
 def test_plot_results(call, checkpoint, tiny_fashion_mnist, tmp_path):
-    """Oracle: a PNG file from two results files."""
+    """Oracle: a PNG file from two results files, and a page with both names."""
     row = dict(subnet=dict(resolution=24, widths=[24]), mflops=9., top1=80.)
     for name in 'ab':
         (tmp_path / f'{name}.json').write_text(
@@ -13,6 +13,11 @@ def test_plot_results(call, checkpoint, tiny_fashion_mnist, tmp_path):
                    tmp_path / 'b.json', '--out', tmp_path / 'plot.png')
     assert code == 0
     assert (tmp_path / 'plot.png').read_bytes()[:4] == b'\x89PNG'
+    code, _ = call('analysis_tools/plot_results.py', tmp_path / 'a.json',
+                   tmp_path / 'b.json', '--out', tmp_path / 'plot.html')
+    assert code == 0
+    page = (tmp_path / 'plot.html').read_text()
+    assert '"a: test images"' in page and '"b: test images"' in page
 
 
 @pytest.mark.parametrize(
