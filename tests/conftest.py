@@ -116,6 +116,13 @@ def tiny_config(tiny_fashion_mnist, tmp_path):
 
 
 @pytest.fixture(scope='session')
+def searchable(tmp_path_factory):
+    """A small supernet that was trained and searched."""
+    from .searching import make_searchable
+    return make_searchable(tmp_path_factory.mktemp('searchable'))
+
+
+@pytest.fixture(scope='session')
 def tiny_imagenet(tmp_path_factory, tiny_fashion_mnist):
     """A folder in ImageNet's layout, of JPEG files made from the tiny images:
     24 training and 10 validation images of 3 sizes."""

@@ -16,6 +16,7 @@ import argparse
 from pathlib import Path
 
 from pss.apis import build_runner, load_config
+from pss.checks import shown
 from pss.cli import (
     add_arguments,
     join_processes,
@@ -24,7 +25,7 @@ from pss.cli import (
     strip_training,
     verify_config,
 )
-from pss.config import TESTING, need_fields
+from pss.config import TESTING, check_dict, need_fields
 from pss.engine import SubnetTestLoop
 from pss.engine.checkpoints import check_checkpoint
 from pss.errors import InputError
@@ -73,25 +74,45 @@ def merge_args(cfg, args):
     strip_training(cfg, args.checkpoint)
     if args.amp:
         cfg.test_cfg.fp16 = True
-    search = dict(cfg.test_cfg.get('search') or {})
+    search = cfg.test_cfg.get('search')
+    search = {} if search is None else search
+    check_dict('test_cfg.search', search)
     if args.budgets:
-        search['budgets'] = parse_limits(args.budgets)
+        search = dict(search, budgets=parse_limits(args.budgets))
     cfg.test_cfg.search = search
     hooks = dict(cfg.get('default_hooks') or {})
     if not hooks.get('pss_sampler'):
         raise InputError('default_hooks.pss_sampler is missing; searching '
                          'needs its resources')
-    resources = dict(hooks['pss_sampler'].get('resources') or {})
-    for word in args.table:
-        name, _, path = word.partition('=')
-        if not name or not path:
-            raise InputError(f'--table {word!r}: expected NAME=JSON, such as '
-                             'latency_phone=phone.json')
-        resources[name] = dict(type='pss.Latency', table=path)
-    hooks['pss_sampler'] = dict(hooks['pss_sampler'], resources=resources)
+    hooks['pss_sampler'] = dict(
+        hooks['pss_sampler'],
+        resources=with_tables(hooks['pss_sampler'].get('resources'),
+                              args.table))
     bank = dict(hooks.get('bank') or dict(type='pss.BankHook'))
     hooks['bank'] = dict(bank, out=str(Path(cfg.work_dir, 'bank')))
     cfg.default_hooks = hooks
+
+
+def with_tables(resources, words):
+    """A config's resources, and those of ``--table``.
+
+    Raises:
+        InputError: for a word that is malformed or names a resource that
+            exists.
+    """
+    resources = {} if resources is None else resources
+    check_dict('default_hooks.pss_sampler.resources', resources)
+    resources = dict(resources)
+    for word in words:
+        name, _, path = word.partition('=')
+        if not name or not path:
+            raise InputError(f'--table {shown(word)}: expected NAME=JSON, such '
+                             'as latency_phone=phone.json')
+        if name in resources or name == 'flops':
+            raise InputError(f'--table {shown(word)}: there is a resource '
+                             f'{name} already; expected another name')
+        resources[name] = dict(type='pss.Latency', table=path)
+    return resources
 
 
 def main():
@@ -109,7 +130,8 @@ def main():
                          'searches')
     check_checkpoint(args.checkpoint, runner.model)
     runner.test()
-    if runner.rank == 0 and loop.results is not None:
+    if runner.rank == 0:
+        assert loop.results is not None  # it has run
         report_results(loop.results, out)
 
 

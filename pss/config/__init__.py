@@ -13,6 +13,7 @@ from .sections import (
     TESTING,
     TRAINING,
     VALIDATION,
+    check_dict,
     check_sections,
     import_modules,
     name_of,
@@ -23,7 +24,7 @@ from .values import LARGEST, LARGEST_SEED, check_values
 __all__ = [
     'LARGEST', 'LARGEST_SEED', 'TESTING', 'TRAINING', 'VALIDATION',
     'build_runner', 'building_part', 'calibration_images', 'check_data',
-    'check_detector', 'check_sections', 'check_values', 'config_resources',
-    'feature_channels', 'import_modules', 'load_config', 'name_of',
-    'need_fields'
+    'check_detector', 'check_dict', 'check_sections', 'check_values',
+    'config_resources', 'feature_channels', 'import_modules', 'load_config',
+    'name_of', 'need_fields'
 ]

@@ -80,8 +80,12 @@ class BankHook(Hook):
         self.trust = check_trust(trust)
 
     def before_train(self, runner) -> None:
-        """Checks before the training that a bank can be written after it."""
+        """Checks before the training that subnets can be chosen after it, and a
+        bank written."""
         if self.after_training and runner.cfg.get('test_cfg'):
+            loop = runner.test_loop  # what is wrong with it is said here
+            if isinstance(loop, SubnetTestLoop):
+                loop.limits(loop.sampler_hook.costs)
             self._allow(runner, self._check)
             self._allow(runner, _check_names)
 
@@ -99,13 +103,12 @@ class BankHook(Hook):
                 'No bank is written: test_cfg is not a pss.SubnetTestLoop, '
                 'which chooses its subnets')
             return
-        sampler = runner.test_loop.sampler_hook.sampler
-        assert sampler is not None  # built before the training
-        if not sampler.candidates(1):
+        loop = runner.test_loop
+        if loop.search is None and not loop.sampler_hook.sampler.candidates(1):
             runner.logger.warning(
                 'No bank is written: the sampler has no subnet to choose')
         else:
-            runner.test_loop.run()
+            loop.run()
 
     def after_test(self, runner) -> None:
         """Writes the bank."""

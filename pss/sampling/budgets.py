@@ -135,8 +135,8 @@ def read_limits(cfg: Any, resources: Iterable[str], where: str) -> List[Budget]:
         field = f'{where}.{name}'
         if isinstance(levels, dict):
             check_keys(levels, ('start', 'stop', 'step'), field)
-            levels = budgets_of(
-                name, *(levels.get(key) for key in ('start', 'stop', 'step')))
+            start, stop, step = map(levels.get, ('start', 'stop', 'step'))
+            levels = budgets_of(name, start, stop, step, field)
             found += [replace(level, is_limit=True) for level in levels]
             continue
         if not isinstance(levels, (list, tuple)) or not levels or \
@@ -155,14 +155,15 @@ def read_limits(cfg: Any, resources: Iterable[str], where: str) -> List[Budget]:
     return found
 
 
-def place_limits(limits: Iterable[Budget],
-                 costs: Dict[str, CostTable]) -> List[Budget]:
+def place_limits(limits: Iterable[Budget], costs: Dict[str, CostTable],
+                 where: str) -> List[Budget]:
     """Gives the limits of :func:`read_limits` their steps, so that there are
     subnets in each.
 
     Args:
         limits: the limits.
         costs: what subnets cost in each of their resources.
+        where: the field of the config, for messages.
 
     Raises:
         InputError: for a limit below the cheapest subnet, or above the dearest
@@ -172,10 +173,11 @@ def place_limits(limits: Iterable[Budget],
     for limit in limits:
         cheapest, dearest = cost_range(costs[limit.resource])
         low, high = float(cheapest.min()), float(dearest.max())
-        step = limit.step or LIMIT_STEP * (high - low)
+        # where all subnets cost the same, any step will do
+        step = limit.step or LIMIT_STEP * (high - low) or high
         if limit.level < low or limit.level - step >= high:
             raise InputError(
-                f'{limit}: expected a budget that subnets reach; they cost '
-                f'{low:g} to {high:g}')
+                f'{where}: {limit}: expected a level that subnets reach; they '
+                f'cost {low:g} to {high:g}')
         placed.append(replace(limit, step=step))
     return placed

@@ -57,15 +57,25 @@ class Budget:
         return level_name(self.resource, self.level)
 
 
-def budgets_of(resource: str, start: Any, stop: Any, step: Any) -> List[Budget]:
+def budgets_of(resource: str,
+               start: Any,
+               stop: Any,
+               step: Any,
+               where: str = '') -> List[Budget]:
     """Returns the budgets from ``start`` to ``stop``, both included.
+
+    Args:
+        resource: the resource's name.
+        start, stop, step: in the resource's unit.
+        where: the field of the config, for messages; by default the trained
+            budgets'.
 
     Raises:
         InputError: if a value is not a finite number, ``step`` is not above
             zero, the range is empty or reversed, ``stop`` is not a whole
             number of steps from ``start``, or there are too many levels.
     """
-    where = f'budgets.{resource}'
+    where = where or f'budgets.{resource}'
     check_number(f'{where}.start', start)
     check_number(f'{where}.stop', stop)
     check_number(f'{where}.step', step, above=0)

@@ -202,3 +202,39 @@ def test_a_reduced_mobilenet_v1_against_exact_counting():
     some = expected > 5
     statistic = ((observed - expected)**2)[some] / expected[some]
     assert p_value_bound(statistic.sum(), some.sum() - 1) < 4
+
+
+def test_levels_can_be_added(imagenet_flops):
+    """Oracle: the draws of a sampler that had all its levels from the
+    beginning; what cannot be reached changes nothing."""
+    budgets = [
+        Budget('flops', 150., 10.),
+        Budget('flops', 150., 10., is_limit=True)
+    ]
+    whole = ConditionalSampler(imagenet_flops, budgets)
+    grown = ConditionalSampler(imagenet_flops)
+    for budget in budgets:
+        grown.add(budget)
+    with pytest.raises(InputError, match="level=60 of 'flops'"):
+        grown.add(Budget('flops', 60., 5., is_limit=True))
+    for budget in budgets:
+        one, two = (
+            sampler.draw(budget, np.random.default_rng(0), 100)
+            for sampler in (whole, grown))
+        assert np.array_equal(one, two)
+
+
+@pytest.mark.parametrize('combine', ['sum', 'max'])
+def test_limits_are_never_exceeded(combine):
+    """Oracle: enumeration: every subnet that costs more than ``level - step``
+    and at most ``level`` is drawn, and no other. The level is itself a cost,
+    and so is the other end."""
+    rng = np.random.default_rng(3)
+    cost = random_table(rng, [64, 96], [(0, 1), (1, )], combine=combine)
+    values = np.unique(cost(cost.space.enumerate()))
+    level, low = values[len(values) // 2], values[len(values) // 4]
+    budget = Budget('x', level, level - low, is_limit=True)
+    drawn = cost(ConditionalSampler(cost, [budget]).draw(budget, rng, 20_000))
+    wanted = values[(values > low) & (values <= level)]
+    assert np.unique(drawn).tolist() == wanted.tolist()
+    assert level in drawn and low not in drawn

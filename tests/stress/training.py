@@ -21,8 +21,8 @@ def options(data, batch_size=24):
     stays as shipped, including a worker process for the images."""
     words = [
         'val_cfg.calibration_batches=1', 'test_cfg.calibration_batches=1',
-        'test_cfg.candidates=2', 'default_hooks.logger.interval=5',
-        'optim_wrapper.optimizer.lr=0.01'
+        'test_cfg.search=None', 'test_cfg.candidates=2',
+        'default_hooks.logger.interval=5', 'optim_wrapper.optimizer.lr=0.01'
     ]
     for name in LOADERS:
         inner = 'dataset' if name == 'test_dataloader' else 'dataset.dataset'

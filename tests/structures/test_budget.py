@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from pss.errors import InputError
@@ -105,3 +107,38 @@ def test_no_two_levels_share_a_name():
     """Oracle: as many names as levels, where six digits are not enough."""
     budgets = budgets_of('latency', 123456.1, 123456.9, 0.1)
     assert len(set(map(str, budgets))) == len(budgets) == 9
+
+
+@pytest.mark.parametrize('level, step', [(95., 5.), (0.1, 0.3), (12000, 1000),
+                                         (20.3, 1e-9), (1e-5, 1e-6)])
+def test_a_limit_is_the_most_that_may_be_spent(level, step):
+    """Oracle: ``(level - step, level]``, whose ends are checked to the last
+    bit."""
+    budget = Budget('x', level, step, is_limit=True)
+
+    def belongs(cost):
+        return budget.low <= cost < budget.high
+
+    assert belongs(level) and not belongs(math.nextafter(level, math.inf))
+    low = level - step
+    assert not belongs(low) and belongs(math.nextafter(low, math.inf))
+    assert belongs((low + level) / 2)
+    assert str(budget) == level_name('x', level)
+    assert budget != Budget('x', level, step)
+
+
+def test_limits_in_steps_share_no_cost():
+    """Oracle: every cost between the ends is in exactly one of the levels, also
+    those that are levels themselves."""
+    limits = [Budget('x', level, 10., True) for level in (80, 90, 100)]
+    for cost in (70.001, 75, 80, 80.001, 85, 90, 95, 100):
+        inside = [b.level for b in limits if b.low <= cost < b.high]
+        assert inside == [10 * math.ceil(cost / 10)]
+
+
+def test_a_range_of_another_field():
+    """Oracle: the field in the message."""
+    with pytest.raises(InputError, match=r'^a\.b\.stop=None: expected'):
+        budgets_of('flops', 1, None, 1, 'a.b')
+    with pytest.raises(InputError, match=r'^budgets\.flops\.stop=None'):
+        budgets_of('flops', 1, None, 1)

@@ -71,8 +71,8 @@ def options(root, nested, batch_size=6, bank=False):
     words = [
         '--cfg-options', 'train_cfg.max_epochs=1',
         'val_cfg.calibration_batches=1', 'test_cfg.calibration_batches=1',
-        'train_cfg.val_interval=1', 'default_hooks.logger.interval=1',
-        'optim_wrapper.optimizer.lr=0.01',
+        'test_cfg.search=None', 'train_cfg.val_interval=1',
+        'default_hooks.logger.interval=1', 'optim_wrapper.optimizer.lr=0.01',
         f'default_hooks.bank.after_training={bank}'
     ]
     for name in LOADERS:

@@ -40,10 +40,10 @@ def test_runs_of_one_second_keep_their_own_logs(call, tiny_fashion_mnist,
     its own folder."""
     monkeypatch.setattr('time.strftime', lambda *_: '20260101_000000')
     for name in 'ab':
-        code, out = call('train.py', DEMO, '--work-dir', tmp_path / name,
-                         '--no-validate',
-                         *options(tiny_fashion_mnist, False, 27),
-                         'default_hooks.logger.interval=1',
+        code, out = call('train.py', DEMO, '--work-dir',
+                         tmp_path / name, '--no-validate',
+                         *options(tiny_fashion_mnist, False,
+                                  27), 'default_hooks.logger.interval=1',
                          'train_cfg.max_epochs=1')
         assert code == 0, out[-3000:]
         assert list((tmp_path / name).rglob('scalars.json'))

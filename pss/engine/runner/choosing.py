@@ -9,14 +9,19 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from mmengine.logging import print_log
+from mmpretrain.models import MultiLabelClsHead
 
 from ...errors import InputError
-from ...models.classifiers.supernet_classifier import Statistics
+from ...models.classifiers.supernet_classifier import (
+    Statistics,
+    SupernetClassifier,
+)
 from ...sampling import Candidates, ConditionalSampler, Sampler
 from ...search import Finalist, Level, SubnetSearch, keep, standard_error
+from ...search.subnet_search import LEAST_IMAGES
 from ...structures import Budget, CostTable, SearchSpace, Subnet
 from ..randomness import shared_seed
-from .held_out_hits import TOP_K, HeldOutHits
+from .held_out_hits import TOP_K, HeldOutHits, top_of
 
 
 class Choice(NamedTuple):
@@ -68,6 +73,33 @@ def choose_by_score(loop: Any) -> Choice:
          for s in subnets})
 
 
+def check_search(loop: Any) -> None:
+    """Checks that a loop has what a search needs, before the work.
+
+    Args:
+        loop (SubnetTestLoop): the loop.
+
+    Raises:
+        InputError: for a metric that is no top-k accuracy, a model that is no
+            classifier of one label an image, or too few held-out images.
+    """
+    top_of(loop)
+    model: Any = loop.model
+    if not isinstance(model, SupernetClassifier) or \
+            isinstance(model.head, MultiLabelClsHead):
+        kind = type(getattr(model, 'head', model)).__name__
+        raise InputError(
+            f'test_cfg.search: a search compares which images subnets get '
+            f'right, and {kind} has no one label an image; expected a '
+            'classifier with one, or test_cfg.search=None')
+    images = len(loop.selection_dataloader.dataset)
+    if images < LEAST_IMAGES:
+        raise InputError(
+            f'test_cfg.selection_dataloader: {images} held-out images cannot '
+            f'rank subnets; expected at least {LEAST_IMAGES}, or '
+            'test_cfg.search=None')
+
+
 def choose_by_search(loop: Any) -> Choice:
     """Searches all subnets of each budget's level, see :class:`.SubnetSearch`.
 
@@ -87,7 +119,8 @@ def choose_by_search(loop: Any) -> Choice:
     accuracy = {
         subnet:
         dict(
-            accuracy=float(measured.accuracy[i]),
+            # an estimate, unless it was measured on all images
+            accuracy=float(np.clip(measured.accuracy[i], 0., 100.)),
             images=int(measured.images[i]),
             expected=float(expected.mean[i]),
             expected_se=float(expected.std[i]))
@@ -100,8 +133,9 @@ def choose_by_search(loop: Any) -> Choice:
     found = keep(budgets, finalists, hook.costs)
     missing = [str(b) for b in budgets if b not in found]
     if missing:
-        print_log(f'No subnet that was trained fits {", ".join(missing)}',
-                  'current', logging.WARNING)
+        print_log(
+            f'No subnet that was trained fits {", ".join(missing)}; left out '
+            'of the results', 'current', logging.WARNING)
     scores = {
         (pool.budget, s): score
         for pool in hook.sampler.pools
@@ -129,28 +163,49 @@ def levels_of(budgets: Sequence[Budget], sampler: Sampler,
     Raises:
         InputError: for a level that no subnet reaches.
     """
-    known = sorted(((score, subnet) for pool in sampler.pools
-                    for subnet, score in pool.scores.items()),
-                   key=lambda entry: -entry[0])
     grid = getattr(sampler, 'grid', None)
-    subnets = [s for _, s in known] if grid is None else grid
+    if grid is not None:
+        return _levels_of_grid(budgets, grid, costs)
+    scored = sorted(((score, subnet) for pool in sampler.pools
+                     for subnet, score in pool.scores.items()),
+                    key=lambda entry: -entry[0])
+    known = [subnet for _, subnet in scored]
     draws: Dict[str, ConditionalSampler] = {}
     levels = []
     for budget in budgets:
         cost = costs[budget.resource]
         if budget.resource not in draws:
             draws[budget.resource] = ConditionalSampler(cost)
-        reached = _reachable(draws[budget.resource], budget)
-        codes = cost.space.encode(subnets)
-        inside = (cost(codes) >= reached.low) & (cost(codes) < reached.high)
-        members = [s for s, is_in in zip(subnets, inside) if is_in]
-        if grid is None:
-            draw = partial(_from_space, draws[budget.resource], reached,
-                           cost.space)
-            levels.append(Level(budget, members, draw))
-        elif members:
-            levels.append(Level(budget, members, partial(_from_list, members)))
+        mine = draws[budget.resource]
+        reached = _reachable(mine, budget)
+        levels.append(
+            Level(budget, _members(known, cost, reached),
+                  partial(_from_space, mine, reached, cost.space)))
     return levels
+
+
+def _levels_of_grid(budgets: Sequence[Budget], grid: Sequence[Subnet],
+                    costs: Dict[str, CostTable]) -> List[Level]:
+    """The levels of budgets, where only the subnets of a grid were trained."""
+    levels = []
+    for budget in budgets:
+        reached = budget
+        members = _members(grid, costs[budget.resource], reached)
+        while not members and _can_widen(reached):
+            reached = _widened(reached)
+            members = _members(grid, costs[budget.resource], reached)
+        if members:
+            # none comes first: they have no scores
+            levels.append(Level(budget, (), partial(_from_list, members)))
+    return levels
+
+
+def _members(subnets: Sequence[Subnet], cost: CostTable,
+             budget: Budget) -> List[Subnet]:
+    """The subnets whose costs belong to a budget's level."""
+    values = cost(cost.space.encode(subnets))
+    inside = (values >= budget.low) & (values < budget.high)
+    return [subnet for subnet, is_in in zip(subnets, inside) if is_in]
 
 
 def _reachable(draws: ConditionalSampler, budget: Budget) -> Budget:
@@ -165,9 +220,17 @@ def _reachable(draws: ConditionalSampler, budget: Budget) -> Budget:
             draws.add(budget)
             return budget
         except InputError:
-            if not budget.is_limit or budget.step > budget.level:
+            if not _can_widen(budget):
                 raise
-            budget = replace(budget, step=2 * budget.step)
+            budget = _widened(budget)
+
+
+def _can_widen(budget: Budget) -> bool:
+    return budget.is_limit and budget.step <= budget.level
+
+
+def _widened(budget: Budget) -> Budget:
+    return replace(budget, step=2 * budget.step)
 
 
 def _from_space(draws: ConditionalSampler, budget: Budget, space: SearchSpace,

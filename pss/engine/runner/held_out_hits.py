@@ -70,11 +70,10 @@ class HeldOutHits:
         size = len(loader.dataset)  # type: ignore[arg-type]
         self._order = np.random.default_rng(mixed(
             seed, 1)).permutation(size).tolist()
-        self._planned, self._done = max(planned, 1), 0
-        self._started = time.monotonic()
+        self._asked: Dict[Key, int] = {}  # images
         self._calibrated: Dict[Key, Statistics] = {}
         self._hits: Dict[Key, np.ndarray] = {}
-        self._journal = HitsJournal(path, _identity(loop, seed))
+        self._journal = HitsJournal(path, _identity(loop, size, seed))
         found: List[Any] = [None, None]
         if get_rank() == 0:
             try:
@@ -86,19 +85,27 @@ class HeldOutHits:
             raise InputError(found[1])
         for hits in found[0]:
             self._keep(hits)
+        if self._hits:
+            print_log(
+                f'Searching: {len(self._hits)} measurements of an earlier '
+                f'search are in {path}', 'current')
+        self._planned, self._measured = planned, 0  # images
+        self._begun = time.monotonic()
 
     def __call__(self, subnets: Sequence[Subnet], images: int,
                  final: bool) -> np.ndarray:
         """See the class."""
         lacking: Dict[int, List[Subnet]] = {}
         for subnet in subnets:
+            self._asked[subnet, final] = images
             known = len(self._hits.get((subnet, final), ()))
             if known < images:
                 lacking.setdefault(known, []).append(subnet)
         for first, found in lacking.items():
             for i in range(0, len(found), CHUNK):
                 self._measure(found[i:i + CHUNK], first, images, final)
-        return np.stack([self._hits[s, final][:images] for s in subnets])
+        return np.array([self._hits[s, final][:images] for s in subnets],
+                        bool).reshape(len(subnets), images)
 
     def final_statistics(self,
                          subnets: Sequence[Subnet]) -> Dict[Subnet, Statistics]:
@@ -126,14 +133,20 @@ class HeldOutHits:
             self._journal.add(measured)
         for entry in measured:
             self._keep(entry)
-        self._done += hits.size
-        spent = time.monotonic() - self._started
-        left = timedelta(
-            seconds=round(spent * max(self._planned / self._done - 1, 0)))
+        self._measured += hits.size
+        self._say_progress()
+
+    def _say_progress(self) -> None:
+        done = sum(
+            min(len(self._hits.get(key, ())), images)
+            for key, images in self._asked.items())
+        planned = max(self._planned, done)
+        seconds = (time.monotonic() - self._begun) / self._measured * (
+            planned - done)
         print_log(
-            f'Searching: {len(self._hits)} subnets measured, '
-            f'{min(self._done / self._planned, 1):.0%} done  eta: {left}',
-            'current')
+            f'Searching: {len(self._asked)} measurements, '
+            f'{done / planned:.0%} done  eta: '
+            f'{timedelta(seconds=round(seconds))}', 'current')
 
     def _keep(self, entry: Hits) -> None:
         key = entry.subnet, entry.final
@@ -197,8 +210,9 @@ def top_of(loop: SubnetLoop) -> int:
     return int(match[1])
 
 
-def _identity(loop: SubnetLoop, seed: int) -> str:
-    """Changes with all that measurements depend on."""
+def _identity(loop: SubnetLoop, images: int, seed: int) -> str:
+    """Changes with all that measurements depend on, but for the contents of
+    data sets, of which only the number of held-out images counts."""
     digest = hashlib.sha256()
     cfg = loop.runner.cfg
     test = {
@@ -206,7 +220,8 @@ def _identity(loop: SubnetLoop, seed: int) -> str:
         for key, value in dict(cfg.get('test_cfg') or {}).items()
         if key not in ('search', 'candidates')
     }
-    for part in (cfg.get('model'), test, seed, get_world_size()):
+    for part in (cfg.get('model'), cfg.get('data_preprocessor'), test, images,
+                 seed, get_world_size()):
         digest.update(json.dumps(part, default=str, sort_keys=True).encode())
     for name, value in loop.model.state_dict().items():
         digest.update(name.encode())

@@ -63,29 +63,19 @@ class HitsJournal:
         for i, line in enumerate(lines, start=1):
             try:
                 yield parse_json(line)
-            except InputError:
+            except InputError as error:
                 if i < len(lines):  # the last may be incomplete
-                    raise self._damaged(i) from None
+                    raise self._damaged(i, error) from None
 
     def _hits(self, row: Any, line: int) -> Hits:
-        fields = Fields(row, f'{self._path}, line {line}')
         try:
-            images = check_integer('images', fields.get('images', int), 1)
-            packed = np.frombuffer(
-                bytes.fromhex(fields.get('hits', str)), np.uint8)
-            if len(packed) != (images + 7) // 8:
-                raise self._damaged(line)
-            return Hits(
-                Subnet.from_dict(fields.get('subnet', dict)),
-                check_boolean('final', row.get('final')),
-                check_integer('first', fields.get('first', int), 0),
-                np.unpackbits(packed, count=images).astype(bool))
-        except ValueError:
-            raise self._damaged(line) from None
+            return _from_row(row)
+        except ValueError as error:  # InputError is one
+            raise self._damaged(line, error) from None
 
-    def _damaged(self, line: int) -> InputError:
-        return InputError(f'{self._path}: damaged in line {line}; remove it to '
-                          'search anew')
+    def _damaged(self, line: int, reason: Exception) -> InputError:
+        return InputError(f'{self._path}: damaged in line {line} ({reason}); '
+                          'remove the file to search anew')
 
     def add(self, measured: List[Hits]) -> None:
         """Adds measurements.
@@ -97,6 +87,25 @@ class HitsJournal:
                 self._path.open('a', encoding='utf-8') as file:
             for hits in measured:
                 file.write(json.dumps(_as_row(hits)) + '\n')
+
+
+def _from_row(row: Any) -> Hits:
+    """What :func:`_as_row` was made from.
+
+    Raises:
+        ValueError: if a field is missing or wrong.
+    """
+    fields = Fields(row, 'a measurement')
+    images = check_integer('images', fields.get('images', int), 1)
+    packed = np.frombuffer(bytes.fromhex(fields.get('hits', str)), np.uint8)
+    if len(packed) != (images + 7) // 8:
+        raise InputError(f'hits of {len(packed)} bytes: expected those of '
+                         f'{images} images')
+    return Hits(
+        Subnet.from_dict(fields.get('subnet', dict)),
+        check_boolean('final', row.get('final')),
+        check_integer('first', fields.get('first', int), 0),
+        np.unpackbits(packed, count=images).astype(bool))
 
 
 def _as_row(hits: Hits) -> Dict[str, Any]:

@@ -10,9 +10,11 @@ from ...registry import LOOPS
 from ...sampling import place_limits, read_limits
 from ...search import SubnetSearch, standard_error
 from ...structures import Budget, CostTable, Subnet
-from .choosing import choose_by_score, choose_by_search
+from .choosing import check_search, choose_by_score, choose_by_search
 from .held_out_hits import TOP_K
 from .subnet_loop import SubnetLoop
+
+LIMITS = 'test_cfg.search.budgets'  # in a config
 
 
 @LOOPS.register_module()
@@ -60,12 +62,16 @@ class SubnetTestLoop(SubnetLoop):
         self.candidates = check_integer('test_cfg.candidates', candidates, 1)
         self.metric = check_text('test_cfg.metric', metric)
         self.search = None if search is None else _search(search)
-        self._limits = (search or {}).get('budgets')
+        self._limits = None if search is None else search.get('budgets')
         super().__init__(*args, **kwargs)
         self.selection_dataloader = self._build(
             selection_dataloader, 'test_cfg.selection_dataloader', exact=True)
         self.selection_evaluator = None if selection_evaluator is None else \
             self._evaluator(selection_evaluator, self.selection_dataloader)
+        if self.search is not None:
+            check_search(self)
+        if self._limits is not None:
+            read_limits(self._limits, self.sampler_hook.resources, LIMITS)
         self.results: Optional[Dict[str, Any]] = None
         self.statistics: Dict[Subnet, Statistics] = {}
 
@@ -81,7 +87,7 @@ class SubnetTestLoop(SubnetLoop):
         if self._limits is None:
             return []
         return place_limits(
-            read_limits(self._limits, costs, 'test_cfg.search.budgets'), costs)
+            read_limits(self._limits, costs, LIMITS), costs, LIMITS)
 
     def run(self) -> Dict[str, float]:
         """Chooses and tests; returns ``largest/top1``, ``flops 80/top1`` and
@@ -92,6 +98,9 @@ class SubnetTestLoop(SubnetLoop):
         choice = choose(self)
         self.statistics = choice.statistics
         tested = self.evaluate(self.statistics, self.dataloader, 'test images')
+        if self.search is not None:  # which needs no evaluator
+            for metrics in tested.values():
+                self.metric_of(metrics)  # or the evaluator has no such metric
         dataset: Any = self.dataloader.dataset
         images = len(dataset)
 
