@@ -32,14 +32,12 @@ def test_runs(compare):
                       ('usnet', 2400), ('mutualnet', 1800), ('usnet', 1800)}
 
 
-def sampler_of(config):
+def sampler_of(config, costs):
     """The sampler that a config asks for, with its pools."""
-    model = MODELS.build(config.model)
-    costs = {'flops': flops_table(model)}
     hook = HOOKS.build(config.default_hooks.pss_sampler)
     return build_sampler(
-        check_sampler(config.default_hooks.pss_sampler.sampler),
-        model.search_space, costs, hook.budgets['flops'])
+        check_sampler(config.default_hooks.pss_sampler.sampler), costs.space,
+        {'flops': costs}, hook.budgets['flops'])
 
 
 def test_configs(compare):
@@ -65,8 +63,9 @@ def test_configs(compare):
         assert hook.budgets == dict(flops=budgets_of('flops', 10, 19, 3))
         if variant.startswith('pss_'):
             assert changed == {'default_hooks'}
+    costs = flops_table(MODELS.build(configs['pss'].model))
     samplers = {
-        variant: sampler_of(config)
+        variant: sampler_of(config, costs)
         for variant, config in configs.items() if variant.startswith('pss')
     }
     assert [
@@ -95,12 +94,15 @@ def tiny(compare, monkeypatch, tiny_fashion_mnist):
                        config.test_cfg.calibration_dataloader,
                        config.test_cfg.selection_dataloader):
             loader.num_workers = 0
+            loader.batch_size = 30
             dataset = loader.dataset
             dataset = dataset.get('dataset', dataset)
             dataset.data_root = str(tiny_fashion_mnist)
+        config.test_cfg.candidates = 1
         return config
 
     monkeypatch.setattr(compare, 'load_config', load_tiny)
+    monkeypatch.setattr(compare, 'DRAWS', 1)
     monkeypatch.chdir(ROOT)
     return compare
 
