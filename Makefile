@@ -83,7 +83,7 @@ format: install
 	$(BIN)/yapf --parallel --recursive --in-place .
 
 test: lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # only MMDetection needs full mmcv, hence a separate environment
 install-detection: .venv-detection/.installed
@@ -104,7 +104,7 @@ install-detection: .venv-detection/.installed
 	touch $@
 
 test-detection: install-detection
-	$(DETECTION)/python -m pytest -n 2 tests/detection
+	$(DETECTION)/python -m pytest -n 2 --dist worksteal tests/detection
 
 # six minutes on two CPU cores; see README, "Measured"
 benchmarks: install

@@ -114,6 +114,10 @@ SMALL_RESNET = dict(
     base_channels=32,
     search_space=dict(resolutions=[16, 20, 24]))
 
+# five convolutions
+TINY_RESNET = dict(
+    SMALL_RESNET, stem_channels=16, base_channels=16, zero_init_residual=False)
+
 # the three networks of the configs, at small resolutions
 NETWORKS = {
     'mbv1':

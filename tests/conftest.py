@@ -10,7 +10,7 @@ import torch
 from .building import classifier_config, random_bank, randomise_statistics
 from .images import write_imagenet, write_images
 from .paths import FIXTURES, ROOT
-from .training import shrink
+from .training import begin_runs_sooner, shrink, simplify
 
 # tests run in several processes, each on one core
 torch.set_num_threads(1)
@@ -47,6 +47,12 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.write_line(
             f'{num} tests in tests/detection need MMDetection: '
             '`make test-detection` runs them')
+
+
+@pytest.fixture(scope='session', autouse=True)
+def quick_runs():
+    """Makes all runs of this process begin sooner."""
+    begin_runs_sooner()
 
 
 @pytest.fixture(scope='session')
@@ -109,10 +115,11 @@ def tiny_fashion_mnist(tmp_path_factory):
 
 @pytest.fixture
 def tiny_config(tiny_fashion_mnist, tmp_path):
-    """The demo's config on the tiny data: 3 epochs of 6 iterations."""
+    """The demo's config with a small network, on the tiny data: 3 epochs of 6
+    iterations."""
     from pss.apis import load_config
     config = load_config(ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py')
-    return shrink(config, tiny_fashion_mnist, tmp_path / 'work')
+    return simplify(shrink(config, tiny_fashion_mnist, tmp_path / 'work'))
 
 
 @pytest.fixture(scope='session')

@@ -15,7 +15,7 @@ from pss.models import SupernetClassifier
 from pss.registry import MODELS
 
 from .paths import ROOT
-from .training import shrink
+from .training import shrink, simplify
 
 # seconds after which a collective fails, so that nothing waits for ever
 COLLECTIVE = 60
@@ -104,19 +104,8 @@ def config_of(data_root,
     are the same whichever process loads them: 14 iterations an epoch."""
     config = load_config(ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py')
     shrink(config, data_root, work_dir, global_batch // processes)
-    config.model.backbone = dict(
-        type='pss.SlimmableResNet',
-        depth=18,
-        num_stages=1,
-        out_indices=(0, ),
-        strides=(1, ),
-        dilations=(1, ),
-        stem_channels=16,
-        base_channels=16,
-        zero_init_residual=False,
-        search_space=dict(resolutions=[6, 8, 10], divisor=2))
-    config.model.head.in_channels = 16
-    config.model.channels_last = False
+    simplify(config)
+    config.model.backbone.search_space = dict(resolutions=[6, 8, 10], divisor=2)
     config.train_dataloader.dataset.every = 15  # of 120 images: 112 are left
     config.train_dataloader.dataset.dataset.pipeline = [dict(type='PackInputs')]
     hooks = config.default_hooks

@@ -1,4 +1,6 @@
+import multiprocessing
 import os
+import runpy
 import subprocess
 import sys
 import threading
@@ -11,7 +13,9 @@ from pss.apis import load_config
 from pss.errors import InputError
 from pss.registry import HOOKS, MODELS, check_config, importing_nothing
 
+from .building import TINY_RESNET
 from .paths import ROOT
+from .training import forget_runs
 
 # One user class for each registry, in a module outside this package, as in
 # README's example of a resource.
@@ -24,7 +28,7 @@ from pss.datasets import held_out_split
 from pss.engine import SandwichOptimWrapper, SubnetTestLoop
 from pss.engine.optimizers import OptimWrapperConstructor
 from pss.evaluation.metrics import SubnetAccuracy
-from pss.models import SlimmableMobileNetV2, SupernetClassifier
+from pss.models import SlimmableResNet
 from pss.registry import (
     DATASETS, HOOKS, LOOPS, METRICS, MODEL_WRAPPERS, MODELS,
     OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, RESOURCES, SAMPLERS)
@@ -63,7 +67,7 @@ class MySampler(PrioritizedSampler):
 
 
 @MODELS.register_module()
-class MyBackbone(SlimmableMobileNetV2):
+class MyBackbone(SlimmableResNet):
     def __init__(self, *args, note='', **kwargs):
         super().__init__(*args, **kwargs)
 
@@ -117,14 +121,22 @@ custom_imports = dict(imports=['pss', 'my_classes'])
 data_root = {data!r}
 train_cfg = dict(max_epochs=1)
 load_from = None
-model = dict(backbone=dict(type='{scope}MyBackbone', note='mine'))
+model = dict(
+    channels_last=False,
+    backbone=dict(
+        {network!r},
+        _delete_=True,
+        type='{scope}MyBackbone',
+        note='mine',
+        search_space=dict(resolutions=[24, 28], divisor=1)),
+    head=dict(in_channels=16))
 default_hooks = dict(
     bank=dict(strict=True, trust=['my_classes']),
     mine=dict(type='{scope}MyHook', text='said by mine'),
     pss_sampler=dict(
         sampler=dict(type='{scope}MySampler', repeats=2),
         resources=dict(traffic=dict(type='{scope}WeightTraffic')),
-        budgets=dict(traffic=dict(pools=2))))
+        budgets=dict(_delete_=True, traffic=dict(pools=2))))
 optim_wrapper = dict(
     type='{scope}MyWrapper', constructor='{scope}MyConstructor')
 model_wrapper_cfg = dict(type='{scope}MyDDP')
@@ -152,24 +164,49 @@ test_cfg = dict(
         sampler=dict(type='DefaultSampler', shuffle=False)))
 '''
 
+TOOLS = ROOT / 'tools'
 
-def python(*arguments, cwd):
-    """Runs Python as a user would, in the user's folder."""
+READ = '''
+import sys
+from pss.apis import AdaptiveClassifier
+net = AdaptiveClassifier('work_dirs/config/bank', trust=['my_classes'])
+print(net.resources['traffic'], 'my_classes' in sys.modules)
+'''
+
+
+def started(*words, cwd):
+    """Runs a program as a user would, in the user's folder; returns its exit
+    status and its output."""
     path = os.pathsep.join(
         [str(cwd), str(ROOT),
          os.environ.get('PYTHONPATH', '')])
-    return subprocess.run([sys.executable, *map(str, arguments)],
+    done = subprocess.run([sys.executable, *map(str, words)],
                           cwd=cwd,
                           capture_output=True,
                           text=True,
                           timeout=600,
                           env=dict(
                               os.environ, PYTHONPATH=path, OMP_NUM_THREADS='1'))
+    return done.returncode, done.stdout + done.stderr
 
 
-def tool(name, *arguments, cwd):
-    """Runs one of our tools there."""
-    return python(ROOT / 'tools' / name, *arguments, cwd=cwd)
+def forked(*words, cwd):
+    """The same in a fork of this process, which has imported all but the user's
+    module."""
+    said = cwd / 'said.txt'
+
+    def run():
+        os.chdir(cwd)
+        sys.path.insert(0, str(cwd))
+        sys.argv = list(map(str, words))
+        sys.stdout = sys.stderr = said.open('w')
+        forget_runs()
+        runpy.run_path(sys.argv[0], run_name='__main__')
+
+    process = multiprocessing.get_context('fork').Process(target=run)
+    process.start()
+    process.join()
+    return process.exitcode, said.read_text()
 
 
 @pytest.fixture
@@ -183,6 +220,7 @@ def folder(tmp_path, tiny_fashion_mnist):
             CONFIG.format(
                 base=str(ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py'),
                 data=str(tiny_fashion_mnist),
+                network=TINY_RESNET,
                 scope=scope))
         return path
 
@@ -195,21 +233,24 @@ def test_classes_of_users(folder, scope):
     types in a folder outside the repository; by their names with our scope and
     without it."""
     cwd, config = folder
-    done = tool('train.py', config(scope), cwd=cwd)
-    assert done.returncode == 0, done.stderr[-2000:]
+    run = started if scope else forked
+    code, said = run(TOOLS / 'train.py', config(scope), cwd=cwd)
+    assert code == 0, said[-2000:]
     assert ('said by mine: trained with MyWrapper, MyTestLoop, MyBackbone, 5 '
-            'passes') in done.stdout
-    code = ('from pss.apis import AdaptiveClassifier; import sys; '
-            "net = AdaptiveClassifier('work_dirs/config/bank', "
-            "trust=['my_classes']); "
-            "print(net.resources['traffic'], 'my_classes' in sys.modules)")
-    done_too = python('-c', code, cwd=cwd)
-    assert done_too.stdout == 'MB True\n', done_too.stderr[-2000:]
-    assert '2 pools for traffic' in done.stdout + done.stderr
+            'passes') in said
+    assert '2 pools for traffic' in said
+    (cwd / 'read.py').write_text(READ)
+    code, said = run(cwd / 'read.py', cwd=cwd)
+    assert code == 0 and 'MB True\n' in said, said[-2000:]
     checkpoint = cwd / 'work_dirs' / 'config' / 'epoch_1.pth'
-    done = tool(
-        'test.py', config(scope), checkpoint, '--out', 'r.json', cwd=cwd)
-    assert done.returncode == 0, done.stderr[-2000:]
+    code, said = run(
+        TOOLS / 'test.py',
+        config(scope),
+        checkpoint,
+        '--out',
+        'r.json',
+        cwd=cwd)
+    assert code == 0, said[-2000:]
     assert '"traffic": "MB"' in (cwd / 'r.json').read_text()
 
 
@@ -224,9 +265,8 @@ def test_their_keys_are_checked(folder, scope, change, words):
     cwd, config = folder
     path = config(scope)
     path.write_text(path.read_text().replace(change, change.replace('=', 's=')))
-    done = tool('train.py', path, cwd=cwd)
-    assert done.returncode == 2
-    assert words.format(scope=scope) in done.stderr
+    code, said = forked(TOOLS / 'train.py', path, cwd=cwd)
+    assert code == 2 and words.format(scope=scope) in said
 
 
 def test_a_name_of_others():

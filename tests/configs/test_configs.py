@@ -12,16 +12,31 @@ from ..paths import ROOT
 CONFIGS = sorted((ROOT / 'configs').glob('*.py'))
 
 
+@pytest.fixture(scope='module')
+def ends():
+    """The FLOPs of the smallest and the largest subnet of a config's model;
+    many configs share one."""
+    found = {}
+
+    def ends(config):
+        key = str(config.model)
+        if key not in found:
+            model = init_model(config)
+            space = model.search_space
+            found[key] = Flops().table(model)(
+                space.encode([space.smallest, space.largest]))
+        return found[key]
+
+    return ends
+
+
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
-def test_config(path):
+def test_config(path, ends):
     """Oracle: no unknown key; the model builds, its largest subnet lies in the
     space, and its levels lie between the ends."""
     config = load_config(path)
     check_config(config)
-    model = init_model(config)
-    flops = Flops().table(model)
-    space = model.search_space
-    low, high = flops(space.encode([space.smallest, space.largest]))
+    low, high = ends(config)
     hook = HOOKS.build(config.default_hooks.pss_sampler)
     if 'flops' in hook.budgets:
         levels = hook.budgets['flops']

@@ -16,8 +16,6 @@ from pss.engine import PSSSamplerHook
 
 from ..distributed import on_ranks
 
-pytestmark = pytest.mark.usefixtures('plain_configs')
-
 
 class Fingerprints(Hook):
     """The plan, a hash of the weights and of the pools, and the loss of this

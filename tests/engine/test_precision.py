@@ -22,7 +22,7 @@ def note_types(model, seen):
         kind = 'train' if torch.is_grad_enabled() else 'evaluate'
         seen.setdefault(kind, set()).add(output.dtype)
 
-    model.backbone.conv1.conv.register_forward_hook(note)
+    model.backbone.conv1.register_forward_hook(note)
 
 
 def test_bfloat16_end_to_end_on_a_cpu(tiny_config):

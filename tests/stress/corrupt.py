@@ -54,7 +54,7 @@ from pss.structures import read_subnets
 from tests.building import SMALL_RESNET
 from tests.images import write_images
 from tests.stress.training import CONFIG
-from tests.training import shrink
+from tests.training import begin_runs_sooner, shrink
 
 OURS = (InputError, DivergedError)
 SECONDS = 60
@@ -393,6 +393,7 @@ def main():
     args = parser.parse_args()
     faulthandler.enable()
     torch.set_num_threads(1)
+    begin_runs_sooner()
     signal.signal(signal.SIGALRM, too_long)
     failures = 0
     with tempfile.TemporaryDirectory() as folder:

@@ -2,8 +2,8 @@
 all of them again, and training continues from its newest checkpoint.
 
 ``python tests/stress/elastic.py --kills 20`` trains the demo's config on small
-data with two processes, by ``tools/dist_train.sh``, without interruption. Then
-it trains the same with ``MAX_RESTARTS``, and kills (SIGKILL) one of the
+data with two processes without interruption. Then it trains the same by
+``tools/dist_train.sh`` with ``MAX_RESTARTS``, and kills (SIGKILL) one of the
 processes again and again. The end result must equal the uninterrupted run's,
 bit by bit, as in ``interrupt.py``. ``--nodes 2`` makes two launches of one
 process each.
@@ -23,9 +23,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+import torch
+
 from tests.images import write_images
 from tests.paths import ROOT
-from tests.stress.training import CONFIG, compare_trainings, options
+from tests.stress import training
+from tests.training import begin_runs_sooner
 
 
 def free_port():
@@ -35,7 +38,32 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def launch(work_dir, words, nodes, processes, restarts=0):
+def train(config, work_dir, words, processes):
+    """Trains without interruption, in forked processes.
+
+    Returns:
+        The seconds from the first iteration to the end.
+    """
+    environment = dict(
+        MASTER_ADDR='127.0.0.1',
+        MASTER_PORT=str(free_port()),
+        WORLD_SIZE=str(processes),
+        GLOO_SOCKET_IFNAME='lo')
+    pids = [
+        training.start(
+            config,
+            work_dir,
+            words,
+            '--launcher',
+            'pytorch',
+            RANK=str(rank),
+            LOCAL_RANK=str(rank),
+            **environment) for rank in range(processes)
+    ]
+    return training.finish(pids, work_dir)
+
+
+def launch(config, work_dir, words, nodes, processes, restarts):
     """Starts a training of all nodes; output goes to ``WORK_DIR.NODE.log``."""
     environment = dict(
         os.environ,
@@ -50,7 +78,7 @@ def launch(work_dir, words, nodes, processes, restarts=0):
         with open(f'{work_dir}.{node}.log', 'w') as log:
             launches.append(
                 subprocess.Popen([
-                    'bash', 'tools/dist_train.sh', CONFIG,
+                    'bash', 'tools/dist_train.sh', config,
                     str(processes // nodes), '--work-dir', work_dir,
                     '--cfg-options', *words
                 ],
@@ -97,7 +125,7 @@ def workers(launch):
 
 def begun(work_dir):
     """How often the first process has begun to train, over all nodes' logs."""
-    return sum(log.read_text().count('Checkpoints will be saved')
+    return sum(log.read_text().count(training.BEGINS)
                for log in work_dir.parent.glob(f'{work_dir.name}.*.log'))
 
 
@@ -156,34 +184,36 @@ def main():
         type=int,
         default=600,
         help='for training (default: %(default)s)')
+    parser.add_argument(
+        '--small',
+        action='store_true',
+        help='train a network of five convolutions')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(
         '--folder',
         type=Path,
         help='where to train (default: a temporary folder)')
     args = parser.parse_args()
+    torch.set_num_threads(1)
+    begin_runs_sooner()
     rng = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as folder:
         folder = args.folder or Path(folder)
         write_images(folder / 'data', args.images, 60)
         words = [
-            *options(folder / 'data', 12),
+            *training.options(folder / 'data', 12),
             'default_hooks.checkpoint.by_epoch=False',
             'default_hooks.checkpoint.interval=4'
         ]
-        bad = run(folder, words, rng, args)
+        config = training.config_in(folder, args.small)
+        bad = run(config, folder, words, rng, args)
     sys.exit(bool(bad))
 
 
-def run(folder, words, rng, args):
+def run(config, folder, words, rng, args):
     """Trains without interruption and with; returns how many runs differ."""
     whole = folder / 'whole'
-    launches = launch(whole, words, args.nodes, args.processes)
-    while not begun(whole) and launches[0].poll() is None:
-        time.sleep(0.02)
-    began = time.monotonic()
-    finish(launches, whole)
-    lasted = time.monotonic() - began
+    lasted = train(config, whole, words, args.processes)
     name = max(whole.glob('*.pth'), key=lambda p: p.stat().st_mtime_ns).name
     killed = bad = runs = 0
     while killed < args.kills:
@@ -191,7 +221,12 @@ def run(folder, words, rng, args):
         runs += 1
         kills = min(args.kills_a_run, args.kills - killed)
         launches = launch(
-            work_dir, words, args.nodes, args.processes, restarts=2 * kills)
+            config,
+            work_dir,
+            words,
+            args.nodes,
+            args.processes,
+            restarts=2 * kills)
         try:
             done = kill_again_and_again(launches, work_dir, kills, lasted, rng)
         except BaseException:
@@ -199,7 +234,7 @@ def run(folder, words, rng, args):
             raise
         finish(launches, work_dir)
         killed += done
-        found = compare_trainings(whole, work_dir, name)
+        found = training.compare_trainings(whole, work_dir, name)
         bad += bool(found)
         print(
             f'{name} after {done} kills ' +

@@ -10,7 +10,6 @@ optimizer, schedules, pools, scores, logged scalars, results and bank.
 """
 
 import argparse
-import os
 import random
 import signal
 import sys
@@ -20,10 +19,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.images import write_images
-from tests.stress.training import compare_trainings, end, options, start, wait
+import torch
 
-BEGINS = 'Checkpoints will be saved'
+from tests.images import write_images
+from tests.stress.training import (
+    BEGINS,
+    compare_trainings,
+    config_in,
+    end,
+    finish,
+    has_ended,
+    options,
+    start,
+    wait,
+)
+from tests.training import begin_runs_sooner
+
 MODES = {
     'epochs': [],
     'iterations': [
@@ -51,7 +62,7 @@ def interrupt(pid, work_dir, seconds, number, writing):
     until = None
     while until is None or time.monotonic() < until or writing and not any(
             work_dir.glob('*.pth.*.tmp')):
-        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        if has_ended(pid):
             code = wait(pid)
             assert code == 0, f'{work_dir}: exit status {code}'
             return False
@@ -75,32 +86,31 @@ def main():
         help='for training (default: %(default)s)')
     parser.add_argument(
         '--modes', nargs='+', choices=MODES, default=list(MODES))
+    parser.add_argument(
+        '--small',
+        action='store_true',
+        help='train a network of five convolutions')
     parser.add_argument('--signal', choices=['KILL', 'TERM'], default='KILL')
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
-    import torch
     torch.set_num_threads(1)
-    import pss.apis  # noqa: F401  what every training needs, imported once
+    begin_runs_sooner()
     number = getattr(signal, f'SIG{args.signal}')
     rng = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         write_images(folder / 'data', args.images, 60)
-        bad = sum(run(mode, folder, number, rng, args) for mode in args.modes)
+        config = config_in(folder, args.small)
+        bad = sum(
+            run(mode, config, folder, number, rng, args) for mode in args.modes)
     sys.exit(bool(bad))
 
 
-def run(mode, folder, number, rng, args):
+def run(mode, config, folder, number, rng, args):
     """Trains without interruption and with; returns how many runs differ."""
     words = [*options(folder / 'data'), *MODES[mode]]
     whole = folder / f'{mode}_whole'
-    pid = start(whole, words)
-    log = Path(f'{whole}.log')
-    while not log.is_file() or BEGINS not in log.read_text():
-        time.sleep(0.01)
-    began = time.monotonic()
-    assert wait(pid) == 0, log.read_text()
-    lasted = time.monotonic() - began
+    lasted = finish([start(config, whole, words)], whole)
     name = max(whole.glob('*.pth'), key=lambda p: p.stat().st_mtime_ns).name
     wanted = -(-args.kills // len(args.modes))
     kills = bad = runs = 0
@@ -109,7 +119,7 @@ def run(mode, folder, number, rng, args):
         runs += 1
         resumed = 0
         while True:
-            pid = start(work_dir, words, '--resume')
+            pid = start(config, work_dir, words, '--resume')
             writing = number == signal.SIGKILL and kills % 3 == 2
             if kills >= wanted:
                 assert wait(pid) == 0, Path(f'{work_dir}.log').read_text()

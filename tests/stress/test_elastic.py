@@ -12,8 +12,8 @@ def test_a_process_that_dies_is_started_again():
     two is killed, and both continue; ``--kills`` of the script kills more
     often."""
     done = subprocess.run([
-        sys.executable, 'tests/stress/elastic.py', '--images', '60', '--nodes',
-        '2', '--kills', '1'
+        sys.executable, 'tests/stress/elastic.py', '--small', '--images', '60',
+        '--nodes', '2', '--kills', '1'
     ],
                           cwd=ROOT,
                           capture_output=True,

@@ -16,8 +16,8 @@ def test_interrupted_trainings_end_as_if_they_had_not_been(arguments):
     """Oracle: the uninterrupted run; ``--kills`` of the script kills more
     often."""
     done = subprocess.run([
-        sys.executable, 'tests/stress/interrupt.py', '--images', '120',
-        *arguments
+        sys.executable, 'tests/stress/interrupt.py', '--small', '--images',
+        '120', *arguments
     ],
                           cwd=ROOT,
                           capture_output=True,

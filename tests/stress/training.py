@@ -6,11 +6,19 @@ import os
 import runpy
 import signal
 import sys
+import time
 import traceback
+from pathlib import Path
 
+import torch
+
+from pss.apis import load_config
 from tests.paths import ROOT
+from tests.training import simplify
 
 CONFIG = ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py'
+# what a training logs just before its first iteration
+BEGINS = 'Checkpoints will be saved'
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader',
            'val_cfg.calibration_dataloader', 'test_cfg.calibration_dataloader',
            'test_cfg.selection_dataloader')
@@ -33,9 +41,25 @@ def options(data, batch_size=24):
     return words
 
 
-def start(work_dir, words, *arguments):
+def config_in(folder, small):
+    """The path of the demo's config, or of a copy in that folder with a small
+    network."""
+    if not small:
+        return CONFIG
+    simplify(load_config(CONFIG)).dump(folder / 'small.py')
+    return folder / 'small.py'
+
+
+def start(config, work_dir, words, *arguments, **environment):
     """Starts a training in a forked process, which so has the imports of this
     one. Its output goes to ``WORK_DIR.log``.
+
+    Args:
+        config: its config.
+        work_dir: its work directory.
+        words: its --cfg-options.
+        *arguments: others of tools/train.py.
+        **environment: variables that it has besides those of this process.
 
     Returns:
         The process's number; it leads a process group.
@@ -49,9 +73,10 @@ def start(work_dir, words, *arguments):
         log = os.open(f'{work_dir}.log', os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1)
         os.dup2(log, 2)
+        os.environ.update(environment)
         sys.argv = [
             'train.py',
-            str(CONFIG), '--work-dir',
+            str(config), '--work-dir',
             str(work_dir), *arguments, '--cfg-options', *words
         ]
         runpy.run_path(str(ROOT / 'tools' / 'train.py'), run_name='__main__')
@@ -84,13 +109,43 @@ def wait(pid):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
+def has_ended(pid):
+    """Whether a training has ended; :func:`wait` is still needed."""
+    return bool(os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))
+
+
+def finish(pids, work_dir):
+    """Waits for the processes of a training that nothing interrupts.
+
+    Returns:
+        The seconds from its first iteration to its end.
+
+    Raises:
+        AssertionError: if one of them fails; it ends the others.
+    """
+    log = Path(f'{work_dir}.log')
+    left, failed, began = list(pids), False, None
+    while left:
+        time.sleep(0.01)
+        if began is None and log.is_file() and BEGINS in log.read_text():
+            began = time.monotonic()
+        for pid in filter(has_ended, list(left)):
+            left.remove(pid)
+            failed |= wait(pid) != 0
+        while failed and left:
+            end(left.pop())
+    assert not failed, log.read_text()[-5000:]
+    return time.monotonic() - began
+
+
 def differences(one, two):
     """The differences, bit by bit, between two values of a checkpoint."""
-    import torch
     if type(one) is not type(two):
         return [f': {type(one).__name__} and {type(two).__name__}']
     if isinstance(one, torch.Tensor):
-        same = one.dtype == two.dtype and torch.equal(one, two)
+        # as bytes, in which NaN equals itself
+        same = (one.dtype, one.shape) == (two.dtype, two.shape) and torch.equal(
+            *(t.contiguous().flatten().view(torch.uint8) for t in (one, two)))
         return [] if same else [': tensors differ']
     if isinstance(one, dict):
         if one.keys() != two.keys():
@@ -112,7 +167,6 @@ def differences(one, two):
 def compare_trainings(whole, resumed, checkpoint):
     """The differences between two trainings: weights, optimizer, schedules,
     pools, logged scalars except times, results and banks."""
-    import torch
     found = []
     states = [
         torch.load(folder / checkpoint, weights_only=True)

@@ -1,13 +1,16 @@
 """Shared by the tests of the tools: calling one, a checkpoint by one."""
 
+import io
 import runpy
-import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 
+from pss.apis import load_config
+
 from ..paths import ROOT
-from ..training import forget_runs
+from ..training import forget_runs, simplify
 
 DEMO = ROOT / 'configs' / 'pss_mbv2_fashion_mnist.py'
 IMAGENET = ROOT / 'configs' / 'pss_mbv2_imagenet.py'
@@ -16,22 +19,24 @@ LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader',
            'test_cfg.selection_dataloader')
 
 
-@pytest.fixture
-def call(monkeypatch, capsys):
+@pytest.fixture(scope='session')
+def call():
     """Runs a tool in this process; returns its exit status and its output."""
 
     def run(tool, *arguments):
-        monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
-        monkeypatch.delenv('LOCAL_RANK', raising=False)
+        out, err = io.StringIO(), io.StringIO()
         forget_runs()
         code = 0
-        try:
-            runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
-        except SystemExit as end:
-            code = end.code
-            assert not isinstance(code, str)  # Python would exit with 1
-        out = capsys.readouterr()
-        return code or 0, out.out + out.err
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), \
+                redirect_stderr(err):
+            patch.setattr(sys, 'argv', [tool, *map(str, arguments)])
+            patch.delenv('LOCAL_RANK', raising=False)
+            try:
+                runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
+            except SystemExit as end:
+                code = end.code
+                assert not isinstance(code, str)  # Python would exit with 1
+        return code or 0, out.getvalue() + err.getvalue()
 
     return run
 
@@ -85,15 +90,18 @@ def options(root, nested, batch_size=6, bank=False):
 
 
 @pytest.fixture(scope='session')
-def checkpoint(tiny_fashion_mnist, tmp_path_factory):
-    """A checkpoint of the demo's config, trained by the tool."""
+def small(tmp_path_factory):
+    """The demo's config with a small network."""
+    path = tmp_path_factory.mktemp('configs') / 'small.py'
+    simplify(load_config(DEMO)).dump(path)
+    return path
+
+
+@pytest.fixture(scope='session')
+def checkpoint(call, small, tiny_fashion_mnist, tmp_path_factory):
+    """A checkpoint of the small network, trained by the tool."""
     folder = tmp_path_factory.mktemp('work')
-    done = subprocess.run([
-        sys.executable, 'tools/train.py', DEMO, '--work-dir', folder,
-        *options(tiny_fashion_mnist, False, 27)
-    ],
-                          cwd=ROOT,
-                          capture_output=True,
-                          text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
+    code, out = call('train.py', small, '--work-dir', folder,
+                     *options(tiny_fashion_mnist, False, 27))
+    assert code == 0, out[-2000:]
     return folder / 'epoch_1.pth'

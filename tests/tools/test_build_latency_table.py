@@ -26,7 +26,7 @@ def test_build_latency_table_and_train(call, tiny_fashion_mnist, tmp_path):
         f'default_hooks.pss_sampler.resources.latency_cpu.table={table}',
         'default_hooks.pss_sampler.budgets.latency_cpu.pools=2'
     ]
-    arguments = [*options(tiny_fashion_mnist, False), *more]
+    arguments = [*options(tiny_fashion_mnist, False, 27), *more]
     code, out = call('train.py', config, '--work-dir', tmp_path, *arguments)
     assert code == 0, out
     assert '2 pools for latency_cpu:' in out and '5 pools for flops:' in out

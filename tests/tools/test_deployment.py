@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,36 +9,29 @@ import pytest
 from pss.apis import AdaptiveClassifier
 from pss.deploy import read_bank
 
-from ..paths import ROOT
-from .conftest import DEMO, options
+from .conftest import options
 
 BUILD = 'deployment/build_bank.py'
 EXPORT = 'deployment/export_subnet.py'
 
 
 @pytest.fixture(scope='module')
-def work(tiny_fashion_mnist, tmp_path_factory):
+def work(call, small, tiny_fashion_mnist, tmp_path_factory):
     """The work directory of a training with the tool, bank included."""
     folder = tmp_path_factory.mktemp('work')
-    done = subprocess.run([
-        sys.executable, 'tools/train.py', DEMO, '--work-dir', folder,
-        *options(tiny_fashion_mnist, False, 27, bank=True),
-        'test_cfg.candidates=1'
-    ],
-                          cwd=ROOT,
-                          capture_output=True,
-                          text=True,
-                          env=dict(os.environ, OMP_NUM_THREADS='1'))
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.splitlines()[-1].startswith('largest')
+    code, out = call('train.py', small, '--work-dir', folder,
+                     *options(tiny_fashion_mnist, False, 27, bank=True),
+                     'test_cfg.candidates=1')
+    assert code == 0, out[-2000:]
+    assert out.splitlines()[-1].startswith('largest')
     return folder
 
 
-def test_the_same_bank_at_the_end_and_by_the_tool(call, work,
+def test_the_same_bank_at_the_end_and_by_the_tool(call, small, work,
                                                   tiny_fashion_mnist, tmp_path):
     """Oracle: the bank from the end of training; the results beside it."""
     out = tmp_path / 'a' / 'bank'
-    code, text = call(BUILD, DEMO, work / 'epoch_1.pth', '--out', out,
+    code, text = call(BUILD, small, work / 'epoch_1.pth', '--out', out,
                       '--work-dir', tmp_path,
                       *options(tiny_fashion_mnist, False,
                                27), 'test_cfg.candidates=1')
@@ -134,14 +125,15 @@ def test_banks_are_not_written_over(call, bank):
     assert {path: path.read_bytes() for path in bank.iterdir()} == before
 
 
-def test_bad_banks_end_in_one_line(call, work, tiny_fashion_mnist, tmp_path):
+def test_bad_banks_end_in_one_line(call, small, work, tiny_fashion_mnist,
+                                   tmp_path):
     """Oracle: status 2 and the folder, for a bank that does not exist and for a
     folder that holds something else."""
     code, out = call(EXPORT, tmp_path / 'x', '--all', '--format', 'onnx',
                      '--out', tmp_path)
     assert code == 2 and 'x: no such folder' in out.strip().splitlines()[-1]
     (tmp_path / 'mine').write_text('kept')
-    code, out = call(BUILD, DEMO, work / 'epoch_1.pth', '--out', tmp_path,
+    code, out = call(BUILD, small, work / 'epoch_1.pth', '--out', tmp_path,
                      '--work-dir', tmp_path / 'work',
                      *options(tiny_fashion_mnist, False,
                               27), 'test_cfg.candidates=1')

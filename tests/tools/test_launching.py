@@ -11,7 +11,7 @@ import torch
 
 from ..distributed import free_port
 from ..paths import ROOT
-from .conftest import DEMO, options
+from .conftest import options
 
 
 @pytest.fixture
@@ -26,14 +26,14 @@ def environment():
         GLOO_SOCKET_IFNAME='lo')
 
 
-def test_two_nodes_test_as_one(checkpoint, tiny_fashion_mnist, tmp_path,
+def test_two_nodes_test_as_one(small, checkpoint, tiny_fashion_mnist, tmp_path,
                                environment):
     """Oracle: the exit statuses; all of the 30 test images, sharded unevenly
     (SubnetAccuracy counts them); the pools of the checkpoint. Two launches,
     each with one process. tests/stress/test_elastic.py trains this way."""
     nodes = [
         subprocess.Popen([
-            'bash', 'tools/dist_test.sh', DEMO, checkpoint, '1', '--work-dir',
+            'bash', 'tools/dist_test.sh', small, checkpoint, '1', '--work-dir',
             tmp_path, *options(tiny_fashion_mnist, False, 7)
         ],
                          cwd=ROOT,

@@ -14,14 +14,14 @@ from ..training import save_run
 from .conftest import DEMO, options
 
 
-def test_training_that_diverges_exits_with_3(call, tiny_fashion_mnist,
+def test_training_that_diverges_exits_with_3(call, small, tiny_fashion_mnist,
                                              tmp_path):
     """Oracle: one line that names iteration, loss and subnet, and status 3; the
     log of the pools can still be drawn."""
     words = options(tiny_fashion_mnist, False, 27)
     words[words.index('optim_wrapper.optimizer.lr=0.01')] = \
         'optim_wrapper.optimizer.lr=1e30'
-    code, out = call('train.py', DEMO, '--work-dir', tmp_path, '--no-validate',
+    code, out = call('train.py', small, '--work-dir', tmp_path, '--no-validate',
                      *words, 'default_hooks.pool_log.interval=1')
     assert code == 3
     last = out.strip().splitlines()[-1]
@@ -34,30 +34,19 @@ def test_training_that_diverges_exits_with_3(call, tiny_fashion_mnist,
     assert (code, out.count('\n')) == (2, 1) and 'none.json' in out
 
 
-def test_runs_of_one_second_keep_their_own_logs(call, tiny_fashion_mnist,
+def test_runs_of_one_second_keep_their_own_logs(call, small, tiny_fashion_mnist,
                                                 tmp_path, monkeypatch):
     """Oracle: of two runs that begin in the same second, each has its log in
     its own folder."""
     monkeypatch.setattr('time.strftime', lambda *_: '20260101_000000')
     for name in 'ab':
-        code, out = call('train.py', DEMO, '--work-dir',
+        code, out = call('train.py', small, '--work-dir',
                          tmp_path / name, '--no-validate',
                          *options(tiny_fashion_mnist, False,
                                   27), 'default_hooks.logger.interval=1',
                          'train_cfg.max_epochs=1')
         assert code == 0, out[-3000:]
         assert list((tmp_path / name).rglob('scalars.json'))
-
-
-def test_losses_that_are_not_finite_exit_with_3(call, tiny_fashion_mnist,
-                                                tmp_path):
-    """Oracle: status 3 and one line that names iteration and subnet."""
-    code, out = call('train.py', DEMO, '--work-dir', tmp_path,
-                     *options(tiny_fashion_mnist, False, 27),
-                     'optim_wrapper.optimizer.lr=1e30')
-    line = out.strip().splitlines()[-1]
-    assert code == 3 and line.startswith('error: iteration ')
-    assert 'Subnet(' in line
 
 
 @pytest.mark.parametrize('network, mflops',
@@ -70,7 +59,11 @@ def test_imagenet_recipes_on_tiny_data(call, tiny_imagenet, tmp_path, network,
     validation and test, with the real config; the published FLOPs of the
     MobileNets, fvcore's of ResNet-50."""
     config = ROOT / 'configs' / f'pss_{network}_imagenet.py'
-    small = options(tiny_imagenet, True, 11)
+    small = [
+        *options(tiny_imagenet, True, 2),
+        'train_dataloader.dataset.dataset.indices=5',
+        'test_dataloader.dataset.indices=4'
+    ]
     code, out = call('train.py', config, '--work-dir', tmp_path, *small)
     assert code == 0, out[-3000:]
     assert 'Epoch(train) [1][2/2]' in out and 'largest/top5' in out
@@ -83,23 +76,23 @@ def test_imagenet_recipes_on_tiny_data(call, tiny_imagenet, tmp_path, network,
     assert 1 <= len(results['pools']) <= 2
 
 
-def test_arguments_of_mmpretrain(call, tiny_fashion_mnist, tmp_path):
+def test_arguments_of_mmpretrain(call, small, tiny_fashion_mnist, tmp_path):
     """Oracle: what each argument changes, in the log and the checkpoints."""
-    small = options(tiny_fashion_mnist, False, 27)
-    code, out = call('train.py', DEMO, '--work-dir', tmp_path, '--amp',
+    words = options(tiny_fashion_mnist, False, 27)
+    code, out = call('train.py', small, '--work-dir', tmp_path, '--amp',
                      '--no-validate', '--auto-scale-lr', '--no-pin-memory',
-                     '--no-persistent-workers', '--launcher', 'none', *small)
+                     '--no-persistent-workers', '--launcher', 'none', *words)
     assert code == 0, out[-3000:]
     assert 'Epoch(val)' not in out
     assert 'LR is set based on batch size of 128' in out
-    code, out = call('train.py', DEMO, '--work-dir', tmp_path, '--resume',
-                     *small, 'train_cfg.max_epochs=2')
+    code, out = call('train.py', small, '--work-dir', tmp_path, '--resume',
+                     *words, 'train_cfg.max_epochs=2')
     assert code == 0, out[-3000:]
     assert 'resumed epoch: 1' in out and 'Epoch(train) [2]' in out
     assert 'Epoch(train) [1]' not in out
     assert (tmp_path / 'epoch_2.pth').is_file()
-    code, out = call('train.py', DEMO, '--work-dir', tmp_path, '--resume',
-                     tmp_path / 'epoch_1.pth', *small)
+    code, out = call('train.py', small, '--work-dir', tmp_path, '--resume',
+                     tmp_path / 'epoch_1.pth', *words)
     assert code == 0 and 'resumed epoch: 1' in out
 
 
@@ -177,9 +170,9 @@ def test_bad_configs_end_in_one_line(call, tiny_fashion_mnist, tmp_path, option,
      ('data_preprocessor.mean=[nan,0,0]', 'data_preprocessor.mean[0]='),
      ('word', "'word': expected KEY=VALUE"), ('a[0]=', "'a[0]='"),
      ('load_from.a=1', "load_from is None, which has no 'a'")])
-def test_fields(refuse, tiny_fashion_mnist, field, words):
+def test_fields(refuse, small, tiny_fashion_mnist, field, words):
     """Oracle: the field, and what is wrong with it."""
-    assert words in refuse('train.py', DEMO, '--work-dir', 'work',
+    assert words in refuse('train.py', small, '--work-dir', 'work',
                            *options(tiny_fashion_mnist, False, 27), field)
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from pss.apis import find_checkpoint
+from pss.apis import find_checkpoint, load_config
 from pss.engine import Terminated, TerminationHook
 
-from ...stress.training import differences
-from ...training import train
+from ...stress.training import CONFIG, differences
+from ...training import shrink, simplify, train
 from ..conftest import load
 from .conftest import At, train_with
 
@@ -25,16 +25,24 @@ class InValidation(At):
             self.action(runner)
 
 
+@pytest.fixture(scope='module')
+def whole(tiny_fashion_mnist, tmp_path_factory):
+    """The folder of a run that was not stopped."""
+    config = simplify(
+        shrink(
+            load_config(CONFIG), tiny_fashion_mnist,
+            tmp_path_factory.mktemp('whole')))
+    train(config)
+    return config.work_dir
+
+
 @pytest.mark.parametrize('hook, iterations', [(At, 4), (At, 6),
                                               (InValidation, 2)])
-def test_stopping_and_going_on(tiny_config, hook, iterations):
+def test_stopping_and_going_on(tiny_config, whole, hook, iterations):
     """Oracle: the run that was not stopped, bit for bit; the status is the
     shell's for SIGTERM; the next regular checkpoint replaces the one written in
     between. Iteration 6 is the last of an epoch; the third run stops in the
     second validation."""
-    whole = copy.deepcopy(tiny_config)
-    whole.work_dir += '_whole'
-    train(whole)
     former = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Terminated) as stopped:
         train_with(
@@ -51,7 +59,7 @@ def test_stopping_and_going_on(tiny_config, hook, iterations):
     assert (folder / 'interrupted.pth').is_file()
     train(tiny_config, resume=True, load_from=str(newest))
     one, two = (
-        load(config.work_dir, 'epoch_3.pth') for config in (whole, tiny_config))
+        load(path, 'epoch_3.pth') for path in (whole, tiny_config.work_dir))
     for key in ('state_dict', 'optimizer', 'param_schedulers', 'pss_pools'):
         assert not differences(one[key], two[key])
     assert not (folder / 'interrupted.pth').exists()

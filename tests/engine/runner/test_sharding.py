@@ -10,8 +10,6 @@ from mmengine.runner import Runner
 
 from ...distributed import on_ranks
 
-pytestmark = pytest.mark.usefixtures('plain_configs')
-
 
 def subnets_of(loop):
     space = loop.model.search_space

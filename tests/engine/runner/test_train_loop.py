@@ -10,7 +10,7 @@ from pss.engine import SubnetValLoop
 from pss.errors import InputError
 
 from ...stress.training import CONFIG, differences
-from ...training import shrink, train
+from ...training import shrink, simplify, train
 from ..conftest import load
 
 EVERY_4 = {
@@ -23,9 +23,10 @@ EVERY_4 = {
 @pytest.fixture(scope='module')
 def finished(tiny_fashion_mnist, tmp_path_factory):
     """A run of 3 epochs of 6 iterations, with a checkpoint after every 4."""
-    config = shrink(
-        load_config(CONFIG), tiny_fashion_mnist,
-        tmp_path_factory.mktemp('whole'))
+    config = simplify(
+        shrink(
+            load_config(CONFIG), tiny_fashion_mnist,
+            tmp_path_factory.mktemp('whole')))
     train(copy.deepcopy(config), **EVERY_4)
     return config
 

@@ -20,8 +20,7 @@ def test_agreement_of_scores_and_accuracy(tiny_config):
     the pools' evenly ranked members."""
     from pss.sampling import rank_correlation
     tiny_config.val_cfg.update(ranked_pools=11, ranked_members=3)
-    tiny_config.default_hooks.pss_sampler.budgets = dict(
-        flops=dict(start=10, stop=19, step=3))
+    tiny_config.default_hooks.pss_sampler.budgets = dict(flops=dict(pools=4))
     runner = train(tiny_config)
     loop = runner.val_loop
     seen = {}

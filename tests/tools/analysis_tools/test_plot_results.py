@@ -3,7 +3,7 @@ import json
 import pytest
 
 
-def test_plot_results(call, checkpoint, tiny_fashion_mnist, tmp_path):
+def test_plot_results(call, tmp_path):
     """Oracle: a PNG file from two results files, and a page with both names."""
     row = dict(subnet=dict(resolution=24, widths=[24]), mflops=9., top1=80.)
     for name in 'ab':
