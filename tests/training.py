@@ -51,8 +51,8 @@ def simplify(config):
     tenth of the time, for tests of what is the same for all networks.
 
     It has five convolutions, and in the demo's space 750 subnets, of 0.27 to
-    0.91 MFLOPs. There are eleven pools, as in the demo. The classifier's weights
-    are large, or all subnets would give all images the same label.
+    0.91 MFLOPs. There are eleven pools, as in the demo. The weights of the
+    classifier are large; otherwise all subnets would give all images one label.
     """
     space = dict(config.model.backbone.search_space, divisor=1)
     config.model.backbone = dict(TINY_RESNET, search_space=space)
