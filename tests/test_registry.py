@@ -157,7 +157,7 @@ test_evaluator = dict(type='{scope}MyAccuracy')
 val_cfg = dict(calibration_dataloader=calibration_dataloader,
                calibration_batches=1, ranked_pools=0)
 test_cfg = dict(
-    type='{scope}MyTestLoop', calibration_batches=1, candidates=1,
+    type='{scope}MyTestLoop', calibration_batches=1, candidates=1, search=None,
     calibration_dataloader=calibration_dataloader,
     selection_dataloader=dict(
         batch_size=10, num_workers=0, dataset=held_out,

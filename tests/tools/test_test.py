@@ -16,7 +16,9 @@ def test_test_writes_the_results(call, small, checkpoint, tiny_fashion_mnist,
     assert code == 0, out
     first = (tmp_path / 'results.json').read_text()
     results = json.loads(first)
-    assert set(results) == {'resources', 'largest', 'smallest', 'pools'}
+    assert set(results) == {
+        'resources', 'largest', 'smallest', 'pools', 'evaluated'
+    }
     assert results['resources'] == {'flops': 'MFLOPs'}
     for row in (results['largest'], results['smallest'], *results['pools']):
         assert set(row['subnet']) == {'resolution', 'widths'}

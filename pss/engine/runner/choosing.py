@@ -115,7 +115,8 @@ def choose_by_search(loop: Any) -> Choice:
     evaluate = HeldOutHits(loop, loop.selection_dataloader,
                            Path(loop.runner.work_dir, 'search.jsonl'), seed,
                            search.planned(len(levels), images))
-    measured, expected = search.run(space, levels, images, evaluate, seed)
+    measured, expected = evaluate.lead(
+        lambda measure: search.run(space, levels, images, measure, seed))
     accuracy = {
         subnet:
         dict(

@@ -6,7 +6,7 @@ import re
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Sequence, Tuple, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from mmengine.logging import print_log
 from torch.utils.data import DataLoader, Subset
 
 from ...errors import InputError
+from ...search import Evaluate
 from ...structures import Subnet
 from ..precision import mixed_precision
 from ..randomness import mixed
@@ -31,6 +32,8 @@ from .subnet_loop import Statistics, SubnetLoop
 CHUNK = 32
 
 TOP_K = r'top(\d+)'  # the metrics that are a share of the images
+
+T = TypeVar('T')
 
 # A subnet, and whether it is measured with its final statistics.
 Key = Tuple[Subnet, bool]
@@ -107,6 +110,41 @@ class HeldOutHits:
         return np.array([self._hits[s, final][:images] for s in subnets],
                         bool).reshape(len(subnets), images)
 
+    def lead(self, search: Callable[[Evaluate], T]) -> T:
+        """Runs a search in the first process, and measures what it asks for in
+        all; returns its result in all.
+
+        So they agree bit by bit, even where their arithmetic does not.
+
+        Args:
+            search: given a function to measure with, returns its result.
+
+        Raises:
+            InputError: in all processes, if the search does in the first.
+        """
+        if get_world_size() == 1:
+            return search(self)
+        answer: List[Any] = [None, None]
+        if get_rank() == 0:
+            try:
+                answer[0] = search(self._ask)
+            except InputError as error:
+                answer[1] = str(error)
+            broadcast_object_list([None])  # there is no further question
+        else:
+            for question in iter(_next_question, None):
+                self(*question)
+        broadcast_object_list(answer)
+        if answer[1] is not None:
+            raise InputError(answer[1])
+        result: T = answer[0]
+        return result
+
+    def _ask(self, subnets: Sequence[Subnet], images: int,
+             final: bool) -> np.ndarray:
+        broadcast_object_list([(list(subnets), images, final)])
+        return self(subnets, images, final)
+
     def final_statistics(self,
                          subnets: Sequence[Subnet]) -> Dict[Subnet, Statistics]:
         """The statistics that subnets would be kept with."""
@@ -153,6 +191,13 @@ class HeldOutHits:
         known = self._hits.get(key, np.zeros(0, bool))
         if len(known) == entry.first:
             self._hits[key] = np.concatenate([known, entry.hits])
+
+
+def _next_question() -> Any:
+    """What the first process asks for; ``None`` at the end."""
+    question: List[Any] = [None]
+    broadcast_object_list(question)
+    return question[0]
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ SHARES = dict(
     plot_pools=6,
     plot_results=8,
     rank_pools=4,
+    search=6,
     sample_subnets=14,
     subnet_cost=12,
     fashion_mnist=6,
@@ -150,6 +151,10 @@ class Options:
                 config, checkpoint, *to('ranks.json'), *work, *values(draws=1),
                 *settings
             ],
+            search=[
+                config, checkpoint, ('--out', OPTION), (out / 'work', WRITE),
+                ('--budgets', OPTION), (f'flops={self.level}', VALUE), *settings
+            ],
             sample_subnets=[
                 config, *to('s.json'), *table, *values(
                     resource='flops', level=self.level, step=0.5, num=4,
@@ -236,7 +241,8 @@ class Good(Options):
         """A good command line; the tools take turns."""
         tool = sorted(SHARES)[place.index % len(SHARES)]
         words = [word for word, _ in self.good(tool, place, rng)]
-        if tool == 'fashion_mnist':  # the real data is large
+        # the real data is large, and these are too few for a search
+        if tool in ('fashion_mnist', 'search'):
             words = ['--help']
         case = tool_case('as it is', tool, place, *words)
         return case._replace(good=True)
