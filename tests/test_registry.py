@@ -297,6 +297,7 @@ def test_a_name_of_others():
     ('model.channel_last', True, "model .*did you mean 'channels_last'"),
     ('optim_wrapper.clip_grads', 3, "optim_wrapper.*did you mean 'clip_grad'"),
     ('test_cfg.candidate', 3, "test_cfg.*did you mean 'candidates'"),
+    ('test_cfg.serch', None, "test_cfg.*did you mean 'search'"),
     ('val_cfg.calibration_batch', 3, "val_cfg.*'calibration_batches'"),
     ('train_dataloader.dataset.evry', 3, "dataset.*did you mean 'every'"),
     ('model.type', 'pss.SupernetClasifier',
