@@ -2,12 +2,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.runner import Runner
 from mmpretrain.registry import TRANSFORMS
 
 from pss.apis import AdaptiveClassifier
 from pss.deploy import BankHook, read_bank
 from pss.errors import InputError
 
+from ..searching import search_config
 from ..training import train
 
 
@@ -53,6 +55,78 @@ def test_training_ends_with_a_bank(trained):
         for one, other in zip(found, wanted):
             torch.testing.assert_close(
                 torch.from_numpy(one['pred_scores']), other, atol=1e-5, rtol=0)
+
+
+def test_training_ends_with_a_search(searchable):
+    """Oracle: the test loop's results."""
+    bank = read_bank(searchable.work / 'bank')
+    results = searchable.loop.results
+    rows = [results['smallest'], *results['pools'], results['largest']]
+    assert [kept.subnet.as_dict()
+            for kept in bank.kept] == [row['subnet'] for row in rows]
+    assert [kept.held_out_accuracy
+            for kept in bank.kept] == [row['held_out_top1'] for row in rows]
+
+
+def bank_config(searchable, work_dir, **changes):
+    """A config of the small supernet, with a bank at the end of training."""
+    return search_config(
+        searchable.data, work_dir, **{
+            'default_hooks.bank': dict(type='pss.BankHook'),
+            'train_cfg.max_epochs': 1,
+            **changes
+        })
+
+
+@pytest.mark.parametrize('changes, words', [
+    ({
+        'test_cfg.selection_dataloader.dataset.every': 20
+    }, 'test_cfg.selection_dataloader: 30 held-out images cannot rank'),
+    ({
+        'test_cfg.search.budgets': dict(flops=[7])
+    }, 'test_cfg.search.budgets: flops 7: expected'),
+    ({
+        'test_cfg.search.budgets': dict(latency=[7])
+    }, "test_cfg.search.budgets: unknown key 'latency'"),
+    ({
+        'test_cfg.metric': 'f1-score'
+    }, "test_cfg.metric='f1-score': a search"),
+])
+def test_what_a_search_needs_is_checked_before_training(searchable, tmp_path,
+                                                        changes, words):
+    """Oracle: the message, and no checkpoint."""
+    config = bank_config(searchable, tmp_path / 'work', **changes)
+    with pytest.raises(InputError, match=f'^{words}'):
+        train(config)
+    assert not list((tmp_path / 'work').glob('*.pth'))
+
+
+def test_without_a_bank_nothing_is_searched(searchable, tmp_path):
+    """Oracle: a checkpoint, although there are too few held-out images."""
+    config = bank_config(
+        searchable, tmp_path / 'work', **{
+            'default_hooks.bank.after_training': False,
+            'test_cfg.selection_dataloader.dataset.every': 20
+        })
+    train(config)
+    assert (tmp_path / 'work' / 'epoch_1.pth').is_file()
+
+
+@pytest.mark.parametrize('search', [True, False])
+def test_empty_pools_at_the_end_of_training(searchable, tmp_path, search):
+    """Oracle: a search needs no pools, so there is a bank; without one the log
+    says why there is none."""
+    config = bank_config(searchable, tmp_path / 'work', log_level='INFO')
+    config.test_cfg.search = dict(candidates=4) if search else None
+    runner = Runner.from_cfg(config)
+    runner.call_hook('before_run')
+    for pool in runner.test_loop.sampler_hook.sampler.pools:
+        assert not len(pool)
+    hook, = [h for h in runner.hooks if isinstance(h, BankHook)]
+    hook.after_train(runner)
+    assert (tmp_path / 'work' / 'bank' / 'bank.json').is_file() == search
+    log, = (tmp_path / 'work').glob('*/*.log')
+    assert ('the sampler has no subnet to choose' in log.read_text()) != search
 
 
 def test_without_a_test_loop_training_says_so(tiny_config, caplog):
