@@ -2,12 +2,10 @@
 and 375 subnets of 0.050 to 0.914 MFLOPs."""
 
 import json
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
 
@@ -50,9 +48,6 @@ def search_config(data, work_dir, processes=1, **changes):
                    config.test_cfg.calibration_dataloader,
                    config.test_cfg.selection_dataloader):
         loader.dataset.every = 2
-        # serialising ends in a garbage collection, which takes longer than all
-        # else that a loader does here
-        loader.dataset.dataset.serialize_data = False
     for loader in (config.test_dataloader,
                    config.test_cfg.selection_dataloader):
         loader.batch_size = 100
@@ -67,23 +62,13 @@ def search_config(data, work_dir, processes=1, **changes):
     return config
 
 
-@contextmanager
-def plain_configs():
-    """Switches off the formatting of configs for MMEngine's log, which takes as
-    long as a search here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Config, 'pretty_text', property(lambda self: ''))
-        yield
-
-
 def make_searchable(folder):
     """Writes the images; trains, searches and writes a bank."""
     data, work = folder / 'data', folder / 'work'
     write_images(data, train=2 * HELD_OUT, test=60)
     config = search_config(data, work,
                            **{'default_hooks.bank': dict(type='pss.BankHook')})
-    with plain_configs():
-        runner = train(config)
+    runner = train(config)
     return Searchable(data, work, work / f'epoch_{EPOCHS}.pth',
                       runner.test_loop)
 
@@ -94,9 +79,8 @@ def searched(searchable, work_dir, processes=1, **changes):
     config = search_config(searchable.data, work_dir, processes, **changes)
     config = Config(config.to_dict())
     config.load_from = str(searchable.checkpoint)
-    with plain_configs():
-        runner = Runner.from_cfg(config)
-        runner.test()
+    runner = Runner.from_cfg(config)
+    runner.test()
     return runner.test_loop
 
 

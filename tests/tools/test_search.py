@@ -12,7 +12,7 @@ from pss.apis import AdaptiveClassifier
 from pss.resources import Latency
 from pss.structures import Subnet
 
-from ..searching import plain_configs, search_config
+from ..searching import search_config
 from ..stress.fuzzing.fixtures import write_table
 
 TOOL = 'search.py'
@@ -55,20 +55,12 @@ def new_device(folder):
 
 
 @pytest.fixture
-def plain():
-    """Switches off the formatting of configs."""
-    with plain_configs():
-        yield
-
-
-@pytest.fixture
 def device(folder, words, new_device, call):
     """The folder of a search for a new device, and what it printed; searched
     once."""
     out, printed = folder / 'device', folder / 'printed'
     if not printed.exists():
-        with plain_configs():
-            code, text = call(*words, '--out', out, *new_device)
+        code, text = call(*words, '--out', out, *new_device)
         assert code == 0, text
         printed.write_text(text)
     return out, printed.read_text()
@@ -165,7 +157,7 @@ def test_its_bank_is_exported(device, call, tmp_path):
     assert len(names) == len(read(out)['pools']) + 2
 
 
-def test_going_on(device, words, new_device, call, plain, tmp_path):
+def test_going_on(device, words, new_device, call, tmp_path):
     """Oracle: results and journal of the search without interruption; other
     budgets use what was measured for these."""
     out, _ = device
@@ -182,7 +174,7 @@ def test_going_on(device, words, new_device, call, plain, tmp_path):
     assert [row['level'] for row in read(tmp_path)['pools']] == [0.12]
 
 
-def test_levels_of_the_config(searchable, folder, words, call, plain, tmp_path):
+def test_levels_of_the_config(searchable, folder, words, call, tmp_path):
     """Oracle: what training found for them, also where the config asks for no
     search; nothing in the journal is measured again."""
     shutil.copy(searchable.work / 'search.jsonl', tmp_path)
@@ -199,7 +191,7 @@ def test_levels_of_the_config(searchable, folder, words, call, plain, tmp_path):
     assert len(read(tmp_path / 'none')['evaluated']) > 5
 
 
-def test_a_checkpoint_without_pools(words, folder, call, plain, tmp_path):
+def test_a_checkpoint_without_pools(words, folder, call, tmp_path):
     """Oracle: a subnet for the budget, from the space alone."""
     state = torch.load(words[2], weights_only=True)
     del state['pss_pools']
@@ -211,7 +203,7 @@ def test_a_checkpoint_without_pools(words, folder, call, plain, tmp_path):
     assert row['mflops'] <= 0.3 and 'score' not in row
 
 
-def test_the_other_tools_search_too(words, call, plain, tmp_path, searchable):
+def test_the_other_tools_search_too(words, call, tmp_path, searchable):
     """Oracle: the results and the bank of training, with a config that has a
     search."""
     shutil.copy(searchable.work / 'search.jsonl', tmp_path)
@@ -279,7 +271,7 @@ def test_bad_words(refuse, words, arguments, line, tmp_path):
     ('--budgets flops=0.3,7', 'flops 7: expected a level that subnets reach; '
      'they cost 0.050288 to 0.91352'),
 ])
-def test_bad_searches(refuse, words, folder, arguments, line, tmp_path, plain):
+def test_bad_searches(refuse, words, folder, arguments, line, tmp_path):
     """Oracle: the field, its value and what was expected; results and bank of
     an earlier search stay."""
     for name in ('results.json', 'bank/bank.json'):
@@ -315,7 +307,7 @@ def widths_of_others(state):
     (sampler_of_others, 'the checkpoint has pools for nothing; expected flops'),
     (widths_of_others, 'widths[0]=9 is not in the space'),
 ])
-def test_checkpoints_of_others(refuse, words, tmp_path, change, line, plain):
+def test_checkpoints_of_others(refuse, words, tmp_path, change, line):
     """Oracle: what does not fit, in one line."""
     state = torch.load(words[2], weights_only=True)
     change(state)
@@ -324,7 +316,7 @@ def test_checkpoints_of_others(refuse, words, tmp_path, change, line, plain):
     assert not (tmp_path / 'work' / 'search.jsonl').exists()
 
 
-def test_a_config_of_the_grid(refuse, searchable, tmp_path, plain, folder):
+def test_a_config_of_the_grid(refuse, searchable, tmp_path, folder):
     """Oracle: the number of pools that a sampler without pools cannot have."""
     write_config(
         tmp_path / 'grid.json', searchable, **{
@@ -335,7 +327,7 @@ def test_a_config_of_the_grid(refuse, searchable, tmp_path, plain, folder):
     assert 'the checkpoint has 3 pools: another sampler' in line
 
 
-def test_journals(refuse, call, words, searchable, tmp_path, plain):
+def test_journals(refuse, call, words, searchable, tmp_path):
     """Oracle: a damaged one is an error that names file and line, and stays; as
     is one that cannot be written. Another checkpoint's is replaced."""
     text = (searchable.work / 'search.jsonl').read_text()
@@ -361,7 +353,7 @@ def test_journals(refuse, call, words, searchable, tmp_path, plain):
     assert len(path.read_text().splitlines()) < len(text.splitlines())
 
 
-def test_an_evaluator_without_the_metric(refuse, words, tmp_path, plain):
+def test_an_evaluator_without_the_metric(refuse, words, tmp_path):
     """Oracle: the metric and the evaluator's; the search is not lost."""
     line = refuse(*words, '--out', 'work', *QUICK, 'test_cfg.metric=top2')
     assert "test_cfg.metric='top2': expected one of the evaluator's metrics, " \

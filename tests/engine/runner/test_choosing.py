@@ -266,7 +266,7 @@ def sampler_of(kind, cost, budgets=()):
 
 
 @pytest.mark.parametrize('kind', [PrioritizedSampler, UniformSampler])
-@pytest.mark.parametrize('level, step, wanted', [(500, 1, 10), (10, 0.5, 10),
+@pytest.mark.parametrize('level, step, wanted', [(500, 50, 10), (10, 0.5, 10),
                                                  (999, 3, 10), (1000, 1, 1000),
                                                  (1001, 5, 1000),
                                                  (2000, 1, 1000)])

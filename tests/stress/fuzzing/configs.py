@@ -124,7 +124,20 @@ KEYS = [('sampler', {
         }), ('loss_scale', 'dynamic'), ('val_interval', 0),
         ('dynamic_intervals', [(1, 0)]), ('fp16', True),
         ('channels_last', 'yes'), ('candidates', 0), ('by_epoch', False),
-        ('max_iters', 2), ('indices', [10**9]), ('test_mode', 'x'),
+        ('search', {}), ('search', {
+            'candidates': 2,
+            'finalists': 3
+        }), ('search', {
+            'budgets': {
+                'flops': [1, 2]
+            }
+        }), ('search', {
+            'budgets': {
+                'flops': {
+                    'start': 1
+                }
+            }
+        }), ('max_iters', 2), ('indices', [10**9]), ('test_mode', 'x'),
         ('drop_last', True), ('batch_sampler', {
             'type': 'BatchSampler'
         }), ('after_training', True), ('out', '/proc/bank'), ('strict', True),
