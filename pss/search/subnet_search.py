@@ -44,9 +44,9 @@ class SubnetSearch:
 
     1. Of each level some candidates, known and drawn ones, are measured on a
        few images.
-    2. An additive model of accuracy over all levels' subnets is fitted, and
-       proposes more of each level (Thompson sampling), which are measured on
-       the same images; twice.
+    2. A surrogate is fitted to all levels' subnets, and proposes more of each
+       level, those that could be the best, which are measured on the same
+       images; twice.
     3. The most promising of each level are measured on three times as many
        images, the finalists among these on all, and the winner once more with
        the statistics that it would be kept with.
@@ -54,8 +54,8 @@ class SubnetSearch:
        kept, of whichever level, see :func:`.keep`.
 
     What a subnet is expected to reach is its measured accuracy, shrunk towards
-    that of similar ones (:class:`.Surrogate`): the best of many is
-    never taken at its word.
+    that of similar ones (:class:`.Surrogate`): the best of many is never taken
+    at its word.
 
     Args:
         candidates: subnets of each level that are measured at all.
