@@ -115,11 +115,7 @@ class SubnetSearch:
         Raises:
             InputError: if there are too few images.
         """
-        if images < LEAST_IMAGES:
-            raise InputError(
-                f'test_cfg.selection_dataloader: {images} held-out images '
-                f'cannot rank subnets; expected at least {LEAST_IMAGES}, or '
-                'test_cfg.search=None')
+        check_images(images)
         rng = np.random.default_rng(seed)
         ends = list(dict.fromkeys([space.largest, space.smallest]))
         evidence = Evidence(space)
@@ -158,6 +154,19 @@ class SubnetSearch:
             measure(members, size, final)
         measured = evidence.measured()
         return measured, surrogate_of(space, measured).measured()
+
+
+def check_images(images: int) -> None:
+    """Checks that there are enough held-out images.
+
+    Raises:
+        InputError: if not; it says how many are needed.
+    """
+    if images < LEAST_IMAGES:
+        raise InputError(
+            f'test_cfg.selection_dataloader: {images} held-out images cannot '
+            f'rank subnets; expected at least {LEAST_IMAGES}, or '
+            'test_cfg.search=None')
 
 
 def surrogate_of(space: SearchSpace, measured: Measured) -> Surrogate:

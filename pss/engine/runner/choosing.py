@@ -17,8 +17,14 @@ from ...models.classifiers.supernet_classifier import (
     SupernetClassifier,
 )
 from ...sampling import Candidates, ConditionalSampler, Sampler
-from ...search import Finalist, Level, SubnetSearch, keep, standard_error
-from ...search.subnet_search import LEAST_IMAGES
+from ...search import (
+    Finalist,
+    Level,
+    SubnetSearch,
+    check_images,
+    keep,
+    standard_error,
+)
 from ...structures import Budget, CostTable, SearchSpace, Subnet
 from ..randomness import shared_seed
 from .held_out_hits import TOP_K, HeldOutHits, top_of
@@ -92,12 +98,7 @@ def check_search(loop: Any) -> None:
             f'test_cfg.search: a search compares which images subnets get '
             f'right, and {kind} has no one label an image; expected a '
             'classifier with one, or test_cfg.search=None')
-    images = len(loop.selection_dataloader.dataset)
-    if images < LEAST_IMAGES:
-        raise InputError(
-            f'test_cfg.selection_dataloader: {images} held-out images cannot '
-            f'rank subnets; expected at least {LEAST_IMAGES}, or '
-            'test_cfg.search=None')
+    check_images(len(loop.selection_dataloader.dataset))
 
 
 def choose_by_search(loop: Any) -> Choice:
