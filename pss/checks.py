@@ -15,6 +15,7 @@ from .errors import InputError
 
 LONGEST_NAME = 200  # characters of a name in a file
 LONGEST_PATH = 4096  # characters
+LARGEST_SEED = 2**32 - 1  # that NumPy accepts
 
 
 def shown(value: Any, longest: int = 80) -> str:

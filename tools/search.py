@@ -43,7 +43,8 @@ def parse_args():
     parser.add_argument(
         '--out',
         metavar='WORK_DIR',
-        help='folder for the results and the bank; the same as --work-dir')
+        help='folder for the results and the bank; the same as --work-dir '
+        '(default: search in the work directory of the config)')
     parser.add_argument(
         '--budgets',
         nargs='+',
@@ -70,6 +71,8 @@ def parse_args():
 def merge_args(cfg, args):
     """Merges the arguments of the command line into the config."""
     merge_arguments(cfg, args)
+    if args.work_dir is None:  # the training's results stay
+        cfg.work_dir = str(Path(cfg.work_dir, 'search'))
     need_fields(cfg, TESTING, 'searching')
     strip_training(cfg, args.checkpoint)
     if args.amp:

@@ -3,8 +3,8 @@
 import argparse
 from typing import Optional, Tuple, Union
 
-from ..checks import check_integer, check_number
-from ..config import LARGEST, LARGEST_SEED
+from ..checks import LARGEST_SEED, check_integer, check_number
+from ..config import LARGEST
 
 
 def check_integers(args: argparse.Namespace,

@@ -7,7 +7,7 @@ from ..checks import shown
 from ..errors import InputError
 
 
-def parse_limits(words: List[str]) -> Dict[str, float]:
+def parse_budget(words: List[str]) -> Dict[str, float]:
     """Parses the words after ``--budget``, each ``NAME=NUMBER``.
 
     Returns:

@@ -19,12 +19,12 @@ from .sections import (
     name_of,
     need_fields,
 )
-from .values import LARGEST, LARGEST_SEED, check_values
+from .values import LARGEST, check_values
 
 __all__ = [
-    'LARGEST', 'LARGEST_SEED', 'TESTING', 'TRAINING', 'VALIDATION',
-    'build_runner', 'building_part', 'calibration_images', 'check_data',
-    'check_detector', 'check_dict', 'check_sections', 'check_values',
-    'config_resources', 'feature_channels', 'import_modules', 'load_config',
-    'name_of', 'need_fields'
+    'LARGEST', 'TESTING', 'TRAINING', 'VALIDATION', 'build_runner',
+    'building_part', 'calibration_images', 'check_data', 'check_detector',
+    'check_dict', 'check_sections', 'check_values', 'config_resources',
+    'feature_channels', 'import_modules', 'load_config', 'name_of',
+    'need_fields'
 ]

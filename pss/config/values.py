@@ -11,6 +11,7 @@ from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
 
 from ..checks import (
+    LARGEST_SEED,
     LONGEST_PATH,
     check_boolean,
     check_choice,
@@ -35,7 +36,6 @@ LAUNCHERS = {
 }
 
 LARGEST = 2**31 - 1  # of batches, epochs and the like
-LARGEST_SEED = 2**32 - 1  # that NumPy accepts
 MOST_WORKERS = 1024  # processes of one loader
 LOG_LEVELS = ('CRITICAL', 'FATAL', 'ERROR', 'WARNING', 'WARN', 'INFO', 'DEBUG',
               'NOTSET')

@@ -1,6 +1,6 @@
 import pytest
 
-from pss.cli.limits import parse_limits
+from pss.cli.limits import parse_budget
 from pss.errors import InputError
 
 
@@ -19,11 +19,11 @@ from pss.errors import InputError
     (['flops\x1b[2J=60'], r"--budget 'flops\\x1b\[2J=60': expected"),
     (['flops=60\x1b[2J'], r'\\x1b'),
 ])
-def test_parse_limits(words, wanted):
+def test_parse_budget(words, wanted):
     """Oracle: the limits, or what the message says is wrong."""
     if isinstance(wanted, dict):
-        assert parse_limits(words) == wanted
+        assert parse_budget(words) == wanted
         return
     with pytest.raises(InputError, match=wanted) as error:
-        parse_limits(words)
+        parse_budget(words)
     assert str(error.value).isprintable() and len(str(error.value)) < 200

@@ -192,14 +192,16 @@ def test_levels_of_the_config(searchable, folder, words, call, tmp_path):
 
 
 def test_a_checkpoint_without_pools(words, folder, call, tmp_path):
-    """Oracle: a subnet for the budget, from the space alone."""
+    """Oracle: a subnet for the budget, from the space alone; without a folder
+    it stays out of the training's."""
     state = torch.load(words[2], weights_only=True)
     del state['pss_pools']
     torch.save(state, tmp_path / 'bare.pth')
-    code, text = call(TOOL, words[1], tmp_path / 'bare.pth', '--out', tmp_path,
-                      *QUICK)
+    code, text = call(TOOL, words[1], tmp_path / 'bare.pth', *QUICK,
+                      f'work_dir={tmp_path}')
     assert code == 0, text
-    row, = read(tmp_path)['pools']
+    assert not [*tmp_path.glob('results.*')]
+    row, = read(tmp_path / 'search')['pools']
     assert row['mflops'] <= 0.3 and 'score' not in row
 
 

@@ -12,7 +12,7 @@ import torch
 
 from pss.apis import Exporter, read_bank
 from pss.cli import run
-from pss.cli.limits import parse_limits
+from pss.cli.limits import parse_budget
 from pss.deploy.exporter import FORMATS, check_export
 from pss.deploy.model_index import write_model_index
 from pss.deploy.selection import check_limits, most_accurate
@@ -57,7 +57,7 @@ def main():
     if args.all:
         chosen = list(bank.kept)
     else:
-        limits = check_limits(parse_limits(args.budget), bank.resources)
+        limits = check_limits(parse_budget(args.budget), bank.resources)
         chosen = [most_accurate(bank.kept, limits, bank.resources)]
     exporter = Exporter(bank, args.images, args.trust)
     for kept in chosen:

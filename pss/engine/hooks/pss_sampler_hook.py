@@ -6,7 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 
-from ...checks import check_integer
+from ...checks import LARGEST_SEED, check_integer
 from ...errors import InputError
 from ...registry import HOOKS
 from ...resources import build_resources, cost_tables
@@ -15,8 +15,6 @@ from ...structures import CostTable
 from ..checkpoints.entries import POOLS_KEY
 from ..randomness import shared_seed
 from ..samplers import build_sampler, check_sampler
-
-MOST_SEED = 2**32 - 1
 
 
 @HOOKS.register_module()
@@ -63,7 +61,7 @@ class PSSSamplerHook(Hook):
                  resources: Optional[Dict[str, Dict[str, Any]]] = None,
                  draw_seed: Optional[int] = None) -> None:
         if draw_seed is not None:
-            check_integer('pss_sampler.draw_seed', draw_seed, 0, MOST_SEED)
+            check_integer('pss_sampler.draw_seed', draw_seed, 0, LARGEST_SEED)
         self._draw_seed = draw_seed
         self.resources = build_resources(resources)
         self.budgets = read_budgets(budgets, list(self.resources))
