@@ -33,9 +33,9 @@ def test_runs(compare):
     checks = compare.checks_of([0, 3, 2], 8)
     assert {run.method for run in checks} == {'random'}
     assert [(run.epochs, run.seed, run.draws)
-            for run in checks] == [(8, 0, 1000), (8, 0, 2000), (4, 0, 0),
-                                   (4, 3, 3), (4, 2, 2), (16, 0, 0)]
-    assert not {run.name for run in runs} & {run.name for run in checks}
+            for run in checks] == [(8, 0, 0), (8, 0, 1000), (8, 0, 2000),
+                                   (16, 0, 0), (8, 0, 0), (4, 0, 0), (8, 3, 3),
+                                   (4, 3, 3), (8, 2, 2), (4, 2, 2)]
 
 
 def test_configs(compare):
@@ -59,13 +59,13 @@ def test_configs(compare):
                 for k in hooks
                 if hooks[k] != whole['default_hooks'][k]} <= {'pss_sampler'}
         hook = HOOKS.build(config.default_hooks.pss_sampler)
-        assert hook.budgets == dict(flops=budgets_of('flops', 0.15, 0.65, 0.1))
+        assert hook.budgets == dict(flops=budgets_of('flops', 0.15, 0.55, 0.1))
         model = MODELS.build(config.model)
         space = model.search_space
         ends[method] = flops_table(model)(
             space.encode([space.smallest, space.largest]))
     assert np.ptp([high for _, high in ends.values()]) == 0
-    assert all(low <= ends['pss'][0] for low, _ in ends.values())
+    assert all(low <= 1.15 * ends['pss'][0] for low, _ in ends.values())
 
 
 def test_draws_have_a_seed_of_their_own(compare):

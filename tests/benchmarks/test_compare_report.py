@@ -42,7 +42,8 @@ def test_report(compare, tmp_path, capsys):
     rng = np.random.default_rng(0)
     seeds = [0, 1, 2]
     runs = []
-    for task in compare.runs_of(seeds, 8) + compare.checks_of(seeds, 8):
+    for task in dict.fromkeys(
+            compare.runs_of(seeds, 8) + compare.checks_of(seeds, 8)):
         runs.append(
             dict(
                 task._asdict(),
