@@ -1,15 +1,24 @@
 """Drawing subnets conditioned on a resource level, exactly."""
 
+from functools import cached_property
 from typing import Callable, Dict, List, Sequence, Tuple, Union
 
 import numpy as np
 
 from ..errors import InputError
-from ..structures import Budget, CostTable
-from .factor_graph import FactorGraph, cost_range, tilted_prior, truncated_prior
+from ..structures import Budget, CostTable, SearchSpace
+from .factor_graph import (
+    FactorGraph,
+    cost_range,
+    main_effects,
+    tilted_prior,
+    truncated_prior,
+)
 
 # A level counts as reached if one of this many tilted draws falls into it.
 MAX_PROPOSALS = 1 << 20
+# One in so many has to be kept at guessed rates.
+PATIENCE = 1 << 8
 # Tilts to try, times the range of costs: from almost none to those where only
 # the very cheapest or dearest subnets are left.
 _STRENGTHS = np.concatenate([[0.], np.geomspace(0.25, 2000., 40)])
@@ -79,9 +88,26 @@ class ConditionalSampler:
         """Draws ``num`` subnets of a level: codes ``(num, 1 + K)``."""
         return self._draws[budget](rng, num)
 
+    def tilted(self, budget: Budget, tilt: Sequence[np.ndarray]) -> Draw:
+        """Returns draws from the prior times ``exp(tilt)``, conditioned on a
+        level, as exact as those from the prior.
+
+        A score that is additive in the widths and the resolution, divided by a
+        temperature, is such a tilt.
+
+        Args:
+            budget: a level that was added.
+            tilt: see :meth:`.SearchSpace.tilted`.
+        """
+        return self._proposals.tilted_draw_of(budget, tilt)
+
 
 class Unreachable(Exception):
     """Raised where no subnet is in a level."""
+
+
+class TooRare(RuntimeError):
+    """Raised where too few proposals are kept."""
 
 
 class _Tilts:
@@ -92,33 +118,147 @@ class _Tilts:
         self._cost = cost
         self._cheapest, self._dearest = ends
         extent = max(float(self._dearest.max() - self._cheapest.min()), 1e-9)
-        resolutions = len(cost.space.resolutions)
         self._rates = _STRENGTHS / extent
-        # (strengths, resolutions)
-        self._log_normalisers = np.stack([
-            tilted_prior(cost, np.full(resolutions, rate)).log_normaliser
-            for rate in self._rates
-        ])
+        self._log_normalisers = _normalise(cost, self._rates)
+        self._levels: Dict[Budget, _Level] = {}
 
     def draw_of(self, budget: Budget) -> Draw:
         """Returns a function that draws from a level."""
+        low, high = self._ends(budget)
+        best = _best_places(self._rates, self._log_normalisers, low, high)
         reached = (self._dearest >= budget.low) & (self._cheapest < budget.high)
-        # the dearest and the cheapest cost of a subnet of the level
-        high = np.minimum(budget.high, self._dearest)
-        low = np.maximum(budget.low, self._cheapest)
-        rates = self._rates[:, None]
-        ends = np.where(rates > 0, high, low)
-        log_bounds = self._log_normalisers + rates * ends
-        best = log_bounds.argmin(0)
-        columns = np.arange(len(best))
-        log_weights = np.where(reached, log_bounds[best, columns], -np.inf)
-        log_weights += np.log(self._cost.space.priors[0])
-        proposal = _Proposal(self._cost, budget, self._rates[best],
-                             ends[best, columns],
-                             np.exp(log_weights - log_weights.max()))
+        proposal = _propose(self._cost, budget, self._rates[best], low, high,
+                            reached)
         if not proposal.is_reached():
             raise Unreachable
+        where = np.flatnonzero(reached)
+        self._levels[budget] = _Level(
+            self._cost.at_resolutions(where), budget, where, self._rates,
+            low[where], high[where])
         return proposal.draw
+
+    def tilted_draw_of(self, budget: Budget,
+                       tilt: Sequence[np.ndarray]) -> Draw:
+        """Returns a function that draws from a level, the prior tilted."""
+        return self._levels[budget].tilted_draw(tilt)
+
+    def _ends(self, budget: Budget) -> Tuple[np.ndarray, np.ndarray]:
+        """The cheapest and the dearest cost of a level, at each resolution."""
+        return (np.maximum(budget.low, self._cheapest),
+                np.minimum(budget.high, self._dearest))
+
+
+def _normalise(cost: CostTable, rates: np.ndarray) -> np.ndarray:
+    """Log-normalisers of tilted priors, ``(rates, resolutions)``."""
+    resolutions = len(cost.space.resolutions)
+    return np.stack([
+        tilted_prior(cost, np.full(resolutions, rate)).log_normaliser
+        for rate in rates
+    ])
+
+
+def _best_places(rates: np.ndarray, log_normalisers: np.ndarray,
+                 low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Which rate makes a level likeliest, at each resolution."""
+    ends = np.where(rates[:, None] > 0, high, low)
+    best: np.ndarray = (log_normalisers + rates[:, None] * ends).argmin(0)
+    return best
+
+
+def _propose(cost: CostTable, budget: Budget, rates: np.ndarray,
+             low: np.ndarray, high: np.ndarray,
+             reached: np.ndarray) -> '_Proposal':
+    """Proposals for a level at a rate for each resolution."""
+    return _Proposal(cost, budget, rates, np.where(rates > 0, high, low),
+                     np.where(reached, 0., -np.inf))
+
+
+class _Level:
+    """Draws from one level, with other priors.
+
+    Args:
+        cost: what subnets cost, of the resolutions that reach the level only.
+        budget: the level.
+        where: positions of these resolutions in the whole space.
+        rates: rates of tilted priors, ascending.
+        low, high: the cheapest and the dearest cost in the level, ``(R, )``.
+    """
+
+    def __init__(self, cost: CostTable, budget: Budget, where: np.ndarray,
+                 rates: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
+        self._cost = cost
+        self._budget = budget
+        self._where = where
+        self._rates = rates
+        self._low, self._high = low, high
+
+    @cached_property
+    def _effects(self) -> Tuple[np.ndarray, np.ndarray]:
+        """Mean cost ``(R, )`` and, of each choice of a width, what it adds to
+        that ``(K, R, choices)``; 0 where there is no choice."""
+        means, effects = main_effects(self._cost)
+        most = max(effect.shape[1] for effect in effects)
+        padded = np.zeros((len(effects), len(means), most))
+        for row, effect in zip(padded, effects):
+            row[:, :effect.shape[1]] = effect
+        return means, padded
+
+    def tilted_draw(self, tilt: Sequence[np.ndarray]) -> Draw:
+        """Returns a function that draws from the prior times ``exp(tilt)``.
+
+        Draws are exact whatever the rates, which are only guessed. If hardly
+        any proposal is kept, the best ones are searched for.
+        """
+        space = self._cost.space.tilted([tilt[0][self._where], *tilt[1:]])
+        cost = self._cost.with_space(space)
+        proposal = self._propose(cost, self._guess_places(space))
+
+        def draw(rng: np.random.Generator, num: int) -> np.ndarray:
+            try:
+                codes = proposal.draw(rng, num, most=PATIENCE)
+            except TooRare:
+                best = _best_places(self._rates, _normalise(cost, self._rates),
+                                    self._low, self._high)
+                codes = self._propose(cost, best).draw(rng, num)
+            codes[:, 0] = self._where[codes[:, 0]]
+            return codes
+
+        return draw
+
+    def _propose(self, cost: CostTable, places: np.ndarray) -> '_Proposal':
+        return _propose(cost, self._budget, self._rates[places], self._low,
+                        self._high, np.full(len(places), True))
+
+    def _guess_places(self, space: SearchSpace) -> np.ndarray:
+        """Which rate tilts the mean cost at each resolution into the level, or
+        nearest to it.
+
+        Every width is taken to add its mean effect to the cost.
+        """
+        means, effects = self._effects
+        prior = np.zeros((len(effects), 1, effects.shape[-1]))
+        for row, share in zip(prior[:, 0], space.priors[1:]):
+            row[:len(share)] = share
+
+        def mean_cost(rates: np.ndarray) -> np.ndarray:
+            exponents = -rates[:, None] * effects
+            weights = prior * np.exp(exponents -
+                                     exponents.max(-1, keepdims=True))
+            added = (weights * effects).sum(-1) / weights.sum(-1)
+            found: np.ndarray = means + added.sum(0)
+            return found
+
+        # a higher rate means a lower cost: towards `high` from above it, and
+        # towards `low` from below
+        target = np.clip(mean_cost(np.zeros(len(means))), self._low, self._high)
+        first = np.zeros(len(means), int)
+        last = np.full(len(means), len(self._rates) - 1)
+        while (first < last).any():
+            middle = (first + last) // 2
+            is_above = mean_cost(self._rates[middle]) > target
+            first = np.where(is_above, np.minimum(middle + 1, last), first)
+            last = np.where(is_above, last, middle)
+        return first
 
 
 class _Peaks:
@@ -129,16 +269,32 @@ class _Peaks:
 
     def draw_of(self, budget: Budget) -> Draw:
         """Returns a function that draws from a level."""
+        return self._mixture(self._cost, budget)
+
+    def tilted_draw_of(self, budget: Budget,
+                       tilt: Sequence[np.ndarray]) -> Draw:
+        """Returns a function that draws from a level, the prior tilted."""
+        cost = self._cost.with_space(self._cost.space.tilted(tilt))
+        return self._mixture(cost, budget)
+
+    def _mixture(self, cost: CostTable, budget: Budget) -> Draw:
         below, inside = (-np.inf, budget.low), (budget.low, budget.high)
         up_to = (-np.inf, budget.high)
-        num = len(self._cost.tables)
+        num = len(cost.tables)
+        # other tables are never the first to reach the level
+        firsts = [
+            i for i, (_, table) in enumerate(cost.scaled)
+            if ((table >= budget.low) & (table < budget.high)).any()
+        ]
+        if not firsts:
+            raise Unreachable
         events = [
-            truncated_prior(self._cost, [below] * first + [inside] + [up_to] *
-                            (num - first - 1)) for first in range(num)
+            truncated_prior(cost, [below] * first + [inside] + [up_to] *
+                            (num - first - 1)) for first in firsts
         ]
         # (events, resolutions)
         weights = np.exp([event.log_normaliser for event in events]) \
-            * self._cost.space.priors[0]
+            * cost.space.priors[0]
         possible = weights.sum(1) > 0
         if not possible.any():
             raise Unreachable
@@ -167,16 +323,29 @@ class _Mixture:
 
 
 class _Proposal:
-    """The tilted prior of one level, with rejection."""
+    """The tilted prior of one level, with rejection.
+
+    Args:
+        cost: what subnets cost, with the prior to draw from.
+        budget: the level.
+        rates: of the tilt of each resolution.
+        ends: the cost in the level at which draws are surely kept.
+        log_weights: 0 for each resolution, minus infinity for those that do not
+            reach the level.
+    """
 
     def __init__(self, cost: CostTable, budget: Budget, rates: np.ndarray,
-                 ends: np.ndarray, weights: np.ndarray) -> None:
+                 ends: np.ndarray, log_weights: np.ndarray) -> None:
         self._cost = cost
         self._budget = budget
         self._rates = rates
         self._ends = ends
-        self._resolutions = (weights / weights.sum()).cumsum()
         self._prior = tilted_prior(cost, rates)
+        log_weights = log_weights + (
+            self._prior.log_normaliser + rates * ends +
+            np.log(cost.space.priors[0]))
+        weights = np.exp(log_weights - log_weights.max())
+        self._resolutions = (weights / weights.sum()).cumsum()
         self._share = 1.  # of the proposals that are kept
 
     def is_reached(self) -> bool:
@@ -200,7 +369,12 @@ class _Proposal:
         kept: np.ndarray = codes[inside & (rng.random(num) < keep)]
         return kept
 
-    def draw(self, rng: np.random.Generator, num: int) -> np.ndarray:
+    def draw(self,
+             rng: np.random.Generator,
+             num: int,
+             most: int = 100 * MAX_PROPOSALS) -> np.ndarray:
+        """Draws ``num`` subnets; raises :class:`TooRare` where fewer than one
+        in ``most`` proposals is kept."""
         found: List[np.ndarray] = []
         missing, proposed = num, 0
         while missing > 0:
@@ -208,7 +382,7 @@ class _Proposal:
             found.append(self._propose(rng, size))
             missing -= len(found[-1])
             proposed += size
-            if missing == num and proposed > 100 * MAX_PROPOSALS:
-                raise RuntimeError(f'no subnet of {self._budget} in '
-                                   f'{proposed} draws')
+            if missing > 0 and proposed > most * (1 + num - missing):
+                raise TooRare(f'{num - missing} subnets of {self._budget} in '
+                              f'{proposed} draws')
         return np.concatenate(found)[:num]

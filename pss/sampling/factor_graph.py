@@ -41,71 +41,93 @@ class Conditional(NamedTuple):
     steps: np.ndarray
 
 
-def _log_sum_exp(values: np.ndarray) -> np.ndarray:
-    peak = values.max(-1)
-    peak = np.where(np.isfinite(peak), peak, 0.)  # nothing is possible there
-    with np.errstate(divide='ignore'):
-        found: np.ndarray = peak + np.log(
-            np.exp(values - peak[..., None]).sum(-1))
-        return found
+class Part(NamedTuple):
+    """Where a factor is, and how its axes fit into a larger scope."""
+    factor: int
+    axes: Tuple[int, ...]
+    shape: Tuple[int, ...]
 
 
-def _eliminate(
-        space: SearchSpace,
-        factors: Sequence[Factor],
-        reduce: Callable[[np.ndarray], np.ndarray],
-        combine: np.ufunc = np.add
-) -> Tuple[np.ndarray, List[Tuple[int, Factor]]]:
+class Step(NamedTuple):
+    """A width that is eliminated, what it is given, and the factors with it."""
+    width: int
+    given: Tuple[int, ...]
+    parts: Tuple[Part, ...]
+
+
+@functools.lru_cache(maxsize=64)
+def _order(scopes: Tuple[Tuple[int, ...], ...],
+           sizes: Tuple[int, ...]) -> Tuple[List[Step], List[int]]:
+    """In which order to eliminate widths.
+
+    Args:
+        scopes: of the factors. Each step leaves one more factor, over what its
+            width is given; those are counted on.
+        sizes: choices of each width.
+
+    Returns:
+        The steps, and which factors are left in the end.
+    """
+    left = dict(enumerate(scopes))
+    steps: List[Step] = []
+    while len(steps) < len(sizes):
+        # next is the width that shares factors with the fewest others
+        neighbours = {
+            w: set().union(*(s for s in left.values() if w in s)) - {w}
+            for w in sorted({*range(len(sizes))} - {s.width
+                                                    for s in steps})
+        }
+        width = min(neighbours, key=lambda w: len(neighbours[w]))
+        given = tuple(sorted(neighbours[width]))
+        parts = tuple(
+            _part(i, scope, (*given, width), sizes)
+            for i, scope in left.items() if width in scope)
+        for part in parts:
+            del left[part.factor]
+        left[len(scopes) + len(steps)] = given
+        steps.append(Step(width, given, parts))
+    return steps, list(left)
+
+
+def _part(factor: int, scope: Tuple[int, ...], larger: Tuple[int, ...],
+          sizes: Tuple[int, ...]) -> Part:
+    """A factor in a larger scope: one axis for each width of that."""
+    order = sorted(range(len(scope)), key=lambda i: larger.index(scope[i]))
+    return Part(factor, (0, *(1 + i for i in order)),
+                (-1, *(sizes[w] if w in scope else 1 for w in larger)))
+
+
+def _eliminate(space: SearchSpace,
+               factors: Sequence[Factor],
+               reduce: Callable[[np.ndarray], np.ndarray],
+               combine: np.ufunc = np.add) -> Tuple[np.ndarray, List[Step]]:
     """Eliminates all widths of a combination of factors.
 
     Args:
         space: the space of the widths.
         factors: what is combined.
         reduce: what replaces a width, over the last axis (maximum, minimum,
-            log-sum-exp).
+            log-sum-exp). It is called once a step, with the combination of the
+            factors over what the width is given and the width.
         combine: how factors are combined (sum, maximum).
 
     Returns:
-        What is left, for each resolution; and in the order of elimination,
-        each width and the combination of the factors with that width (the
-        width itself on the last axis).
+        What is left, for each resolution; and the steps.
     """
-    # a width without a factor still has to be eliminated
-    nothing = 0. if combine is np.add else -np.inf
-    factors = [
-        *factors, *(Factor((i, ), np.full((1, len(width.choices)), nothing))
-                    for i, width in enumerate(space.widths))
-    ]
-    left = set(range(len(space.widths)))
-    steps = []
-    while left:
-        # next is the width that shares factors with the fewest others
-        neighbours = {
-            w: set().union(*(f.scope for f in factors if w in f.scope)) - {w}
-            for w in sorted(left)
-        }
-        width = min(neighbours, key=lambda w: len(neighbours[w]))
-        given = tuple(sorted(neighbours[width]))
-        scope = (*given, width)
-        joint = functools.reduce(
-            combine, [_align(f, scope) for f in factors if width in f.scope])
-        factors = [f for f in factors if width not in f.scope]
-        factors.append(Factor(given, reduce(joint)))
-        steps.append((width, Factor(given, joint)))
-        left.remove(width)
-    return functools.reduce(combine, [f.values for f in factors]), steps
-
-
-def _align(factor: Factor, scope: Tuple[int, ...]) -> np.ndarray:
-    """Returns a factor's values with one axis for each width of a larger
-    scope."""
-    order = sorted(
-        range(len(factor.scope)), key=lambda i: scope.index(factor.scope[i]))
-    values: np.ndarray = factor.values.transpose(0, *(1 + i for i in order))
-    sizes = iter(values.shape[1:])
-    values = values.reshape(
-        -1, *(next(sizes) if w in factor.scope else 1 for w in scope))
-    return values
+    sizes = tuple(len(width.choices) for width in space.widths)
+    steps, left = _order(tuple(f.scope for f in factors), sizes)
+    values = [f.values for f in factors]
+    for width, _, parts in steps:
+        if parts:
+            joint = functools.reduce(combine, [
+                values[i].transpose(axes).reshape(shape)
+                for i, axes, shape in parts
+            ])
+        else:  # a width that costs nothing
+            joint = np.full((1, sizes[width]),
+                            0. if combine is np.add else -np.inf)
+        values.append(reduce(joint))
+    return functools.reduce(combine, [values[i] for i in left]), steps
 
 
 def cost_range(cost: CostTable) -> Tuple[np.ndarray, np.ndarray]:
@@ -120,6 +142,33 @@ def cost_range(cost: CostTable) -> Tuple[np.ndarray, np.ndarray]:
         zeros +
         _eliminate(cost.space, factors, reduce, COMBINE[cost.combine])[0]
         for reduce in (lambda v: v.min(-1), lambda v: v.max(-1)))
+
+
+def main_effects(cost: CostTable) -> Tuple[np.ndarray, List[np.ndarray]]:
+    """Computes what each choice adds to the mean of a cost that is a sum.
+
+    Returns:
+        The mean under the prior at each resolution, ``(R, )``; and for each
+        width the mean for each of its choices minus that, ``(R, choices)``.
+    """
+    space = cost.space
+    means = np.zeros(len(space.resolutions))
+    effects = [
+        np.zeros((len(means), len(width.choices))) for width in space.widths
+    ]
+    for scope, table in cost.scaled:
+        for position in scope:
+            seen = table
+            for axis in range(len(scope), 0, -1):  # the last axis first
+                if scope[axis - 1] != position:
+                    seen = np.moveaxis(seen, axis, -1) @ \
+                        space.priors[1 + scope[axis - 1]]
+            effects[position] += seen
+        mean = seen @ space.priors[1 + scope[-1]] if scope else table
+        means += mean
+    for effect, prior in zip(effects, space.priors[1:]):
+        effect -= (effect @ prior)[:, None]
+    return means, effects
 
 
 def tilted_prior(cost: CostTable, rates: np.ndarray) -> 'FactorGraph':
@@ -170,8 +219,18 @@ class FactorGraph:
                         for i, prior in enumerate(space.priors[1:]))
         ]
         self._space = space
+        self._weights: List[np.ndarray] = []  # of the choices, for each step
         self.log_normaliser, self._steps = _eliminate(space, factors,
-                                                      _log_sum_exp)
+                                                      self._log_sum_exp)
+
+    def _log_sum_exp(self, values: np.ndarray) -> np.ndarray:
+        peak = values.max(-1, keepdims=True)
+        peak = np.where(np.isfinite(peak), peak, 0.)  # nothing is possible
+        weights = np.exp(values - peak)
+        self._weights.append(weights)
+        with np.errstate(divide='ignore'):
+            found: np.ndarray = peak[..., 0] + np.log(weights.sum(-1))
+            return found
 
     @property
     def num_widths(self) -> int:
@@ -182,20 +241,17 @@ class FactorGraph:
     def conditionals(self) -> List[Conditional]:
         """How to draw each width, in the order to draw them in."""
         conditionals = []
-        for width, (given, joint) in reversed(self._steps):
-            peak = joint.max(-1, keepdims=True)
-            # where nothing is possible, nothing will be drawn
-            weights = np.where(
-                np.isfinite(peak),
-                np.exp(joint - np.where(np.isfinite(peak), peak, 0.)), 1.)
+        for step, weights in zip(
+                reversed(self._steps), reversed(self._weights)):
             steps = weights.cumsum(-1)
-            steps /= steps[..., -1:]
-            choices = joint.shape[-1]
+            # where nothing is possible, nothing will be drawn
+            steps /= np.where(steps[..., -1:] > 0, steps[..., -1:], 1.)
+            choices = weights.shape[-1]
             rows = steps.reshape(-1, choices)
             rows += np.arange(len(rows))[:, None]
             conditionals.append(
-                Conditional(width, given, joint.shape[1:-1], choices,
-                            rows.ravel()))
+                Conditional(step.width, step.given, weights.shape[1:-1],
+                            choices, rows.ravel()))
         return conditionals
 
     def draw(self, rng: np.random.Generator,

@@ -1,6 +1,6 @@
 """Costs looked up in tables, each over few widths."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Dict, Iterable, List, Tuple
 
@@ -49,6 +49,19 @@ class CostTable:
             merged[scope] = COMBINE[combine](merged[scope], table) \
                 if scope in merged else table
         return cls(space, tuple(merged), tuple(merged.values()), scale, combine)
+
+    def with_space(self, space: SearchSpace) -> 'CostTable':
+        """The same costs in a space of the same subnets, with other priors."""
+        table = replace(self, space=space)
+        table.__dict__['scaled'] = self.scaled  # computed once
+        return table
+
+    def at_resolutions(self, positions: np.ndarray) -> 'CostTable':
+        """The costs at some of the resolutions, whose positions these are."""
+        return replace(
+            self,
+            space=self.space.at_resolutions(positions),
+            tables=tuple(table[positions] for table in self.tables))
 
     def total(self, codes: np.ndarray) -> np.ndarray:
         """Returns the costs of ``codes`` in the tables' unit.

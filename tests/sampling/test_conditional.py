@@ -3,7 +3,7 @@ import pytest
 
 from pss.errors import InputError
 from pss.sampling import ConditionalSampler
-from pss.sampling.factor_graph import cost_range
+from pss.sampling.factor_graph import cost_range, main_effects
 from pss.structures import Budget, CostTable, SearchSpace, Width, budgets_of
 
 from .enumeration import prior_of, random_table
@@ -84,6 +84,128 @@ def test_costs_of_any_structure(scopes, combine):
     some = expected > 5
     statistic = ((counts - expected)**2)[some] / expected[some]
     assert p_value_bound(statistic.sum(), some.sum() - 1) < 4
+
+
+def tilt_of(rng, space, scale):
+    """Random numbers for every choice."""
+    return [rng.normal(0., scale, len(prior)) for prior in space.priors]
+
+
+def tilted_prior_of(space, codes, tilt):
+    """The weight of codes under the tilted prior, one by one."""
+    added = sum(values[codes[:, i]] for i, values in enumerate(tilt))
+    return prior_of(space, codes) * np.exp(added)
+
+
+@pytest.mark.parametrize('combine', ['sum', 'max'])
+@pytest.mark.parametrize('scale', [0.3, 1.])
+@pytest.mark.parametrize('scopes', [
+    [(0, 1), (1, 2), (2, 3)],
+    [(0, 1, 3), (1, 2), (0, 2), (3, )],
+    [(0, 3), ()],
+])
+def test_tilted_draws(scopes, scale, combine):
+    """Oracle: enumeration, as above; the draws are few at a time and many."""
+    rng = np.random.default_rng(len(scopes))
+    cost = random_table(rng, [64, 96, 128, 64], scopes, combine=combine)
+    codes = cost.space.enumerate()
+    values = cost(codes)
+    low, high = np.quantile(values, [0.02, 0.10])
+    high = max(high, low + 5)
+    budget = Budget('x', (low + high) / 2, high - low)
+    inside = (values >= budget.low) & (values < budget.high)
+    sampler = ConditionalSampler(cost, [budget])
+    for _ in range(2):  # scores change
+        tilt = tilt_of(rng, cost.space, scale)
+        prior = tilted_prior_of(cost.space, codes, tilt)
+        expected = prior * inside / prior[inside].sum() * 50_000
+        draw = sampler.tilted(budget, tilt)
+        drawn = np.concatenate([draw(rng, 49_000)] +
+                               [draw(rng, 100) for _ in range(10)])
+        counts = np.bincount(keys_of(cost.space, drawn), minlength=len(codes))
+        assert counts[~inside].sum() == 0
+        some = expected > 5
+        statistic = ((counts - expected)**2)[some] / expected[some]
+        assert p_value_bound(statistic.sum(), some.sum() - 1) < 4
+    # without a tilt, those of the prior
+    zero = [0 * values for values in tilt]
+    assert sampler.tilted(budget, zero)(rng, 7).shape == (7, 5)
+
+
+@pytest.mark.parametrize('level', [80, 160, 240, 290])
+@pytest.mark.parametrize('steepness', [1., 10.])
+def test_tilted_draws_of_a_whole_level(imagenet_flops, level, steepness):
+    """Oracle: all of the level's subnets of MobileNetV2; better ones are
+    likelier, by groups of equal probability in the order of their scores."""
+    space = imagenet_flops.space
+    budget = Budget('flops', level, 10)
+    codes = space.enumerate()
+    cost = imagenet_flops(codes)
+    members = codes[(cost >= budget.low) & (cost < budget.high)]
+    rng = np.random.default_rng(level)
+    tilt = [
+        steepness * rng.random() * np.linspace(-0.5, 0.5, n)
+        for n in space.shape
+    ]
+    prior = tilted_prior_of(space, members, tilt)
+    order = np.argsort(prior, kind='stable')
+    members, prior = members[order], prior[order] / prior.sum()
+    num = 40_000
+    drawn = ConditionalSampler(imagenet_flops, [budget]).tilted(budget,
+                                                                tilt)(rng, num)
+    places = {k: i for i, k in enumerate(keys_of(space, members).tolist())}
+    positions = [places[k] for k in keys_of(space, drawn).tolist()]
+    counts = np.bincount(positions, minlength=len(members))
+    groups = (prior.cumsum() * num // 50).astype(int)
+    expected = np.bincount(groups, prior * num)
+    observed = np.bincount(groups, counts)
+    full = expected > 5
+    statistic = ((observed - expected)**2)[full] / expected[full]
+    assert p_value_bound(statistic.sum(), full.sum() - 1) < 4
+
+
+def test_guessed_rates_that_fail(monkeypatch):
+    """Oracle: enumeration where nearly no proposal is kept at first, so that
+    the best rates are searched for."""
+    rng = np.random.default_rng(0)
+    cost = random_table(rng, [64, 96], [(0, 1)])
+    codes = cost.space.enumerate()
+    values = cost(codes)
+    budget = Budget('x', np.median(values), np.ptp(values) / 4)
+    sampler = ConditionalSampler(cost, [budget])
+    tilt = tilt_of(rng, cost.space, 0.5)
+    monkeypatch.setattr('pss.sampling.conditional._Level._guess_places',
+                        lambda self, space: np.zeros(3, int))
+    monkeypatch.setattr('pss.sampling.conditional.PATIENCE', 2)
+    drawn = sampler.tilted(budget, tilt)(rng, 20_000)
+    inside = (values >= budget.low) & (values < budget.high)
+    prior = tilted_prior_of(cost.space, codes, tilt) * inside
+    expected = prior / prior.sum() * len(drawn)
+    counts = np.bincount(keys_of(cost.space, drawn), minlength=len(codes))
+    assert counts[~inside].sum() == 0
+    some = expected > 5
+    statistic = ((counts - expected)**2)[some] / expected[some]
+    assert p_value_bound(statistic.sum(), some.sum() - 1) < 4
+
+
+def test_mean_effects():
+    """Oracle: means over all subnets, weighted by a tilted prior."""
+    rng = np.random.default_rng(0)
+    table = random_table(rng, [64, 96, 128, 64], [(0, 1, 3), (1, 2), (3, ), ()])
+    tilt = tilt_of(rng, table.space, 1.)
+    cost = table.with_space(table.space.tilted(tilt))
+    codes = cost.space.enumerate()
+    weights = tilted_prior_of(table.space, codes, tilt)
+    means, effects = main_effects(cost)
+    for r, mean in enumerate(means):
+        mine = codes[:, 0] == r
+        assert mean == pytest.approx(
+            np.average(cost(codes[mine]), weights=weights[mine]))
+        for width, effect in enumerate(effects):
+            for choice, value in enumerate(effect[r]):
+                some = mine & (codes[:, 1 + width] == choice)
+                assert mean + value == pytest.approx(
+                    np.average(cost(codes[some]), weights=weights[some]))
 
 
 @pytest.mark.parametrize('level', [10, 1000])
