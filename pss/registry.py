@@ -90,9 +90,10 @@ METRICS = OpenRegistry(
     locations=['pss.evaluation'])
 RESOURCES = OpenRegistry('resource', scope='pss', locations=['pss.resources'])
 SAMPLERS = OpenRegistry('sampler', scope='pss', locations=['pss.engine'])
+SCORES = OpenRegistry('score', scope='pss', locations=['pss.engine'])
 
 _REGISTRIES = (MODELS, MODEL_WRAPPERS, DATASETS, HOOKS, LOOPS, OPTIM_WRAPPERS,
-               OPTIM_WRAPPER_CONSTRUCTORS, METRICS, RESOURCES, SAMPLERS)
+               OPTIM_WRAPPER_CONSTRUCTORS, METRICS, RESOURCES, SAMPLERS, SCORES)
 
 # Keys that MMEngine reads or adds itself in the config of one of our types.
 _FRAMEWORK_KEYS = {'type', '_scope_', '_delete_'}

@@ -3,14 +3,23 @@
 from typing import Any, Dict, List
 
 from ..errors import InputError
-from ..registry import SAMPLERS, check_entry
-from ..sampling import PrioritizedSampler, Sampler, UniformSampler
+from ..registry import SAMPLERS, SCORES, check_entry
+from ..sampling import (
+    AdditiveScore,
+    BatchScore,
+    PrioritizedSampler,
+    Sampler,
+    UniformSampler,
+)
 from ..structures import Budget, CostTable, SearchSpace
 
 for _sampler in (PrioritizedSampler, UniformSampler):
     SAMPLERS.register_module(module=_sampler)
+for _score in (BatchScore, AdditiveScore):
+    SCORES.register_module(module=_score)
 
 WHERE = 'pss_sampler.sampler'  # in a config's hooks
+SCORE = f'{WHERE}.score'
 MEMBERS = ('budgets', 'pools', 'plan', 'candidates', 'scalars', 'state_dict',
            'load_state_dict')
 
@@ -23,7 +32,10 @@ def check_sampler(cfg: Any) -> Dict[str, Any]:
     """
     if isinstance(cfg, dict):
         cfg = dict(dict(type='pss.PrioritizedSampler'), **cfg)
-    return check_entry(SAMPLERS, cfg, WHERE)
+    cfg = check_entry(SAMPLERS, cfg, WHERE)
+    if cfg.get('score') is not None:
+        cfg = dict(cfg, score=check_entry(SCORES, cfg['score'], SCORE))
+    return cfg
 
 
 def build_sampler(cfg: Dict[str, Any], space: SearchSpace,
@@ -41,8 +53,11 @@ def build_sampler(cfg: Dict[str, Any], space: SearchSpace,
         InputError: for a value that an argument cannot have, a level that no
             subnet reaches, or a class that is no :class:`.Sampler`.
     """
+    cfg = dict(cfg)
+    if cfg.get('score') is not None:
+        cfg['score'] = SCORES.build(dict(cfg['score']))
     sampler: Sampler = SAMPLERS.build(
-        dict(cfg), default_args=dict(space=space, costs=costs, budgets=budgets))
+        cfg, default_args=dict(space=space, costs=costs, budgets=budgets))
     missing = [name for name in MEMBERS if not hasattr(sampler, name)]
     if missing:
         raise InputError(f'{WHERE}: {cfg["type"]} has no {", ".join(missing)}; '

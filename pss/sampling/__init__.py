@@ -14,11 +14,13 @@ from .pool import SubnetPool
 from .prioritized import PrioritizedSampler
 from .sampler import Candidates, Pass, Plan, Sampler
 from .schedules import exponential_decay
+from .scores import AdditiveScore, BatchScore, Score
 from .uniform import UniformSampler
 
 __all__ = [
-    'Candidates', 'ConditionalSampler', 'Pass', 'Plan', 'PrioritizedSampler',
-    'Sampler', 'SubnetPool', 'UniformSampler', 'cost_range',
-    'exponential_decay', 'parse_limits', 'place_budgets', 'place_limits',
-    'rank_correlation', 'read_budgets', 'read_limits'
+    'AdditiveScore', 'BatchScore', 'Candidates', 'ConditionalSampler', 'Pass',
+    'Plan', 'PrioritizedSampler', 'Sampler', 'Score', 'SubnetPool',
+    'UniformSampler', 'cost_range', 'exponential_decay', 'parse_limits',
+    'place_budgets', 'place_limits', 'rank_correlation', 'read_budgets',
+    'read_limits'
 ]

@@ -1,7 +1,7 @@
 """The pool of one resource level."""
 
 import math
-from typing import Dict, List, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -65,6 +65,27 @@ class SubnetPool:
         else:
             self._newcomers += 1
         self._scores[subnet] = score
+        return self._drop_worst()
+
+    def rescore(self, subnet: Subnet,
+                score: Callable[[List[Subnet]], np.ndarray]) -> \
+            Optional[Subnet]:
+        """Gives all subnets the scores that they have by now, one more subnet
+        too, and drops the worst if there are too many.
+
+        Args:
+            subnet: the subnet that was trained.
+            score: returns the scores of subnets.
+
+        Returns:
+            The subnet that was dropped, if any; it can be ``subnet`` itself.
+        """
+        self._newcomers += subnet not in self._scores
+        subnets = list(dict.fromkeys([*self._scores, subnet]))
+        self._scores = dict(zip(subnets, score(subnets).tolist()))
+        return self._drop_worst()
+
+    def _drop_worst(self) -> Optional[Subnet]:
         if len(self._scores) <= self.capacity:
             return None
         worst = min(self._scores, key=self._scores.__getitem__)

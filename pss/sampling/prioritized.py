@@ -1,7 +1,7 @@
 """Prioritized Subnet Sampling: plans iterations, keeps pools (Sec. III-C)."""
 
 import math
-from typing import Any, Dict, Iterable, List, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from .conditional import ConditionalSampler
 from .pool import SubnetPool
 from .sampler import Candidates, Pass, Plan
 from .schedules import decay_of, exponential_decay
+from .scores import BatchScore, Losses, Score
 
 
 class PrioritizedSampler:
@@ -29,7 +30,11 @@ class PrioritizedSampler:
         p: probability to draw from the whole space rather than from a pool:
             ``start`` and ``ratio`` of its decay, ``start * ratio **
             progress``.
-        t: temperature of the priorities in a pool, with the same decay.
+        t: temperature of the priorities, with the same decay; in units that the
+            score says, and by default as it says: for the paper's from 1 nat to
+            0.01.
+        score: what decides a subnet's priority, :class:`.BatchScore` by
+            default.
 
     Attributes:
         budgets: the levels of the pools.
@@ -40,24 +45,28 @@ class PrioritizedSampler:
             reaches.
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        costs: Dict[str, CostTable],
-        budgets: Sequence[Budget],
-        pool_size: int = 50,
-        score_momentum: float = 0.9,
-        p: Dict[str, float] = dict(start=1., ratio=0.01),
-        t: Dict[str, float] = dict(start=1., ratio=0.01)
-    ) -> None:
+    def __init__(self,
+                 space: SearchSpace,
+                 costs: Dict[str, CostTable],
+                 budgets: Sequence[Budget],
+                 pool_size: int = 50,
+                 score_momentum: float = 0.9,
+                 p: Dict[str, float] = dict(start=1., ratio=0.01),
+                 t: Optional[Dict[str, float]] = None,
+                 score: Optional[Score] = None) -> None:
         check_integer('pool_size', pool_size, 1)
         check_number('score_momentum', score_momentum, least=0, below=1)
-        self._p, self._t = decay_of('p', p), decay_of('t', t)
+        self.score: Score = BatchScore() if score is None else score
+        self._p = decay_of('p', p)
+        self._t = decay_of('t', self.score.default_t if t is None else t)
         for name, value in (('start', self._p[0]), ('start * p.ratio',
                                                     self._p[0] * self._p[1])):
             check_number(f'p.{name}', value, above=0, most=1)
         # scores are divided by it
-        check_number('t.start * t.ratio', self._t[0] * self._t[1], least=1e-100)
+        check_number(
+            't.start * t.ratio',
+            self._t[0] * self._t[1],
+            least=self.score.least_t)
         self.space = space
         self.budgets = list(budgets)
         self.pools = [
@@ -69,6 +78,13 @@ class PrioritizedSampler:
                                [b for b in self.budgets if b.resource == name])
             for name, cost in costs.items()
         }
+        self.reset()
+
+    def reset(self) -> None:
+        """Empties the pools, and forgets what scores were learnt from."""
+        for pool in self.pools:
+            pool.load({})
+        self.score.attach(self.space, self.pools, self._samplers)
 
     def p(self, progress: float) -> float:
         """Probability to draw from the whole space."""
@@ -84,7 +100,7 @@ class PrioritizedSampler:
         A pool is chosen uniformly among all of them, and so a resource in
         proportion to its number of pools. The subnet is drawn from the whole
         space, conditioned on the pool's level, with probability ``p`` or while
-        the pool is not full; otherwise it is drawn from the pool.
+        the pool is not full; otherwise it is drawn by its score.
 
         Seed and iteration decide every draw, so that all processes of a run,
         and a resumed run, draw the same.
@@ -100,13 +116,23 @@ class PrioritizedSampler:
         """
         rng = np.random.default_rng([seed, iteration])
         pool = self.pools[rng.integers(len(self.pools))]
-        if rng.random() < self.p(progress) or not pool.is_full:
+        if rng.random() < self.p(progress) or not self.score.is_ready(pool):
             subnet = self.fresh(pool.budget, rng)[0]
         else:
-            subnet = pool.draw(rng, self.t(progress))
+            subnet = self.score.draw(pool, rng, self.t(progress))
         passes = (Pass('largest', self.space.largest), Pass('sampled', subnet),
                   Pass('smallest', self.space.smallest))
         return passes, pool
+
+    def observe(self, pool: SubnetPool, subnet: Subnet, losses: Losses) -> None:
+        """Scores a subnet that was trained.
+
+        Args:
+            pool: the pool that it was planned for.
+            subnet: it.
+            losses: cross-entropies of the passes, by name.
+        """
+        self.score.observe(pool, subnet, losses)
 
     def fresh(self,
               budget: Budget,
@@ -142,6 +168,7 @@ class PrioritizedSampler:
                 level=pool.budget.level,
                 step=pool.budget.step,
                 newcomers=pool.newcomers,
+                **self.score.state_of(pool),
                 subnets=[
                     dict(**subnet.as_dict(), score=score)
                     for subnet, score in pool.scores.items()
@@ -169,8 +196,14 @@ class PrioritizedSampler:
             raise InputError(
                 f'the checkpoint has pools for {_list(found)}; expected '
                 f'{_list(self.budgets)}, as in the config')
-        for pool, (_, scores, newcomers) in zip(self.pools, loaded):
+        learnt = [
+            self.score.check_state(pool, entry)
+            for pool, entry in zip(self.pools, state)
+        ]
+        for pool, (_, scores, newcomers), rest in zip(self.pools, loaded,
+                                                      learnt):
             pool.load(scores, newcomers)
+            self.score.load(pool, rest)
 
     def _load_pool(
             self, entry: Dict[str,

@@ -39,8 +39,15 @@ class Sampler(Protocol):
         budgets: the levels that get a subnet at the end of training.
         pools: one for each budget, or none at all.
 
-    It may also have a ``grid``, a list of subnets, if it trains no others: then
-    a search chooses from these only.
+    It may also have
+
+    - a ``grid``, a list of subnets, if it trains no others: then a search
+      chooses from these only;
+    - ``observe(pool, subnet, losses)``, which takes what an iteration tells of
+      the second pass's subnet: the pool that the plan named, and the
+      cross-entropies of all passes by name, means over all processes. Without
+      it, the pool is updated with minus that pass's;
+    - ``reset()``, which forgets all observations at the start of a training.
     """
     budgets: List[Budget]
     pools: Sequence[SubnetPool]

@@ -108,8 +108,11 @@ class PSSSamplerHook(Hook):
         self._seed = shared_seed(runner) if self._draw_seed is None \
             else self._draw_seed
         if runner.iter == 0:
-            for pool in self.sampler.pools:
-                pool.load({})
+            if hasattr(self.sampler, 'reset'):
+                self.sampler.reset()
+            else:
+                for pool in self.sampler.pools:
+                    pool.load({})
 
     def before_train_iter(self,
                           runner: Runner,
@@ -131,15 +134,26 @@ class PSSSamplerHook(Hook):
                          batch_idx: int,
                          data_batch: Any = None,
                          outputs: Optional[Dict[str, Any]] = None) -> None:
-        """Records the sampled subnet's score, minus its cross-entropy.
+        """Lets the sampler score the sampled subnet.
 
-        The score is a mean over all processes, so that their pools stay the
-        same. Iterations whose gradients were not finite are not scored.
+        Losses are means over all processes, so that their pools stay the same.
+        Iterations whose gradients were not finite are not scored.
         """
         assert outputs is not None, 'the optimizer wrapper returns them'
-        if self._pool is not None and not runner.optim_wrapper.step_skipped:
-            name, subnet = runner.optim_wrapper.plan[1]
-            self._pool.update(subnet, -outputs[f'task_{name}'].item())
+        if self._pool is None or runner.optim_wrapper.step_skipped:
+            return
+        plan = runner.optim_wrapper.plan
+        # the first pass has no teacher, so that its loss is the task's
+        losses = {
+            name:
+            outputs[f'task_{name}' if f'task_{name}' in
+                    outputs else f'loss_{name}'].item()
+            for name, _ in plan
+        }
+        if hasattr(self.sampler, 'observe'):
+            self.sampler.observe(self._pool, plan[1].subnet, losses)
+        else:
+            self._pool.update(plan[1].subnet, -losses[plan[1].name])
 
     def before_save_checkpoint(self, runner: Runner,
                                checkpoint: Dict[str, Any]) -> None:
