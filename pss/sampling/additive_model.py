@@ -3,8 +3,8 @@
 The sampled subnet's cross-entropy says more about its batch than about the
 subnet. Two things bring the subnet out: the losses of the largest and of the
 smallest subnet on the same batch, which say how hard it is (control variates);
-and that losses are nearly additive in the widths and the resolution, so that
-every observation tells of all subnets.
+and that losses are nearly additive in the widths, so that every observation
+tells of all subnets.
 """
 
 from functools import cached_property
@@ -13,30 +13,36 @@ from typing import Any, Dict, List, Sequence, Tuple
 import numpy as np
 
 from ..structures import SearchSpace
+from .factor_graph import Tilt
 
 SHORTEST_MEMORY = 100  # observations
+# A level is fitted again once it has this share more observations.
+REFIT = 1 / 20
+# An effect of a covariate is shrunk this much less than a slope: it is real.
+EFFECT_RIDGE = 1e-3
 
 
 class AdditiveModel:
     """Minus the cross-entropy of a subnet, by least squares with forgetting.
 
     For each level, ``-loss = intercept + slopes * features + effects *
-    covariates``. Features are the resolution, its square and every width, each
-    scaled to its range; covariates are the losses of the other passes of the
-    iteration. Levels have intercepts of their own. Their slopes are shrunk
-    towards slopes that they have in common, and those towards zero. Effects of
-    the covariates are common to all levels.
+    covariates``. The features make it additive in the widths, at each
+    resolution: one for each resolution, and for each width its value, the
+    square of that, and its product with the resolution. Covariates are the
+    losses of other passes of the iteration. Levels have intercepts of their
+    own. Their slopes are shrunk towards slopes that they have in common, and
+    those towards zero. Effects of the covariates are common to all levels.
 
-    Sums over the observations are all that is kept: recursive least squares, in
-    the form that forgetting cannot blow up.
+    Weighted sums over the observations are all that is kept: recursive least
+    squares, in the form that forgetting cannot blow up. All features vary by
+    about 1, so that shrinking can be told in observations.
 
     Args:
         space: the space of the subnets.
         levels: how many there are.
         covariates: how many.
         memory: share of the observations so far after which an observation
-            counts ``1/e`` of the newest; early in training losses fall too
-            fast to say much of its end.
+            counts ``1/e`` of the newest: the first say little of the end.
         ridge: strength of the shrinking of common slopes towards zero, as if
             that many observations said so.
         pooling: the same for the slopes of a level towards the common ones.
@@ -49,53 +55,72 @@ class AdditiveModel:
                  space: SearchSpace,
                  levels: int,
                  covariates: int = 2,
-                 memory: float = 0.25,
-                 ridge: float = 1.,
-                 pooling: float = 20.) -> None:
-        self.space = space
+                 memory: float = 0.5,
+                 ridge: float = 3.,
+                 pooling: float = 30.) -> None:
+        self._space = space
         self._memory, self._ridge, self._pooling = memory, ridge, pooling
-        self._covariates = covariates
-        # of a level's features, covariates and minus losses: weights, means,
-        # and weighted sums of products of the differences from the means
         size = self.num_features + covariates + 1
+        # of a level's features, covariates and minus losses: their weights,
+        # means, and sums of products of the differences from the means, as
+        # they were when the level was last observed
         self._weights = np.zeros(levels)
         self._means = np.zeros((levels, size))
         self._products = np.zeros((levels, size, size))
+        # how much was forgotten until then, and until now: logarithms
+        self._forgotten = np.zeros(levels)
+        self._forgotten_now = 0.
         self.observations = 0
+        self._counts = np.zeros(levels, int)  # of observations
+        self._fit_at = np.zeros(levels, int)  # the next fit
+        # slopes, then effects
+        self._fits = np.zeros((levels, size - 1))
 
     @property
     def num_features(self) -> int:
-        """Features of a subnet: two of the resolution, and the widths."""
-        return 2 + len(self.space.widths)
+        """Features of a subnet."""
+        return 1 + len(self._space.resolutions) + 3 * len(self._space.widths)
 
     @cached_property
-    def columns(self) -> List[np.ndarray]:
-        """The feature of each choice of the resolution and of every width: in
-        ``[-sqrt(3), sqrt(3)]``, which has a variance of 1, and 0 if there is
-        no choice."""
+    def _columns(self) -> List[np.ndarray]:
+        """The resolutions and the choices of every width, in ``[-sqrt(3),
+        sqrt(3)]``, which has a variance of 1; 0 where there is no choice."""
         return [
             _scaled(values)
-            for values in (self.space.resolutions,
-                           *(w.choices for w in self.space.widths))
+            for values in (self._space.resolutions,
+                           *(w.choices for w in self._space.widths))
         ]
+
+    @cached_property
+    def _of_resolutions(self) -> np.ndarray:
+        """The features of resolutions, a row for each."""
+        num = len(self._space.resolutions)
+        return np.hstack([
+            self._columns[0][:, None],
+            (np.eye(num) - 1 / num) * np.sqrt(num),
+        ])
 
     def features(self, codes: np.ndarray) -> np.ndarray:
-        """Features of subnets ``(N, 1 + K)``: ``(N, 2 + K)``."""
-        columns = [
-            column[position]
-            for column, position in zip(self.columns,
-                                        np.asarray(codes).T)
-        ]
-        return np.stack([columns[0], _bow(columns[0]), *columns[1:]], 1)
+        """Features of subnets ``(N, 1 + K)``: ``(N, features)``."""
+        r, *choices = np.asarray(codes).T
+        resolution, *columns = self._columns
+        widths = np.stack(
+            [column[choice] for column, choice in zip(columns, choices)], 1)
+        return np.hstack([
+            self._of_resolutions[r], widths, widths**2 - 1,
+            widths * resolution[r, None]
+        ])
 
-    def tilt(self, slopes: np.ndarray) -> List[np.ndarray]:
-        """What ``slopes * features`` is for each choice of the resolution and
-        of every width, see :meth:`.SearchSpace.tilted`."""
-        resolution, *widths = self.columns
-        return [
-            slopes[0] * resolution + slopes[1] * _bow(resolution),
-            *(slope * column for slope, column in zip(slopes[2:], widths))
-        ]
+    def tilt(self, slopes: np.ndarray) -> Tilt:
+        """What ``slopes * features`` is, as a function of the resolution and
+        of each width at each resolution."""
+        own = self._of_resolutions.shape[1]
+        resolution, *columns = self._columns
+        value, square, product = slopes[own:].reshape(3, -1)
+        return Tilt(self._of_resolutions @ slopes[:own],
+                    [(value[k] + product[k] * resolution)[:, None] * column +
+                     square[k] * (column**2 - 1)
+                     for k, column in enumerate(columns)])
 
     def observe(self, level: int, features: np.ndarray, loss: float,
                 covariates: Sequence[float]) -> None:
@@ -103,51 +128,63 @@ class AdditiveModel:
 
         Args:
             level: position of the level that the subnet was drawn for.
-            features: of the subnet, ``(2 + K, )``.
+            features: of the subnet, ``(features, )``.
             loss: its cross-entropy in nats.
             covariates: losses of other passes on the same batch.
         """
         row = np.concatenate([features, covariates, [-loss]])
         self.observations += 1
         window = max(self._memory * self.observations, SHORTEST_MEMORY)
-        self._weights *= 1 - 1 / window
-        self._products *= 1 - 1 / window
-        weight = self._weights[level]
+        self._forgotten_now += float(np.log1p(-1 / window))
+        kept = np.exp(self._forgotten_now - self._forgotten[level])
+        weight = self._weights[level] * kept
         change = row - self._means[level]
         self._weights[level] = weight + 1
         self._means[level] += change / (weight + 1)
-        self._products[level] += \
-            weight / (weight + 1) * change[:, None] * change
-        self.__dict__.pop('_common', None)
+        change *= np.sqrt(weight / (weight + 1))  # exactly symmetric
+        self._products[level] *= kept
+        self._products[level] += change[:, None] * change
+        self._forgotten[level] = self._forgotten_now
+        self._counts[level] += 1
+        if self._counts[level] >= self._fit_at[level]:
+            self._fit(level)
+            self._fit_at[level] = 1 + int(self._counts[level] * (1 + REFIT))
 
-    @cached_property
-    def _common(self) -> Tuple[np.ndarray, np.ndarray]:
-        """The slopes and effects that levels have in common."""
-        total = self._products.sum(0)
+    @property
+    def _kept(self) -> np.ndarray:
+        """Share of each level's weights that is left now."""
+        kept: np.ndarray = np.exp(self._forgotten_now - self._forgotten)
+        return kept
+
+    def _fit(self, level: int) -> None:
+        """Fits a level's slopes, and the effects of the covariates."""
         size = self.num_features
+        total = np.tensordot(self._kept, self._products, 1)
         penalty = np.full(len(total) - 1, self._ridge)
-        penalty[size:] = 1e-3 * self._ridge  # effects of covariates are real
-        found = np.linalg.solve(total[:-1, :-1] + np.diag(penalty), total[:-1,
-                                                                          -1])
-        return found[:size], found[size:]
+        penalty[size:] *= EFFECT_RIDGE
+        common = np.linalg.solve(total[:-1, :-1] + np.diag(penalty), total[:-1,
+                                                                           -1])
+        products = self._products[level] * self._kept[level]
+        # what is left of the losses after the covariates
+        left = products[:size, -1] - products[:size, size:-1] @ common[size:]
+        self._fits[level, :size] = np.linalg.solve(
+            products[:size, :size] + self._pooling * np.eye(size),
+            left + self._pooling * common[:size])
+        self._fits[level, size:] = common[size:]
 
     def fit(self, level: int) -> Tuple[float, np.ndarray]:
         """The fit of a level.
 
         Returns:
-            Intercept and slopes ``(2 + K, )``: minus the cross-entropy that is
-            expected on batches like the recent ones.
+            Intercept and slopes ``(features, )``: minus the cross-entropy that
+            is expected on batches like the recent ones. Without any observation
+            the slopes are 0.
         """
-        common, effects = self._common
         size = self.num_features
-        products, means = self._products[level], self._means[level]
-        # what is left of the losses after the covariates
-        left = products[:size, -1] - products[:size, size:-1] @ effects
-        slopes = np.linalg.solve(
-            products[:size, :size] + self._pooling * np.eye(size),
-            left + self._pooling * common)
-        recent = self._weights @ self._means[:, size:-1] / \
-            max(self._weights.sum(), 1e-12)
+        slopes, effects = self._fits[level, :size], self._fits[level, size:]
+        weights = self._weights * self._kept
+        recent = weights @ self._means[:, size:-1] / max(weights.sum(), 1e-300)
+        means = self._means[level]
         intercept = means[-1] - means[:size] @ slopes + \
             (recent - means[size:-1]) @ effects
         return float(intercept), slopes
@@ -155,45 +192,59 @@ class AdditiveModel:
     def state_of(self, level: int) -> Dict[str, Any]:
         """What a level's observations come to: lists and numbers."""
         return dict(
-            observations=self.observations,
+            observations=[
+                self.observations,
+                int(self._counts[level]),
+                int(self._fit_at[level])
+            ],
+            forgotten=[self._forgotten_now,
+                       float(self._forgotten[level])],
             weight=float(self._weights[level]),
             means=self._means[level].tolist(),
-            products=self._products[level].tolist())
+            products=self._products[level][np.triu_indices(
+                len(self._means[level]))].tolist(),
+            fit=self._fits[level].tolist())
 
-    def check_state(self, state: Dict[str, Any]) -> Tuple[Any, ...]:
+    def check_state(self, state: Any) -> Dict[str, Any]:
         """Reads what :meth:`state_of` returned.
 
         Raises:
             ValueError: if it does not fit; it says what was expected.
         """
         size = self._means.shape[1]
+        shapes = dict(
+            observations=(3, ),
+            forgotten=(2, ),
+            weight=(),
+            means=(size, ),
+            products=(size * (size + 1) // 2, ),
+            fit=(size - 1, ))
         try:
-            found = [
-                np.array(state[key], float)
-                for key in ('weight', 'means', 'products')
-            ]
-            observations = state['observations']
+            found = {key: np.array(state[key], float) for key in shapes}
         except (KeyError, TypeError, ValueError):
-            found, observations = [], 0
-        if [a.shape for a in found] != [(), (size, ), (size, size)] or \
-                not all(np.isfinite(a).all() for a in found) or \
-                found[0] < 0 or type(observations) is not int or \
-                observations < 0:
-            raise ValueError(f'expected a weight, means and products of {size} '
-                             'quantities, and a number of observations')
-        return (observations, *found)
+            found = {}
+        if {key: a.shape for key, a in found.items()} != shapes or \
+                not all(np.isfinite(a).all() for a in found.values()) or \
+                found['weight'] < 0 or (found['forgotten'] > 0).any() or \
+                found['forgotten'][0] > found['forgotten'][1] or \
+                (found['observations'] < 0).any() or \
+                (found['observations'] % 1).any():
+            raise ValueError(f'expected sums over observations of {size} '
+                             f'quantities: {", ".join(shapes)}')
+        return found
 
-    def load(self, level: int, state: Tuple[Any, ...]) -> None:
+    def load(self, level: int, state: Dict[str, Any]) -> None:
         """Restores what :meth:`check_state` read."""
-        self.observations, self._weights[level], self._means[level], \
-            self._products[level] = state
-        self.__dict__.pop('_common', None)
-
-
-def _bow(resolution: np.ndarray) -> np.ndarray:
-    """The square of a feature, about 0 on average."""
-    bow: np.ndarray = resolution**2 - 1
-    return bow
+        self.observations, self._counts[level], self._fit_at[level] = \
+            state['observations'].astype(int).tolist()
+        self._forgotten_now, self._forgotten[level] = \
+            state['forgotten'].tolist()
+        self._weights[level] = state['weight']
+        self._means[level] = state['means']
+        rows, columns = np.triu_indices(len(state['means']))
+        self._products[level][rows, columns] = state['products']
+        self._products[level][columns, rows] = state['products']
+        self._fits[level] = state['fit']
 
 
 def _scaled(values: Sequence[int]) -> np.ndarray:

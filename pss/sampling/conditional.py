@@ -1,14 +1,15 @@
 """Drawing subnets conditioned on a resource level, exactly."""
 
 from functools import cached_property
-from typing import Callable, Dict, List, Sequence, Tuple, Union
+from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from ..errors import InputError
-from ..structures import Budget, CostTable, SearchSpace
+from ..structures import Budget, CostTable
 from .factor_graph import (
     FactorGraph,
+    Tilt,
     cost_range,
     main_effects,
     tilted_prior,
@@ -88,16 +89,16 @@ class ConditionalSampler:
         """Draws ``num`` subnets of a level: codes ``(num, 1 + K)``."""
         return self._draws[budget](rng, num)
 
-    def tilted(self, budget: Budget, tilt: Sequence[np.ndarray]) -> Draw:
+    def tilted(self, budget: Budget, tilt: Tilt) -> Draw:
         """Returns draws from the prior times ``exp(tilt)``, conditioned on a
         level, as exact as those from the prior.
 
-        A score that is additive in the widths and the resolution, divided by a
-        temperature, is such a tilt.
+        A score that is additive in the widths, divided by a temperature, is
+        such a tilt.
 
         Args:
             budget: a level that was added.
-            tilt: see :meth:`.SearchSpace.tilted`.
+            tilt: the logarithms.
         """
         return self._proposals.tilted_draw_of(budget, tilt)
 
@@ -137,8 +138,7 @@ class _Tilts:
             low[where], high[where])
         return proposal.draw
 
-    def tilted_draw_of(self, budget: Budget,
-                       tilt: Sequence[np.ndarray]) -> Draw:
+    def tilted_draw_of(self, budget: Budget, tilt: Tilt) -> Draw:
         """Returns a function that draws from a level, the prior tilted."""
         return self._levels[budget].tilted_draw(tilt)
 
@@ -148,11 +148,13 @@ class _Tilts:
                 np.minimum(budget.high, self._dearest))
 
 
-def _normalise(cost: CostTable, rates: np.ndarray) -> np.ndarray:
+def _normalise(cost: CostTable,
+               rates: np.ndarray,
+               tilt: Optional[Tilt] = None) -> np.ndarray:
     """Log-normalisers of tilted priors, ``(rates, resolutions)``."""
     resolutions = len(cost.space.resolutions)
     return np.stack([
-        tilted_prior(cost, np.full(resolutions, rate)).log_normaliser
+        tilted_prior(cost, np.full(resolutions, rate), tilt).log_normaliser
         for rate in rates
     ])
 
@@ -165,12 +167,16 @@ def _best_places(rates: np.ndarray, log_normalisers: np.ndarray,
     return best
 
 
-def _propose(cost: CostTable, budget: Budget, rates: np.ndarray,
-             low: np.ndarray, high: np.ndarray,
-             reached: np.ndarray) -> '_Proposal':
+def _propose(cost: CostTable,
+             budget: Budget,
+             rates: np.ndarray,
+             low: np.ndarray,
+             high: np.ndarray,
+             reached: np.ndarray,
+             tilt: Optional[Tilt] = None) -> '_Proposal':
     """Proposals for a level at a rate for each resolution."""
     return _Proposal(cost, budget, rates, np.where(rates > 0, high, low),
-                     np.where(reached, 0., -np.inf))
+                     np.where(reached, 0., -np.inf), tilt)
 
 
 class _Level:
@@ -203,42 +209,44 @@ class _Level:
             row[:, :effect.shape[1]] = effect
         return means, padded
 
-    def tilted_draw(self, tilt: Sequence[np.ndarray]) -> Draw:
+    def tilted_draw(self, tilt: Tilt) -> Draw:
         """Returns a function that draws from the prior times ``exp(tilt)``.
 
         Draws are exact whatever the rates, which are only guessed. If hardly
         any proposal is kept, the best ones are searched for.
         """
-        space = self._cost.space.tilted([tilt[0][self._where], *tilt[1:]])
-        cost = self._cost.with_space(space)
-        proposal = self._propose(cost, self._guess_places(space))
+        tilt = tilt.at(self._where)
+        proposal = self._propose(self._guess_places(tilt), tilt)
 
         def draw(rng: np.random.Generator, num: int) -> np.ndarray:
             try:
                 codes = proposal.draw(rng, num, most=PATIENCE)
             except TooRare:
-                best = _best_places(self._rates, _normalise(cost, self._rates),
-                                    self._low, self._high)
-                codes = self._propose(cost, best).draw(rng, num)
+                normalisers = _normalise(self._cost, self._rates, tilt)
+                best = _best_places(self._rates, normalisers, self._low,
+                                    self._high)
+                codes = self._propose(best, tilt).draw(rng, num)
             codes[:, 0] = self._where[codes[:, 0]]
             return codes
 
         return draw
 
-    def _propose(self, cost: CostTable, places: np.ndarray) -> '_Proposal':
-        return _propose(cost, self._budget, self._rates[places], self._low,
-                        self._high, np.full(len(places), True))
+    def _propose(self, places: np.ndarray, tilt: Tilt) -> '_Proposal':
+        return _propose(self._cost, self._budget, self._rates[places],
+                        self._low, self._high, np.full(len(places), True), tilt)
 
-    def _guess_places(self, space: SearchSpace) -> np.ndarray:
+    def _guess_places(self, tilt: Tilt) -> np.ndarray:
         """Which rate tilts the mean cost at each resolution into the level, or
         nearest to it.
 
         Every width is taken to add its mean effect to the cost.
         """
         means, effects = self._effects
-        prior = np.zeros((len(effects), 1, effects.shape[-1]))
-        for row, share in zip(prior[:, 0], space.priors[1:]):
-            row[:len(share)] = share
+        prior = np.zeros_like(effects)
+        for rows, share, values in zip(prior, self._cost.space.priors[1:],
+                                       tilt.widths):
+            rows[:, :len(share)] = share * np.exp(values -
+                                                  values.max(1, keepdims=True))
 
         def mean_cost(rates: np.ndarray) -> np.ndarray:
             exponents = -rates[:, None] * effects
@@ -269,15 +277,14 @@ class _Peaks:
 
     def draw_of(self, budget: Budget) -> Draw:
         """Returns a function that draws from a level."""
-        return self._mixture(self._cost, budget)
+        return self._mixture(budget)
 
-    def tilted_draw_of(self, budget: Budget,
-                       tilt: Sequence[np.ndarray]) -> Draw:
+    def tilted_draw_of(self, budget: Budget, tilt: Tilt) -> Draw:
         """Returns a function that draws from a level, the prior tilted."""
-        cost = self._cost.with_space(self._cost.space.tilted(tilt))
-        return self._mixture(cost, budget)
+        return self._mixture(budget, tilt)
 
-    def _mixture(self, cost: CostTable, budget: Budget) -> Draw:
+    def _mixture(self, budget: Budget, tilt: Optional[Tilt] = None) -> Draw:
+        cost = self._cost
         below, inside = (-np.inf, budget.low), (budget.low, budget.high)
         up_to = (-np.inf, budget.high)
         num = len(cost.tables)
@@ -290,11 +297,14 @@ class _Peaks:
             raise Unreachable
         events = [
             truncated_prior(cost, [below] * first + [inside] + [up_to] *
-                            (num - first - 1)) for first in firsts
+                            (num - first - 1), tilt) for first in firsts
         ]
         # (events, resolutions)
-        weights = np.exp([event.log_normaliser for event in events]) \
-            * cost.space.priors[0]
+        logarithms = np.array([event.log_normaliser for event in events])
+        if tilt is not None:
+            logarithms += tilt.resolution
+            logarithms -= logarithms.max()
+        weights = np.exp(logarithms) * cost.space.priors[0]
         possible = weights.sum(1) > 0
         if not possible.any():
             raise Unreachable
@@ -326,21 +336,29 @@ class _Proposal:
     """The tilted prior of one level, with rejection.
 
     Args:
-        cost: what subnets cost, with the prior to draw from.
+        cost: what subnets cost.
         budget: the level.
         rates: of the tilt of each resolution.
         ends: the cost in the level at which draws are surely kept.
         log_weights: 0 for each resolution, minus infinity for those that do not
             reach the level.
+        tilt: of the prior.
     """
 
-    def __init__(self, cost: CostTable, budget: Budget, rates: np.ndarray,
-                 ends: np.ndarray, log_weights: np.ndarray) -> None:
+    def __init__(self,
+                 cost: CostTable,
+                 budget: Budget,
+                 rates: np.ndarray,
+                 ends: np.ndarray,
+                 log_weights: np.ndarray,
+                 tilt: Optional[Tilt] = None) -> None:
         self._cost = cost
         self._budget = budget
         self._rates = rates
         self._ends = ends
-        self._prior = tilted_prior(cost, rates)
+        self._prior = tilted_prior(cost, rates, tilt)
+        if tilt is not None:
+            log_weights = log_weights + tilt.resolution
         log_weights = log_weights + (
             self._prior.log_normaliser + rates * ends +
             np.log(cost.space.priors[0]))

@@ -10,7 +10,7 @@ reverse order is exact (forward filtering, backward sampling; Koller & Friedman,
 
 import functools
 from functools import cached_property
-from typing import Callable, List, NamedTuple, Sequence, Tuple
+from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -39,6 +39,31 @@ class Conditional(NamedTuple):
     sizes: Tuple[int, ...]
     choices: int
     steps: np.ndarray
+
+
+class Tilt(NamedTuple):
+    """Logarithms that a prior is multiplied with the exponentials of: additive
+    in the widths, at each resolution.
+
+    Attributes:
+        resolution: one for each resolution, ``(R, )``.
+        widths: for each width, one for each choice at each resolution, ``(R,
+            choices)``.
+    """
+    resolution: np.ndarray
+    widths: Sequence[np.ndarray]
+
+    def at(self, positions: np.ndarray) -> 'Tilt':
+        """The tilt of some of the resolutions."""
+        return Tilt(self.resolution[positions],
+                    [width[positions] for width in self.widths])
+
+    def __call__(self, codes: np.ndarray) -> np.ndarray:
+        """The logarithms of subnets ``(N, 1 + K)``: ``(N, )``."""
+        r, *widths = np.asarray(codes).T
+        found: np.ndarray = self.resolution[r] + sum(
+            values[r, choice] for values, choice in zip(self.widths, widths))
+        return found
 
 
 class Part(NamedTuple):
@@ -171,33 +196,38 @@ def main_effects(cost: CostTable) -> Tuple[np.ndarray, List[np.ndarray]]:
     return means, effects
 
 
-def tilted_prior(cost: CostTable, rates: np.ndarray) -> 'FactorGraph':
+def tilted_prior(cost: CostTable,
+                 rates: np.ndarray,
+                 tilt: Optional[Tilt] = None) -> 'FactorGraph':
     """The prior times ``exp(-rate * cost)``, for a cost that is a sum.
 
     Args:
         cost: the cost that tilts it.
         rates: one for each resolution, in 1 / (the resource's unit); above
             zero they tilt towards cheaper subnets.
+        tilt: of the prior itself.
     """
     return FactorGraph(cost.space, [
         Factor(scope, -rates.reshape(-1, *[1] * len(scope)) * table)
         for scope, table in cost.scaled
-    ])
+    ], tilt)
 
 
 def truncated_prior(cost: CostTable,
-                    bounds: Sequence[Tuple[float, float]]) -> 'FactorGraph':
+                    bounds: Sequence[Tuple[float, float]],
+                    tilt: Optional[Tilt] = None) -> 'FactorGraph':
     """The prior where every table lies within its own bounds.
 
     Args:
         cost: the tables.
         bounds: for each table ``low`` and ``high``: costs in ``[low,
             high)`` are allowed.
+        tilt: of the prior.
     """
     return FactorGraph(cost.space, [
         Factor(scope, np.where((table >= low) & (table < high), 0., -np.inf))
         for (scope, table), (low, high) in zip(cost.scaled, bounds)
-    ])
+    ], tilt)
 
 
 class FactorGraph:
@@ -206,16 +236,22 @@ class FactorGraph:
     Args:
         space: the space.
         factors: logarithms of the factors.
+        tilt: of the prior, whose widths are factors too.
 
     Attributes:
         log_normaliser: ``log sum_w prior(w) prod_f exp(f(w))`` for each
-            resolution, without the resolution's own prior.
+            resolution, without the resolution's own prior and tilt.
     """
 
-    def __init__(self, space: SearchSpace, factors: Sequence[Factor]) -> None:
+    def __init__(self,
+                 space: SearchSpace,
+                 factors: Sequence[Factor],
+                 tilt: Optional[Tilt] = None) -> None:
         resolutions = len(space.resolutions)
         factors = [
-            *factors, *(Factor((i, ), np.tile(np.log(prior), (resolutions, 1)))
+            *factors, *(Factor((i, ),
+                               np.tile(np.log(prior), (resolutions, 1)) +
+                               (0. if tilt is None else tilt.widths[i]))
                         for i, prior in enumerate(space.priors[1:]))
         ]
         self._space = space

@@ -124,9 +124,9 @@ class AdditiveScore:
     least_t = 0.05  # draws are hardly better, and proposals hardly ever kept
 
     def __init__(self,
-                 memory: float = 0.25,
-                 ridge: float = 1.,
-                 pooling: float = 20.) -> None:
+                 memory: float = 0.5,
+                 ridge: float = 3.,
+                 pooling: float = 30.) -> None:
         self._memory, self._ridge, self._pooling = memory, ridge, pooling
         check_number('score.memory', memory, above=0, most=1)
         check_number('score.ridge', ridge, above=0)
@@ -185,7 +185,7 @@ class AdditiveScore:
         return subnet
 
     def _features(self, subnets: Sequence[Subnet]) -> np.ndarray:
-        """Features ``(N, 2 + K)``; those of subnets in pools are kept."""
+        """Features of subnets; those of subnets in pools are kept."""
         new = [subnet for subnet in subnets if subnet not in self._known]
         if new:
             found = self.model.features(self._space.encode(new))

@@ -50,12 +50,6 @@ class CostTable:
                 if scope in merged else table
         return cls(space, tuple(merged), tuple(merged.values()), scale, combine)
 
-    def with_space(self, space: SearchSpace) -> 'CostTable':
-        """The same costs in a space of the same subnets, with other priors."""
-        table = replace(self, space=space)
-        table.__dict__['scaled'] = self.scaled  # computed once
-        return table
-
     def at_resolutions(self, positions: np.ndarray) -> 'CostTable':
         """The costs at some of the resolutions, whose positions these are."""
         return replace(

@@ -1,6 +1,5 @@
 """The space of subnets: widths, resolutions and the prior over them."""
 
-from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Dict, List, Sequence, Tuple
@@ -16,7 +15,6 @@ MULTIPLIERS = (0.75, 1.0)
 DIVISOR = 8
 # Rounding never takes away more than this share of the channels.
 MIN_RATIO = 0.9
-SMALLEST_SHARE = 1e-200
 
 
 def make_divisible(value: float, divisor: int = DIVISOR) -> int:
@@ -75,15 +73,6 @@ class Width:
         """Returns the channels at a place in the multiplier's range, 0 to 1."""
         place = int(np.searchsorted(self.ends, share, side='right'))
         return self.choices[min(place, len(self.choices) - 1)]
-
-
-def _tilt(prior: np.ndarray, tilt: np.ndarray) -> np.ndarray:
-    logarithms = np.log(prior) + tilt
-    weights: np.ndarray = np.exp(logarithms - logarithms.max())
-    # none becomes impossible, however steep the tilt
-    weights = np.maximum(weights, SMALLEST_SHARE)
-    weights /= weights.sum()
-    return weights
 
 
 class SearchSpace:
@@ -175,18 +164,6 @@ class SearchSpace:
         n = len(self.resolutions)
         return (np.full(n, 1 / n), *(np.array(width.prior)
                                      for width in self.widths))
-
-    def tilted(self, tilt: Sequence[np.ndarray]) -> 'SearchSpace':
-        """The same subnets with the prior times ``exp(tilt)``.
-
-        Args:
-            tilt: for the resolution and for each width, a number for each
-                choice; of the shapes of :attr:`priors`.
-        """
-        space = copy(self)
-        # a cached property, which an assignment replaces
-        space.priors = tuple(map(_tilt, self.priors, tilt))
-        return space
 
     def at_resolutions(self, positions: np.ndarray) -> 'SearchSpace':
         """The same widths at some of the resolutions, which are uniform."""

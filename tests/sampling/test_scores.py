@@ -115,13 +115,15 @@ def test_going_on(imagenet_flops):
 
 @pytest.mark.parametrize('change', [
     dict(products=None),
-    dict(products=[[1.]]),
+    dict(products=[1.]),
     dict(means=[['x']]),
-    dict(means=[float('nan')] * 13),
+    dict(fit=[float('nan')] * 40),
     dict(weight=-1.),
     dict(weight=[1., 2.]),
-    dict(observations=-1),
-    dict(observations=1.5),
+    dict(forgotten=[1., 0.]),
+    dict(forgotten=[-1., -2.]),
+    dict(observations=[-1, 0, 0]),
+    dict(observations=[1.5, 1, 1]),
 ])
 def test_damaged_states(imagenet_flops, change):
     """Oracle: the message names the pool; nothing has changed then."""
@@ -131,7 +133,7 @@ def test_damaged_states(imagenet_flops, change):
     state, before = sampler.state_dict(), other.state_dict()
     state[2]['learnt'].update(change)
     with pytest.raises(
-            InputError, match='pool flops 200: learnt: expected a weight'):
+            InputError, match='pool flops 200: learnt: expected sums'):
         other.load_state_dict(state)
     assert other.state_dict() == before
 
