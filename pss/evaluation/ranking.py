@@ -24,6 +24,8 @@ def rank_summary(ranks: Dict[str, Any]) -> List[Dict[str, Any]]:
     """One row for each pool, accuracies in percent.
 
     - ``correlation``: Spearman's, between score and held-out accuracy.
+    - ``correlation_all``: the same over the pool and the level's subnets that
+      are not in it; ``None`` if none were drawn, or if they have no score.
     - ``halves``: Spearman's, between the accuracies on one half of the images
       and on the other. It shows how much of the order is noise: no score can
       be expected to agree with held-out accuracy much better than its square
@@ -47,6 +49,7 @@ def rank_summary(ranks: Dict[str, Any]) -> List[Dict[str, Any]]:
             pool=level_name(pool['resource'], pool['level']),
             subnets=len(pool['members']),
             **_row(pool['members']),
+            correlation_all=_correlation_all(pool),
             ahead_of_draws=_ahead(pool)) for pool in ranks['pools']
     ]
 
@@ -63,6 +66,15 @@ def _row(members: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
         behind_best=float(held_out.max() - held_out[0]),
         behind_fair=_behind(halves, 1),
         tried_behind_fair=_behind(halves, CANDIDATES))
+
+
+def _correlation_all(pool: Dict[str, Any]) -> Optional[float]:
+    draws = pool.get('draws', [])
+    if not draws or any('score' not in row for row in draws):
+        return None
+    rows = pool['members'] + draws
+    return rank_correlation([row['score'] for row in rows],
+                            [row['held_out'] for row in rows])
 
 
 def _ahead(pool: Dict[str, Any]) -> Optional[float]:

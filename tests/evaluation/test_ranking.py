@@ -44,6 +44,21 @@ def test_by_hand():
                     held_out=70.), dict(held_out=72.)])
         ]))
     assert found['ahead_of_draws'] == 71.75 - 71
+    assert found['correlation_all'] is None  # they have no scores
+    found, = rank_summary(
+        dict(pools=[
+            dict(
+                resource='flops',
+                level=10.,
+                members=members,
+                draws=[
+                    dict(held_out=70., score=-5.),
+                    dict(held_out=90., score=-0.5)
+                ])
+        ]))
+    # -0.5, -1, -2, -3, -4, -5: 90, 71, 77, 60, 79, 70: ranks 5 4 3 2 1 0
+    # against 5 2 3 0 4 1: differences 0 2 0 2 3 1
+    assert found['correlation_all'] == pytest.approx(1 - 6 * 18 / (6 * 35))
 
 
 def test_a_fair_gap_has_no_bias():

@@ -41,7 +41,8 @@ def parse_args():
         type=int,
         default=0,
         help='also test this many subnets of each level drawn from the space, '
-        'for comparison with those in the pools (default: %(default)s)')
+        'for comparison with those in the pools; an additive score is ranked '
+        'over these too (default: %(default)s)')
     add_arguments(parser)
     args = parser.parse_args()
     check_integers(args, draws=(0, 100_000))
@@ -93,6 +94,13 @@ def rank(loop, draws):
             halves=values,
             held_out=sum(values) / 2)
 
+    def scored(pool, subnets):
+        score_of = getattr(getattr(sampler, 'score', None), 'score', None)
+        if not subnets or score_of is None:
+            return [row(subnet) for subnet in subnets]
+        scores = score_of(pool.budget, subnets).tolist()
+        return [row(s, score=score) for s, score in zip(subnets, scores)]
+
     return dict(
         metric=loop.metric,
         images=len(loop.selection_dataloader.dataset),
@@ -104,7 +112,7 @@ def rank(loop, draws):
                     row(subnet, score=score)
                     for subnet, score in pool.best(len(pool))
                 ],
-                draws=[row(subnet) for subnet in drawn[pool]]) for pool in pools
+                draws=scored(pool, drawn[pool])) for pool in pools
         ])
 
 
