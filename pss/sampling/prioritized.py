@@ -124,15 +124,10 @@ class PrioritizedSampler:
                   Pass('smallest', self.space.smallest))
         return passes, pool
 
-    def observe(self, pool: SubnetPool, subnet: Subnet, losses: Losses) -> None:
-        """Scores a subnet that was trained.
-
-        Args:
-            pool: the pool that it was planned for.
-            subnet: it.
-            losses: cross-entropies of the passes, by name.
-        """
-        self.score.observe(pool, subnet, losses)
+    def observe(self, pool: SubnetPool, sampled: Pass, losses: Losses) -> None:
+        """Scores the subnet that was drawn for a pool, see
+        :meth:`.Score.observe`."""
+        self.score.observe(pool, sampled, losses)
 
     def fresh(self,
               budget: Budget,

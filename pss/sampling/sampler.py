@@ -43,10 +43,10 @@ class Sampler(Protocol):
 
     - a ``grid``, a list of subnets, if it trains no others: then a search
       chooses from these only;
-    - ``observe(pool, subnet, losses)``, which takes what an iteration tells of
-      the second pass's subnet: the pool that the plan named, and the
+    - ``observe(pool, sampled, losses)``, which takes what an iteration tells:
+      the pool that the plan named, the plan's second pass, and the
       cross-entropies of all passes by name, means over all processes. Without
-      it, the pool is updated with minus that pass's;
+      it, the pool is updated with minus the second pass's;
     - ``reset()``, which forgets all observations at the start of a training.
     """
     budgets: List[Budget]

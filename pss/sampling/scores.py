@@ -10,11 +10,15 @@ from ..structures import Budget, SearchSpace, Subnet
 from .additive_model import AdditiveModel
 from .conditional import ConditionalSampler
 from .pool import SubnetPool
+from .sampler import Pass
 
 # Cross-entropies of an iteration's passes, by name, means over all processes.
 Losses = Dict[str, float]
 # Subnets drawn once from each level, for the spread of scores in it.
 SPREAD_DRAWS = 500
+# Losses of an iteration besides the drawn subnet's: the largest's and the
+# smallest's.
+COVARIATES = 2
 
 
 class Score(Protocol):
@@ -41,8 +45,14 @@ class Score(Protocol):
             samplers: draw from the levels, for each resource.
         """
 
-    def observe(self, pool: SubnetPool, subnet: Subnet, losses: Losses) -> None:
-        """Takes what an iteration tells, and updates the pool."""
+    def observe(self, pool: SubnetPool, sampled: Pass, losses: Losses) -> None:
+        """Takes what an iteration tells, and updates the pool.
+
+        Args:
+            pool: the pool that the iteration was planned for.
+            sampled: the pass whose subnet was drawn for it.
+            losses: cross-entropies of all passes.
+        """
 
     def is_ready(self, pool: SubnetPool) -> bool:
         """Whether subnets can be drawn by their scores."""
@@ -80,9 +90,9 @@ class BatchScore:
                samplers: Dict[str, ConditionalSampler]) -> None:
         """Needs nothing of a sampler."""
 
-    def observe(self, pool: SubnetPool, subnet: Subnet, losses: Losses) -> None:
+    def observe(self, pool: SubnetPool, sampled: Pass, losses: Losses) -> None:
         """Scores the subnet in its pool."""
-        pool.update(subnet, -losses['sampled'])
+        pool.update(sampled.subnet, -losses[sampled.name])
 
     def is_ready(self, pool: SubnetPool) -> bool:
         """Whether the pool is full."""
@@ -141,6 +151,7 @@ class AdditiveScore:
         self.model = AdditiveModel(
             space,
             len(pools),
+            COVARIATES,
             memory=self._memory,
             ridge=self._ridge,
             pooling=self._pooling)
@@ -148,13 +159,18 @@ class AdditiveScore:
         self._known: Dict[Subnet, np.ndarray] = {}
         self._drawn: Dict[Budget, np.ndarray] = {}
 
-    def observe(self, pool: SubnetPool, subnet: Subnet, losses: Losses) -> None:
+    def observe(self, pool: SubnetPool, sampled: Pass, losses: Losses) -> None:
         """Teaches the model, and scores all subnets of the pool again."""
+        others = [loss for name, loss in losses.items() if name != sampled.name]
+        if len(others) != COVARIATES:
+            raise InputError(
+                f'pss.AdditiveScore: passes {", ".join(losses)} of an '
+                f'iteration; expected {1 + COVARIATES}')
         self.model.observe(self._levels[pool.budget],
-                           self._features([subnet])[0], losses['sampled'],
-                           [losses['largest'], losses['smallest']])
+                           self._features([sampled.subnet])[0],
+                           losses[sampled.name], others)
         dropped = pool.rescore(
-            subnet,
+            sampled.subnet,
             lambda members: self._score(pool.budget, self._features(members)))
         if dropped is not None:
             del self._known[dropped]

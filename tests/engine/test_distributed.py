@@ -16,6 +16,8 @@ from pss.engine import PSSSamplerHook
 
 from ..distributed import on_ranks
 
+ADDITIVE = 'pss.AdditiveScore'
+
 
 class Fingerprints(Hook):
     """The plan, a hash of the weights and of the pools, and the loss of this
@@ -152,8 +154,11 @@ def resumed(rank, config):
 
 def test_four_ranks_agree_after_every_iteration(tiny_fashion_mnist, tmp_path):
     """Oracle: rank 0's plan, weights and pools, over 210 iterations in which
-    every rank has data of its own."""
-    ranks = on_ranks(fingerprints, 4, tmp_path, tiny_fashion_mnist, epochs=15)
+    every rank has data of its own. The additive score takes the losses of all
+    passes, and draws from what they come to."""
+    changes = {'default_hooks.pss_sampler.sampler.score.type': ADDITIVE}
+    ranks = on_ranks(
+        fingerprints, 4, tmp_path, tiny_fashion_mnist, epochs=15, **changes)
     assert len(ranks[0]) == 210
     for mine in ranks[1:]:
         assert [taken[:3]
@@ -236,6 +241,7 @@ def test_four_processes_resume_exactly(tiny_fashion_mnist, tmp_path):
     """Oracle: the uninterrupted run, bit for bit; running statistics and
     momentum included."""
     changes = {
+        'default_hooks.pss_sampler.sampler.score.type': ADDITIVE,
         'epochs': 2,
         'global_batch': 16,
         'default_hooks.checkpoint.interval': 1

@@ -27,7 +27,7 @@ def train(sampler, start, stop, seed=0):
         code = space.encode([subnet])[0]
         batch = rng.normal(1., 0.3)
         sampler.observe(
-            pool, subnet,
+            pool, passes[1],
             dict(
                 largest=batch + rng.normal(0., 0.02),
                 sampled=1.1 * batch - worth @ code + rng.normal(0., 0.02),

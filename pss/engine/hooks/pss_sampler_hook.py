@@ -151,7 +151,7 @@ class PSSSamplerHook(Hook):
             for name, _ in plan
         }
         if hasattr(self.sampler, 'observe'):
-            self.sampler.observe(self._pool, plan[1].subnet, losses)
+            self.sampler.observe(self._pool, plan[1], losses)
         else:
             self._pool.update(plan[1].subnet, -losses[plan[1].name])
 

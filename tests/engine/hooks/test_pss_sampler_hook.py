@@ -46,9 +46,11 @@ def test_training_fills_pools_and_logs(tiny_config):
     }
 
 
-def test_resumed_run_repeats_the_uninterrupted_one(tiny_config):
+@pytest.mark.parametrize('score', ['pss.BatchScore', 'pss.AdditiveScore'])
+def test_resumed_run_repeats_the_uninterrupted_one(tiny_config, score):
     """Oracle: the run that was not interrupted: weights, optimizer, pools
     and log, bit for bit. Loading is weights_only, as torch does by default."""
+    tiny_config.default_hooks.pss_sampler.sampler.score = dict(type=score)
     whole = train(tiny_config)
     folder = Path(tiny_config.work_dir)
     uninterrupted = torch.load(folder / 'epoch_3.pth', weights_only=True)
@@ -82,6 +84,19 @@ def test_loading_weights_starts_with_empty_pools(tiny_config):
         train_cfg=dict(max_epochs=1))
     hook = next(h for h in runner.hooks if isinstance(h, PSSSamplerHook))
     assert sum(map(len, hook.sampler.pools)) <= 6
+
+
+def test_an_additive_score_draws_from_whole_levels(tiny_config):
+    """Oracle: it learnt from every iteration; with p near 0, draws are by the
+    score, and of their level."""
+    tiny_config.default_hooks.pss_sampler.sampler.update(
+        score=dict(type='pss.AdditiveScore'), p=dict(start=1e-9))
+    runner = train(tiny_config)
+    hook = next(h for h in runner.hooks if isinstance(h, PSSSamplerHook))
+    assert hook.sampler.score.model.observations == 18
+    plan, pool = hook.sampler.plan(0, 18, 0.99)
+    cost = hook.costs['flops'](hook.sampler.space.encode([plan[1].subnet]))
+    assert pool.budget.low <= cost[0] < pool.budget.high
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tiny_config):
