@@ -34,8 +34,8 @@ from pss.errors import InputError
 from pss.evaluation import read_results, report_files
 from pss.files import read_json, system_errors, write_json, write_text
 
-METHODS = ('pss', 'random', 'mutualnet', 'usnet')
-PASSES = dict(pss=3, random=3, mutualnet=4, usnet=4)
+METHODS = ('pss', 'pss_additive', 'random', 'mutualnet', 'usnet')
+PASSES = dict(pss=3, pss_additive=3, random=3, mutualnet=4, usnet=4)
 FILES = ('results', 'published', 'run')  # of a run, with .json
 PACKAGES = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmpretrain', 'numpy')
 
@@ -66,10 +66,12 @@ class Run(NamedTuple):
 # costs 5.3 times the cheapest. US-Net, which has one resolution, goes down to a
 # multiplier of 0.32 to reach about as little.
 SPACES: Dict[str, Dict[str, Any]] = dict(
-    pss=dict(
-        multipliers=(0.5, 1.), resolutions=dict(start=18, stop=28, step=2)),
-    random=dict(
-        multipliers=(0.5, 1.), resolutions=dict(start=18, stop=28, step=2)),
+    **{
+        method:
+        dict(
+            multipliers=(0.5, 1.), resolutions=dict(start=18, stop=28, step=2))
+        for method in ('pss', 'pss_additive', 'random')
+    },
     mutualnet=dict(multipliers=(0.5, 1.), resolutions=[18, 20, 24, 28]),
     usnet=dict(multipliers=(0.32, 1.), resolutions=[28]))
 
@@ -79,13 +81,14 @@ LEARNING_RATE = 0.05
 # Every fourth of the training images, so that a training reaches the point from
 # where more of it hardly helps.
 SHARE = 4
+DATA_ROOT = 'data/fashion_mnist'
 
 
 def train_set() -> Dict[str, Any]:
     """The training images, neither moved nor flipped."""
     images = dict(
         type='FashionMNIST',
-        data_root='data/fashion_mnist',
+        data_root=DATA_ROOT,
         split='train',
         download=False,
         pipeline=[dict(type='PackInputs')])

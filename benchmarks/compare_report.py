@@ -17,7 +17,11 @@ from pss.evaluation.comparison import area, curve_of, mean_and_std
 from pss.files import write_json, write_text
 
 NAMES = dict(
-    pss='PSS-Net', random='Random', mutualnet='MutualNet', usnet='US-Net')
+    pss='PSS-Net',
+    pss_additive='PSS-Net, additive score',
+    random='Random',
+    mutualnet='MutualNet',
+    usnet='US-Net')
 REFERENCE = NAMES['pss']
 PASSES = 3  # of the reference
 
@@ -136,8 +140,8 @@ def _text(study: Dict[str, Any], comparisons: Dict[str, Dict],
     for title, comparison in comparisons.items():
         parts += [f'**{title}**', comparison_table(comparison)]
     found = [
-        words.format(**checks[key]) for key, words in _CHECKS.items()
-        if checks.get(key)
+        words.format(**checks[key], error=_error_of(checks[key]))
+        for key, words in _CHECKS.items() if checks.get(key)
     ]
     if found:
         parts += [
@@ -147,10 +151,15 @@ def _text(study: Dict[str, Any], comparisons: Dict[str, Dict],
     return '\n\n'.join(parts) + '\n'
 
 
+def _error_of(figures: Dict[str, Any]) -> str:
+    error = figures.get('standard_error')
+    return 'unknown' if error is None else f'{error:.2f}'
+
+
 _CHECKS = dict(
     draws='Draws alone (same weights and images): areas of {runs} runs have a '
     'standard deviation of {std:.2f}.',
     half='Half the training: {mean:+.2f} points of area lost, standard error '
-    '{standard_error}, {runs} seeds.',
+    '{error}, {runs} seeds.',
     steady='Twice the training: {area:+.2f} points of area, {largest:+.2f} for '
     'the largest subnet.')

@@ -22,14 +22,15 @@ def compare(script):
 
 
 def test_runs(compare):
-    """Oracle: four methods, the two with four passes once more at three
+    """Oracle: five methods, the two with four passes once more at three
     quarters of the epochs, for each seed; the checks are of random sampling."""
     runs = compare.runs_of([0, 3, 2], 8)
-    assert len(runs) == len({run.name for run in runs}) == 3 * 6
+    assert len(runs) == len({run.name for run in runs}) == 3 * 7
     passes = {(run.method, run.epochs * compare.PASSES[run.method])
               for run in runs}
-    assert passes == {('pss', 24), ('random', 24), ('mutualnet', 32),
-                      ('usnet', 32), ('mutualnet', 24), ('usnet', 24)}
+    assert passes == {('pss', 24), ('pss_additive', 24), ('random', 24),
+                      ('mutualnet', 32), ('usnet', 32), ('mutualnet', 24),
+                      ('usnet', 24)}
     checks = compare.checks_of([0, 3, 2], 8)
     assert {run.method for run in checks} == {'random'}
     assert [(run.epochs, run.seed, run.draws)
@@ -99,6 +100,7 @@ def tiny(compare, monkeypatch, tiny_fashion_mnist):
 
     monkeypatch.setattr(compare, 'load_config', load_tiny)
     monkeypatch.setattr(compare, 'BATCH_SIZE', 27)
+    monkeypatch.setattr(compare, 'DATA_ROOT', str(tiny_fashion_mnist))
     monkeypatch.chdir(ROOT)
     return compare
 

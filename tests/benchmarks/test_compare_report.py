@@ -64,8 +64,10 @@ def test_report(compare, tmp_path, capsys):
             for p in tmp_path.iterdir()
             } == {'study.json', 'study.csv', 'study.md', 'study.png'}
     study = json.loads(out.read_text())
-    assert len(study['runs']) == len(runs) == 18 + 6
-    names = ['PSS-Net', 'Random', 'MutualNet', 'US-Net']
+    assert len(study['runs']) == len(runs) == 21 + 6
+    names = [
+        'PSS-Net', 'PSS-Net, additive score', 'Random', 'MutualNet', 'US-Net'
+    ]
     assert len(study['comparisons']) == 4
     for found in study['comparisons'].values():
         assert [m['method'] for m in found['methods']] == names
@@ -82,7 +84,7 @@ def test_report(compare, tmp_path, capsys):
                                 8), ('as many network passes', 'results', 6),
                                ('8 epochs, chosen by score', 'published', 8)):
         gaps = areas('pss', 8, key) - areas('usnet', epochs, key)
-        found = study['comparisons'][title]['methods'][3]['area']['difference']
+        found = study['comparisons'][title]['methods'][4]['area']['difference']
         assert found['mean'] == pytest.approx(gaps.mean(), abs=1e-3)
         assert found['standard_error'] == pytest.approx(
             gaps.std(ddof=1) / 3**0.5, abs=1e-3)
@@ -101,7 +103,7 @@ def test_report(compare, tmp_path, capsys):
     text = (tmp_path / 'study.md').read_text()
     assert text in capsys.readouterr().out
     for words in ('**8 epochs**', 'as many network passes', 'chosen by score',
-                  '24 of 25 runs are done', 'Draws alone',
+                  '27 of 28 runs are done', 'Draws alone',
                   'Twice the training'):
         assert words in text
 
