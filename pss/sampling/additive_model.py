@@ -182,12 +182,18 @@ class AdditiveModel:
         """
         size = self.num_features
         slopes, effects = self._fits[level, :size], self._fits[level, size:]
-        weights = self._weights * self._kept
-        recent = weights @ self._means[:, size:-1] / max(weights.sum(), 1e-300)
         means = self._means[level]
         intercept = means[-1] - means[:size] @ slopes + \
-            (recent - means[size:-1]) @ effects
+            (self.recent - means[size:-1]) @ effects
         return float(intercept), slopes
+
+    @property
+    def recent(self) -> np.ndarray:
+        """The covariates' means over all levels, forgetting as fits do."""
+        weights = self._weights * self._kept
+        found: np.ndarray = weights @ self._means[:, self.num_features:-1] / \
+            max(weights.sum(), 1e-300)
+        return found
 
     def state_of(self, level: int) -> Dict[str, Any]:
         """What a level's observations come to: lists and numbers."""

@@ -35,6 +35,8 @@ class PrioritizedSampler:
             0.01.
         score: what decides a subnet's priority, :class:`.BatchScore` by
             default.
+        need: share of the iterations that are for levels in need, see
+            :meth:`needs`; the others are for any level. The paper's is 0.
 
     Attributes:
         budgets: the levels of the pools.
@@ -53,7 +55,8 @@ class PrioritizedSampler:
                  score_momentum: float = 0.9,
                  p: Dict[str, float] = dict(start=1., ratio=0.01),
                  t: Optional[Dict[str, float]] = None,
-                 score: Optional[Score] = None) -> None:
+                 score: Optional[Score] = None,
+                 need: float = 0.) -> None:
         check_integer('pool_size', pool_size, 1)
         check_number('score_momentum', score_momentum, least=0, below=1)
         self.score: Score = BatchScore() if score is None else score
@@ -67,6 +70,7 @@ class PrioritizedSampler:
             't.start * t.ratio',
             self._t[0] * self._t[1],
             least=self.score.least_t)
+        self._need = check_number('need', need, least=0, most=1)
         self.space = space
         self.budgets = list(budgets)
         self.pools = [
@@ -98,7 +102,8 @@ class PrioritizedSampler:
         """Plans an iteration for one of the pools.
 
         A pool is chosen uniformly among all of them, and so a resource in
-        proportion to its number of pools. The subnet is drawn from the whole
+        proportion to its number of pools; or, in a share of the iterations, in
+        proportion to its need. The subnet is drawn from the whole
         space, conditioned on the pool's level, with probability ``p`` or while
         the pool is not full; otherwise it is drawn by its score.
 
@@ -115,7 +120,7 @@ class PrioritizedSampler:
             and the pool that the drawn one's score goes to.
         """
         rng = np.random.default_rng([seed, iteration])
-        pool = self.pools[rng.integers(len(self.pools))]
+        pool = self._choose_pool(rng)
         if rng.random() < self.p(progress) or not self.score.is_ready(pool):
             subnet = self.fresh(pool.budget, rng)[0]
         else:
@@ -123,6 +128,30 @@ class PrioritizedSampler:
         passes = (Pass('largest', self.space.largest), Pass('sampled', subnet),
                   Pass('smallest', self.space.smallest))
         return passes, pool
+
+    def _choose_pool(self, rng: np.random.Generator) -> SubnetPool:
+        if self._need and rng.random() < self._need:
+            needs = self.needs()
+            if needs.any():
+                return self.pools[rng.choice(len(needs), p=needs / needs.sum())]
+        return self.pools[rng.integers(len(self.pools))]
+
+    def needs(self) -> np.ndarray:
+        """How far the best score of each level lies below the best of cheaper
+        levels of its resource, and of the smallest subnet: 0 if it does not, or
+        if nothing is known of it; in the score's unit, ``(pools, )``."""
+        needs = np.zeros(len(self.pools))
+        reached: Dict[str, float] = {}
+        order = np.argsort([pool.budget.level for pool in self.pools])
+        for i in order:
+            pool = self.pools[i]
+            if not len(pool):
+                continue
+            name, best = pool.budget.resource, pool.best()[0][1]
+            known = reached.get(name, self.score.of_smallest)
+            needs[i] = max(known - best, 0.)
+            reached[name] = max(known, best)
+        return needs
 
     def observe(self, pool: SubnetPool, sampled: Pass, losses: Losses) -> None:
         """Scores the subnet that was drawn for a pool, see

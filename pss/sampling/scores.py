@@ -1,5 +1,6 @@
 """What decides a subnet's priority: the paper's score, and an additive one."""
 
+import math
 from typing import Any, Dict, Protocol, Sequence
 
 import numpy as np
@@ -31,9 +32,12 @@ class Score(Protocol):
         default_t: ``start`` and ``ratio`` of the temperature, if the config
             does not say.
         least_t: a lower temperature makes no sense.
+        of_smallest: the score of the smallest subnet; minus infinity if it has
+            none.
     """
     default_t: Dict[str, float]
     least_t: float
+    of_smallest: float
 
     def attach(self, space: SearchSpace, pools: Sequence[SubnetPool],
                samplers: Dict[str, ConditionalSampler]) -> None:
@@ -85,6 +89,7 @@ class BatchScore:
     """
     default_t = dict(start=1., ratio=0.01)
     least_t = 1e-100
+    of_smallest = -math.inf
 
     def attach(self, space: SearchSpace, pools: Sequence[SubnetPool],
                samplers: Dict[str, ConditionalSampler]) -> None:
@@ -184,6 +189,13 @@ class AdditiveScore:
         intercept, slopes = self.model.fit(self._levels[budget])
         found: np.ndarray = intercept + features @ slopes
         return found
+
+    @property
+    def of_smallest(self) -> float:
+        """Minus the smallest subnet's recent cross-entropy."""
+        if not self.model.observations:
+            return -math.inf
+        return -float(self.model.recent[-1])
 
     def is_ready(self, pool: SubnetPool) -> bool:
         """Whether there is any observation of the level."""

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -123,8 +125,45 @@ def test_state_of_other_levels_is_refused(imagenet_flops):
     (dict(score_momentum=float('nan')), 'momentum=nan'),
     (dict(pool_size=2.5), 'pool_size=2.5'),
     (dict(p=dict(ratio=float('inf'))), 'p.ratio=inf'),
+    (dict(need=1.5), 'need=1.5'),
+    (dict(need='1'), "need='1'"),
 ])
 def test_bad_arguments(imagenet_flops, kwargs, words):
     """Oracle: field and value in the message."""
     with pytest.raises(InputError, match=words):
         build(imagenet_flops, **kwargs)
+
+
+def test_levels_in_need(imagenet_flops):
+    """Oracle: by hand: the best of the second level is below that of the first,
+    the third's above both; half the iterations are for levels in need, of which
+    there is one, and the others for any."""
+    sampler = build(imagenet_flops, need=0.5)
+    assert not sampler.needs().any()
+    drawn = {
+        pool.budget.level: sampler.fresh(pool.budget, np.random.default_rng(0))
+        for pool in sampler.pools
+    }
+    for pool, score in zip(sampler.pools, (-1., -1.4, -0.8)):
+        pool.update(drawn[pool.budget.level][0], score)
+    assert sampler.needs() == pytest.approx([0., 0.4, 0.])
+    chosen = [sampler.plan(1, i, 0.)[1].budget.level for i in range(3000)]
+    counts = np.array([chosen.count(level) for level in (100, 150, 200)])
+    expected = np.array([500, 2000, 500])
+    assert ((counts - expected)**2 / expected).sum() < 13.8
+
+
+def test_need_of_several_resources(imagenet_flops):
+    """Oracle: by hand: levels are compared within their resource; with a score
+    of the smallest subnet, the first level too."""
+    budgets = budgets_of('flops', 100, 150, 50)
+    others = [replace(budget, resource='other') for budget in budgets]
+    sampler = PrioritizedSampler(
+        imagenet_flops.space, dict(flops=imagenet_flops, other=imagenet_flops),
+        others + budgets)
+    for pool, score in zip(sampler.pools, (-3., -2., -1., -1.5)):
+        subnet = sampler.fresh(pool.budget, np.random.default_rng(0))[0]
+        pool.update(subnet, score)
+    assert sampler.needs() == pytest.approx([0., 0., 0., 0.5])
+    sampler.score.of_smallest = -1.2
+    assert sampler.needs() == pytest.approx([1.8, 0.8, 0., 0.5])
