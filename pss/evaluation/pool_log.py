@@ -17,6 +17,7 @@ PANELS = {
     'pool_best': 'best score',
     'pool_churn': 'churn since the last report',
     'pool_entropy': 'entropy of draws (nats)',
+    'pool_spread': 'spread of scores in the level',
     'agreement': 'rank correlation of score\nand held-out accuracy',
 }
 PREFIXES = tuple(f'{panel}/' for panel in PANELS)

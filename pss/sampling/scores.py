@@ -206,8 +206,7 @@ class AdditiveScore:
         """Draws a subnet of the whole level."""
         budget = pool.budget
         _, slopes = self.model.fit(self._levels[budget])
-        spread = float((self._spread_of(budget) @ slopes).std())
-        tilt = self.model.tilt(slopes / max(t * spread, 1e-12))
+        tilt = self.model.tilt(slopes / max(t * self.spread(pool), 1e-12))
         draw = self._samplers[budget.resource].tilted(budget, tilt)
         subnet, = self._space.decode(draw(rng, 1))
         return subnet
@@ -220,7 +219,12 @@ class AdditiveScore:
             self._known.update(zip(new, found))
         return np.stack([self._known[subnet] for subnet in subnets])
 
-    def _spread_of(self, budget: Budget) -> np.ndarray:
+    def spread(self, pool: SubnetPool) -> float:
+        """The standard deviation of the scores in a level, in nats."""
+        _, slopes = self.model.fit(self._levels[pool.budget])
+        return float((self._draws_of(pool.budget) @ slopes).std())
+
+    def _draws_of(self, budget: Budget) -> np.ndarray:
         """Features of subnets drawn from a level, the same each time."""
         if budget not in self._drawn:
             codes = self._samplers[budget.resource].draw(

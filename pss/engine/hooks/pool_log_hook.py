@@ -24,7 +24,10 @@ class PoolLogHook(Hook):
     - ``pool_churn/flops_80``: share of its subnets that are new since the last
       report (including those that were dropped and came back);
     - ``pool_entropy/flops_80``: entropy, in nats, of the probabilities to draw
-      its subnets, ``softmax(score / t)``;
+      its subnets, ``softmax(score / t)``; not for an additive score, which
+      draws others too;
+    - ``pool_spread/flops_80``, with an additive score: the standard deviation
+      of the scores of all subnets of the level;
     - ``agreement/flops_80``, when members are validated
       (:class:`.SubnetValLoop`): Spearman's rank correlation of their scores
       and their held-out accuracy; ``agreement/all`` over all of them.
@@ -56,7 +59,15 @@ class PoolLogHook(Hook):
         if not sampler.pools:
             return
         logged = sampler.scalars(training_progress(runner))
-        scalars = pool_scalars(sampler.pools, logged.get('t'))
+        spread = getattr(getattr(sampler, 'score', None), 'spread', None)
+        if spread is None:
+            scalars = pool_scalars(sampler.pools, logged.get('t'))
+        else:
+            scalars = pool_scalars(sampler.pools, None)
+            for pool in sampler.pools:
+                if len(pool):
+                    scalars[f'pool_spread/{scalar_name(pool.budget)}'] = \
+                        spread(pool)
         for pool in sampler.pools:
             pool.settle()
         runner.visualizer.add_scalars(scalars, step=runner.iter + 1)

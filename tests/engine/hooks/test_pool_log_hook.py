@@ -76,6 +76,30 @@ def test_what_is_logged(tiny_config):
     assert 'pool_fill: ' in text and 'pool_fill/' not in text
 
 
+def test_what_an_additive_score_logs(tiny_config):
+    """Oracle: the score's own spread at the end; no entropy of draws that are
+    not only from the pool; the plot shows it."""
+    tiny_config.default_hooks.pss_sampler.sampler.score = dict(
+        type='pss.AdditiveScore')
+    tiny_config.default_hooks.pool_log.interval = 6
+    runner = train(tiny_config)
+    sampler = next(
+        h.sampler for h in runner.hooks if isinstance(h, PSSSamplerHook))
+    path = sorted(Path(tiny_config.work_dir).glob('*/vis_data/*.json'))[-1]
+    rows = [
+        row for row in map(json.loads,
+                           path.read_text().splitlines()) if any(
+                               key.startswith('pool_spread/') for key in row)
+    ]
+    assert [row['step'] for row in rows] == [6, 12, 18]
+    assert not any(key.startswith('pool_entropy/') for key in rows[-1])
+    for pool in sampler.pools:
+        if len(pool):
+            assert rows[-1][f'pool_spread/flops_{pool.budget.level:g}'] == \
+                pytest.approx(sampler.score.spread(pool))
+    assert read_pool_log([tiny_config.work_dir])['pool_spread']
+
+
 def test_a_resumed_run_logs_the_same(tiny_config):
     """Oracle: the run that was not interrupted: every figure, bit for bit. The
     interval does not divide the epochs, so churn spans the interruption."""
