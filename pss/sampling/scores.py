@@ -9,7 +9,7 @@ from ..checks import check_number
 from ..errors import InputError
 from ..structures import Budget, SearchSpace, Subnet
 from .additive_model import AdditiveModel
-from .conditional import ConditionalSampler
+from .conditional import ConditionalSampler, Draw
 from .pool import SubnetPool
 from .sampler import Pass
 
@@ -32,12 +32,13 @@ class Score(Protocol):
         default_t: ``start`` and ``ratio`` of the temperature, if the config
             does not say.
         least_t: a lower temperature makes no sense.
-        of_smallest: the score of the smallest subnet; minus infinity if it has
-            none.
     """
     default_t: Dict[str, float]
     least_t: float
-    of_smallest: float
+
+    @property
+    def of_smallest(self) -> float:
+        """The score of the smallest subnet; minus infinity if it has none."""
 
     def attach(self, space: SearchSpace, pools: Sequence[SubnetPool],
                samplers: Dict[str, ConditionalSampler]) -> None:
@@ -204,12 +205,16 @@ class AdditiveScore:
     def draw(self, pool: SubnetPool, rng: np.random.Generator,
              t: float) -> Subnet:
         """Draws a subnet of the whole level."""
+        subnet, = self._space.decode(self.draws(pool, t)(rng, 1))
+        return subnet
+
+    def draws(self, pool: SubnetPool, t: float) -> Draw:
+        """Returns what draws any number of subnets of the level by the scores
+        of now."""
         budget = pool.budget
         _, slopes = self.model.fit(self._levels[budget])
         tilt = self.model.tilt(slopes / max(t * self.spread(pool), 1e-12))
-        draw = self._samplers[budget.resource].tilted(budget, tilt)
-        subnet, = self._space.decode(draw(rng, 1))
-        return subnet
+        return self._samplers[budget.resource].tilted(budget, tilt)
 
     def _features(self, subnets: Sequence[Subnet]) -> np.ndarray:
         """Features of subnets; those of subnets in pools are kept."""

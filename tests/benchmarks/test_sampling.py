@@ -14,12 +14,14 @@ CONFIG = 'configs/pss_mbv2_fashion_mnist.py'
 def test_figures(run_script):
     """Oracle: the number of levels in the config; rates above zero."""
     out = run_script('sampling', CONFIG, '--num', 20, '--placed', 500)
-    line, = [line for line in out.splitlines() if line.startswith(CONFIG)]
+    line, _ = [line for line in out.splitlines() if line.startswith(CONFIG)]
     assert '11 levels set up' in line
     level, rate = re.search(r'slowest level (\S+) with (\S+) draws',
                             line).groups()
     assert float(level) in np.arange(9.5, 20)
     assert float(rate.replace(',', '')) > 0
+    line, = [line for line in out.splitlines() if 'additive score' in line]
+    assert all(float(x) > 0 for x in re.findall(r'in ([0-9.]+) ms', line))
 
 
 @pytest.fixture
