@@ -75,12 +75,12 @@ SPACES: Dict[str, Dict[str, Any]] = dict(
     mutualnet=dict(multipliers=(0.5, 1.), resolutions=[18, 20, 24, 28]),
     usnet=dict(multipliers=(0.32, 1.), resolutions=[28]))
 
-EPOCHS = 32
+EPOCHS = 16
 BATCH_SIZE = 128
 LEARNING_RATE = 0.05
-# Every fourth of the training images, so that a training reaches the point from
+# Every second of the training images, so that a training reaches the point from
 # where more of it hardly helps.
-SHARE = 4
+SHARE = 2
 DATA_ROOT = 'data/fashion_mnist'
 
 
