@@ -22,7 +22,7 @@ from pss.deploy import extract, extracted_config
 from pss.deploy.extraction import model_config
 from pss.engine import SandwichOptimWrapper
 from pss.models import SupernetClassifier
-from pss.models.classifiers.supernet_classifier import divergence
+from pss.models.classifiers.distillation import KLDivergence
 from pss.resources import flops_table
 from pss.sampling import PrioritizedSampler
 from pss.structures import budgets_of
@@ -86,6 +86,8 @@ def measure(path: str, args: argparse.Namespace) -> None:
     def supernet_iteration() -> None:
         model.train_step(
             dict(inputs=images, data_samples=copy.copy(samples)), wrapper)
+
+    divergence = KLDivergence()
 
     def plain_iteration() -> None:
         inputs = model.data_preprocessor(dict(inputs=images), True)['inputs']

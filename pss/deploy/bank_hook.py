@@ -214,6 +214,8 @@ def kept_config(config: Any) -> Dict[str, Any]:
     """
     model = _plain(model_config(config))
     model.pop('train_cfg', None)
+    if isinstance(model.get('distillation'), dict):  # a classifier's
+        del model['distillation']
     (model.get('data_preprocessor') or {}).pop('batch_augments', None)
     _strip(model)
     return model

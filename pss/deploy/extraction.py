@@ -51,7 +51,8 @@ def extracted_config(config: Dict[str, Any], model: Supernet,
     if isinstance(model, SupernetDetector):
         return extracted_detector_config(config, model, subnet)
     extracted = ConfigDict(copy.deepcopy(dict(config)))
-    extracted.pop('channels_last', None)
+    for key in ('distillation', 'channels_last'):
+        extracted.pop(key, None)
     extracted.type = 'mmpretrain.ImageClassifier'
     if subnet.resolution != model.search_space.largest.resolution:
         extracted.type = 'pss.ResizedClassifier'

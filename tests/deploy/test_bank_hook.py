@@ -6,7 +6,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import TRANSFORMS
 
 from pss.apis import AdaptiveClassifier
-from pss.deploy import BankHook, read_bank
+from pss.deploy import BankHook, extracted_config, read_bank
 from pss.errors import InputError
 
 from ..searching import search_config
@@ -127,6 +127,22 @@ def test_empty_pools_at_the_end_of_training(searchable, tmp_path, search):
     assert (tmp_path / 'work' / 'bank' / 'bank.json').is_file() == search
     log, = (tmp_path / 'work').glob('*/*.log')
     assert ('the sampler has no subnet to choose' in log.read_text()) != search
+
+
+def test_a_bank_without_what_only_training_needs(searchable, tmp_path):
+    """Oracle: the bank's config names no distillation, and it is read; the
+    training's loss is another one."""
+    config = bank_config(
+        searchable, tmp_path / 'work',
+        **{'model.distillation': dict(type='pss.AlphaDivergence', clip=4.)})
+    runner = train(config)
+    assert runner.model.divergence.clip == 4.
+    folder = tmp_path / 'work' / 'bank'
+    assert 'distillation' not in (folder / 'bank.json').read_text()
+    assert AdaptiveClassifier(folder).subnets
+    subnet = runner.model.search_space.smallest
+    assert 'distillation' not in extracted_config(config.model, runner.model,
+                                                  subnet)
 
 
 def test_without_a_test_loop_training_says_so(tiny_config, caplog):

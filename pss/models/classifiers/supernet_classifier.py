@@ -16,6 +16,7 @@ from ..backbones.slimmable_backbone import layer_types
 from ..layers import SlimmableLinear
 from ..switching import Statistics, slimmable_norms, switch
 from ..widening import check_widths, make_slimmable
+from .distillation import Divergence
 
 
 def resize(images: Tensor, resolution: int) -> Tensor:
@@ -25,28 +26,6 @@ def resize(images: Tensor, resolution: int) -> Tensor:
     if images.shape[-2:] == size:
         return images
     return F.interpolate(images, size, mode='bilinear', align_corners=True)
-
-
-def divergence(teacher: Tensor, logits: Tensor, multi_label: bool) -> Tensor:
-    """Kullback-Leibler divergence of a subnet from its teacher.
-
-    ``KL(softmax(teacher) || softmax(logits))``, summed over classes and
-    averaged over the batch. With several labels an image, every class is a
-    distribution of two outcomes, and their divergences are summed.
-
-    Args:
-        teacher, logits: both ``(N, classes)``.
-        multi_label: whether an image has several labels.
-    """
-    if multi_label:
-        teacher = torch.stack([teacher, torch.zeros_like(teacher)], dim=-1)
-        logits = torch.stack([logits, torch.zeros_like(logits)], dim=-1)
-    exact = torch.promote_types(logits.dtype, torch.float32)
-    total = F.kl_div(
-        F.log_softmax(logits.to(exact), -1),
-        F.softmax(teacher.to(exact), -1),
-        reduction='sum')
-    return total / len(logits)
 
 
 @MODELS.register_module()
@@ -61,6 +40,9 @@ class SupernetClassifier(ImageClassifier):
         channels_last: whether images and weights lie in memory channels last,
             which is faster for convolutions on CPUs and in half precision on
             GPUs.
+        distillation: what subnets learn from the largest one:
+            :class:`.KLDivergence` by default, as in the paper, or
+            :class:`.AlphaDivergence`.
         *args, **kwargs: as for ``ImageClassifier``; the backbone is a
             :class:`.SlimmableBackbone`. Necks and heads have to take the
             features of every subnet: their linear layers become slimmable.
@@ -75,9 +57,16 @@ class SupernetClassifier(ImageClassifier):
         norms (dict): the slimmable batch norms by module name.
     """
 
-    def __init__(self, *args, channels_last: bool = False, **kwargs) -> None:
+    def __init__(self,
+                 *args,
+                 channels_last: bool = False,
+                 distillation: Optional[Dict[str, Any]] = None,
+                 **kwargs) -> None:
         check_boolean('channels_last', channels_last)
         super().__init__(*args, **kwargs)
+        self.divergence: Divergence = MODELS.build(
+            dict(type='pss.KLDivergence') if distillation is
+            None else distillation)
         for part in self._after_backbone:
             make_slimmable(part, (nn.Linear, ))
         self.memory_format = torch.channels_last if channels_last \
@@ -199,7 +188,7 @@ class SupernetClassifier(ImageClassifier):
         Returns:
             Losses, and the logits, detached. Without a teacher the losses are
             the head's. With a teacher there are ``loss``, the divergence from
-            it (see :func:`divergence`), and ``task``, the sum of what the
+            it (see :class:`.Divergence`), and ``task``, the sum of what the
             head's losses would be, detached: the subnet's score is minus that.
             So scores include label smoothing and the labels that Mixup blends,
             as the loss does.
@@ -210,8 +199,8 @@ class SupernetClassifier(ImageClassifier):
         with torch.no_grad():
             task, _ = self.parse_losses(
                 self.head._get_loss(logits, data_samples))
-        loss = divergence(teacher, logits,
-                          isinstance(self.head, MultiLabelClsHead))
+        loss = self.divergence(teacher, logits,
+                               isinstance(self.head, MultiLabelClsHead))
         return dict(loss=loss, task=task), logits.detach()
 
     def train_step(self, data: Any, optim_wrapper) -> Dict[str, Tensor]:
