@@ -37,6 +37,9 @@ class PrioritizedSampler:
             default.
         need: share of the iterations that are for levels in need, see
             :meth:`needs`; the others are for any level. The paper's is 0.
+        shrink_from: share of the training in which only the largest subnet is
+            trained, before the others join (DepS, arXiv 2407.06167). The
+            schedules of ``p`` and ``t`` begin then. The paper's is 0.
 
     Attributes:
         budgets: the levels of the pools.
@@ -56,7 +59,8 @@ class PrioritizedSampler:
                  p: Dict[str, float] = dict(start=1., ratio=0.01),
                  t: Optional[Dict[str, float]] = None,
                  score: Optional[Score] = None,
-                 need: float = 0.) -> None:
+                 need: float = 0.,
+                 shrink_from: float = 0.) -> None:
         check_integer('pool_size', pool_size, 1)
         check_number('score_momentum', score_momentum, least=0, below=1)
         self.score: Score = BatchScore() if score is None else score
@@ -70,6 +74,8 @@ class PrioritizedSampler:
             't.start * t.ratio',
             self._t[0] * self._t[1],
             least=self.score.least_t)
+        self._shrink_from = check_number(
+            'shrink_from', shrink_from, least=0, below=1)
         self._need = check_number('need', need, least=0, most=1)
         self.space = space
         self.budgets = list(budgets)
@@ -92,11 +98,16 @@ class PrioritizedSampler:
 
     def p(self, progress: float) -> float:
         """Probability to draw from the whole space."""
-        return exponential_decay(progress, *self._p)
+        return exponential_decay(self._of_the_rest(progress), *self._p)
 
     def t(self, progress: float) -> float:
         """Temperature of the priorities in a pool."""
-        return exponential_decay(progress, *self._t)
+        return exponential_decay(self._of_the_rest(progress), *self._t)
+
+    def _of_the_rest(self, progress: float) -> float:
+        """The share that is done of what follows ``shrink_from``."""
+        start = self._shrink_from
+        return max(progress - start, 0.) / (1 - start)
 
     def plan(self, seed: int, iteration: int, progress: float) -> Plan:
         """Plans an iteration for one of the pools.
@@ -117,8 +128,11 @@ class PrioritizedSampler:
 
         Returns:
             Three passes, of the largest, the drawn and the smallest subnet,
-            and the pool that the drawn one's score goes to.
+            and the pool that the drawn one's score goes to. Before
+            ``shrink_from``, one pass and no pool.
         """
+        if progress < self._shrink_from:
+            return (Pass('largest', self.space.largest), ), None
         rng = np.random.default_rng([seed, iteration])
         pool = self._choose_pool(rng)
         if rng.random() < self.p(progress) or not self.score.is_ready(pool):

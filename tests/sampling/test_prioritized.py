@@ -126,6 +126,7 @@ def test_state_of_other_levels_is_refused(imagenet_flops):
     (dict(pool_size=2.5), 'pool_size=2.5'),
     (dict(p=dict(ratio=float('inf'))), 'p.ratio=inf'),
     (dict(need=1.5), 'need=1.5'),
+    (dict(shrink_from=1), 'shrink_from=1'),
     (dict(need='1'), "need='1'"),
 ])
 def test_bad_arguments(imagenet_flops, kwargs, words):
@@ -167,3 +168,20 @@ def test_need_of_several_resources(imagenet_flops):
     assert sampler.needs() == pytest.approx([0., 0., 0., 0.5])
     sampler.score.of_smallest = -1.2
     assert sampler.needs() == pytest.approx([1.8, 0.8, 0., 0.5])
+
+
+def test_shrinking_later(imagenet_flops):
+    """Oracle: the definition: the largest alone for a quarter of the training;
+    from there on the plans of a training without that first quarter."""
+    sampler = build(imagenet_flops, shrink_from=0.25)
+    plain = build(imagenet_flops)
+    for i in range(10):
+        passes, pool = sampler.plan(0, i, 0.2499)
+        assert pool is None
+        assert passes == (('largest', imagenet_flops.space.largest), )
+        ours = sampler.plan(0, i, 0.25 + 0.75 * i / 10)
+        theirs = plain.plan(0, i, i / 10)
+        assert ours[0] == theirs[0]
+        assert ours[1].budget == theirs[1].budget
+    assert (sampler.p(0.1), sampler.t(0.1)) == (1., 1.)
+    assert sampler.p(0.625) == pytest.approx(0.1)

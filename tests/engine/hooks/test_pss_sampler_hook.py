@@ -86,6 +86,25 @@ def test_loading_weights_starts_with_empty_pools(tiny_config):
     assert sum(map(len, hook.sampler.pools)) <= 6
 
 
+def test_shrinking_begins_later(tiny_config):
+    """Oracle: 12 of 18 iterations train three subnets, and the first six only
+    the largest, whose loss is all that they have."""
+    tiny_config.default_hooks.pss_sampler.sampler.shrink_from = 0.3
+    runner = train(tiny_config)
+    scalars = runner.message_hub.log_scalars
+    counts = {
+        name: len(scalars[f'train/loss_{name}'].data[0])
+        for name in ('largest', 'sampled', 'smallest')
+    }
+    assert counts == dict(largest=18, sampled=12, smallest=12)
+    total, largest = (
+        scalars[f'train/{name}'].data[0] for name in ('loss', 'loss_largest'))
+    assert total[:6].tolist() == largest[:6].tolist()
+    assert (total[6:] > largest[6:]).all()
+    hook = next(h for h in runner.hooks if isinstance(h, PSSSamplerHook))
+    assert 8 <= sum(map(len, hook.sampler.pools)) <= 12
+
+
 def test_an_additive_score_draws_from_whole_levels(tiny_config):
     """Oracle: it learnt from every iteration; with p near 0, draws are by the
     score, and of their level."""
