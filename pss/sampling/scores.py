@@ -146,7 +146,7 @@ class AdditiveScore:
         self._memory, self._ridge, self._pooling = memory, ridge, pooling
         check_number('score.memory', memory, above=0, most=1)
         check_number('score.ridge', ridge, above=0)
-        check_number('score.pooling', pooling, least=0)
+        check_number('score.pooling', pooling, above=0)
 
     def attach(self, space: SearchSpace, pools: Sequence[SubnetPool],
                samplers: Dict[str, ConditionalSampler]) -> None:
