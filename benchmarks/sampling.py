@@ -20,8 +20,6 @@ from pss.sampling import (
 )
 from pss.structures import Budget, CostTable
 
-SCORED = 1000  # iterations that a score learns from
-
 
 def seconds(function: Callable[[], Any]) -> float:
     """How long a call takes."""
@@ -31,8 +29,9 @@ def seconds(function: Callable[[], Any]) -> float:
 
 
 def report(what: str, model: SupernetClassifier,
-           table_of: Callable[[SupernetClassifier], CostTable],
-           levels: Dict[str, Any], placed: int, drawn: int) -> None:
+           table_of: Callable[[SupernetClassifier],
+                              CostTable], levels: Dict[str, Any], placed: int,
+           drawn: int, learnt: int) -> None:
     """Prints the figures of one resource.
 
     Args:
@@ -42,6 +41,7 @@ def report(what: str, model: SupernetClassifier,
         levels: the resource's entry in ``budgets``.
         placed: subnets to place in pools.
         drawn: subnets to draw for each level.
+        learnt: iterations that an additive score learns from.
     """
     start = time.perf_counter()
     cost = table_of(model)
@@ -66,11 +66,11 @@ def report(what: str, model: SupernetClassifier,
         f'slowest level {slowest.level:g} with {rates[slowest]:,.0f} draws a '
         'second',
         flush=True)
-    report_scores(what, cost, budgets, drawn)
+    report_scores(what, cost, budgets, drawn, learnt)
 
 
-def report_scores(what: str, cost: CostTable, budgets: List[Budget],
-                  drawn: int) -> None:
+def report_scores(what: str, cost: CostTable, budgets: List[Budget], drawn: int,
+                  learnt: int) -> None:
     """Prints how long an additive score takes to learn from an iteration, and
     draws by it, at a temperature of 0.3.
 
@@ -86,7 +86,7 @@ def report_scores(what: str, cost: CostTable, budgets: List[Budget],
         score=score)
     rng = np.random.default_rng(0)
     learning = []
-    for i in range(SCORED):
+    for i in range(learnt):
         plan, pool = sampler.plan(0, i, 0.)
         assert pool is not None
         code = space.encode([plan[1].subnet])[0]
@@ -110,7 +110,7 @@ def report_scores(what: str, cost: CostTable, budgets: List[Budget],
     slowest = min(rates, key=lambda budget: rates[budget])
     print(
         f'{what}, additive score: learns from an iteration in '
-        f'{1e3 * np.mean(learning[SCORED // 2:]):.2f} ms; one draw after it '
+        f'{1e3 * np.mean(learning[learnt // 2:]):.2f} ms; one draw after it '
         f'has changed in {1e3 * np.mean(drawing):.1f} ms, at most '
         f'{1e3 * max(drawing):.1f} ms; slowest level {slowest.level:g} with '
         f'{rates[slowest]:,.0f} draws a second',
@@ -137,6 +137,12 @@ def main() -> None:
         default=1_000_000,
         help='subnets to place in pools (default: %(default)s)')
     parser.add_argument(
+        '--learnt',
+        type=int,
+        default=1000,
+        help='iterations that an additive score learns from (default: '
+        '%(default)s)')
+    parser.add_argument(
         '--latency-table',
         default=None,
         help='measure 20 levels of this latency table too')
@@ -146,11 +152,12 @@ def main() -> None:
         model = init_model(config)
         assert isinstance(model, SupernetClassifier)
         levels = config.default_hooks.pss_sampler.budgets['flops']
-        report(path, model, flops_table, levels, args.placed, args.num)
+        report(path, model, flops_table, levels, args.placed, args.num,
+               args.learnt)
         if args.latency_table:
             report(args.latency_table, model,
                    Latency(args.latency_table).table, dict(pools=20),
-                   args.placed, args.num)
+                   args.placed, args.num, args.learnt)
 
 
 if __name__ == '__main__':

@@ -13,7 +13,8 @@ CONFIG = 'configs/pss_mbv2_fashion_mnist.py'
 
 def test_figures(run_script):
     """Oracle: the number of levels in the config; rates above zero."""
-    out = run_script('sampling', CONFIG, '--num', 20, '--placed', 500)
+    out = run_script('sampling', CONFIG, '--num', 20, '--placed', 500,
+                     '--learnt', 50)
     line, _ = [line for line in out.splitlines() if line.startswith(CONFIG)]
     assert '11 levels set up' in line
     level, rate = re.search(r'slowest level (\S+) with (\S+) draws',
@@ -45,5 +46,5 @@ def table(tmp_path):
 def test_latency_table(run_script, table):
     """Oracle: 20 levels of the table, after those of the config."""
     out = run_script('sampling', CONFIG, '--num', 5, '--placed', 500,
-                     '--latency-table', table)
+                     '--learnt', 50, '--latency-table', table)
     assert f'{table}: ' in out and '20 levels set up' in out

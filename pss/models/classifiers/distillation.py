@@ -32,13 +32,11 @@ class Divergence(nn.Module):
                 torch.stack([x, torch.zeros_like(x)], dim=-1)
                 for x in (teacher, logits))
         exact = torch.promote_types(logits.dtype, torch.float32)
-        return self.between(
-            F.log_softmax(teacher.to(exact), -1),
-            F.log_softmax(logits.to(exact), -1))
+        return self.between(teacher.to(exact), logits.to(exact))
 
     def between(self, teacher: Tensor, student: Tensor) -> Tensor:
-        """The divergence of logarithms of probabilities ``(N, ..., classes)``,
-        summed over all but the batch and averaged over that."""
+        """The divergence of outputs ``(N, ..., classes)``, summed over all but
+        the batch and averaged over that."""
         raise NotImplementedError
 
 
@@ -48,7 +46,10 @@ class KLDivergence(Divergence):
 
     def between(self, teacher: Tensor, student: Tensor) -> Tensor:
         """See :class:`Divergence`."""
-        total = F.kl_div(student, teacher.exp(), reduction='sum')
+        # not the exponential of log_softmax: its rounding would be most of the
+        # gradient where both agree
+        total = F.kl_div(
+            F.log_softmax(student, -1), F.softmax(teacher, -1), reduction='sum')
         return total / len(student)
 
 
@@ -95,6 +96,7 @@ class AlphaDivergence(Divergence):
 
     def between(self, teacher: Tensor, student: Tensor) -> Tensor:
         """See :class:`Divergence`."""
+        teacher, student = (F.log_softmax(x, -1) for x in (teacher, student))
         found = [
             self._one(teacher, student, alpha).reshape(len(student), -1).sum(1)
             for alpha in self.alphas
