@@ -128,8 +128,8 @@ class _Tilts:
         low, high = self._ends(budget)
         best = _best_places(self._rates, self._log_normalisers, low, high)
         reached = (self._dearest >= budget.low) & (self._cheapest < budget.high)
-        proposal = _propose(self._cost, budget, self._rates[best], low, high,
-                            reached)
+        proposal = _Proposal(self._cost, budget, self._rates[best], low, high,
+                             reached)
         if not proposal.is_reached():
             raise Unreachable
         where = np.flatnonzero(reached)
@@ -165,18 +165,6 @@ def _best_places(rates: np.ndarray, log_normalisers: np.ndarray,
     ends = np.where(rates[:, None] > 0, high, low)
     best: np.ndarray = (log_normalisers + rates[:, None] * ends).argmin(0)
     return best
-
-
-def _propose(cost: CostTable,
-             budget: Budget,
-             rates: np.ndarray,
-             low: np.ndarray,
-             high: np.ndarray,
-             reached: np.ndarray,
-             tilt: Optional[Tilt] = None) -> '_Proposal':
-    """Proposals for a level at a rate for each resolution."""
-    return _Proposal(cost, budget, rates, np.where(rates > 0, high, low),
-                     np.where(reached, 0., -np.inf), tilt)
 
 
 class _Level:
@@ -232,8 +220,9 @@ class _Level:
         return draw
 
     def _propose(self, places: np.ndarray, tilt: Tilt) -> '_Proposal':
-        return _propose(self._cost, self._budget, self._rates[places],
-                        self._low, self._high, np.full(len(places), True), tilt)
+        return _Proposal(self._cost, self._budget,
+                         self._rates[places], self._low, self._high,
+                         np.full(len(places), True), tilt)
 
     def _guess_places(self, tilt: Tilt) -> np.ndarray:
         """Which rate tilts the mean cost at each resolution into the level, or
@@ -339,9 +328,8 @@ class _Proposal:
         cost: what subnets cost.
         budget: the level.
         rates: of the tilt of each resolution.
-        ends: the cost in the level at which draws are surely kept.
-        log_weights: 0 for each resolution, minus infinity for those that do not
-            reach the level.
+        low, high: the cheapest and the dearest cost in the level, ``(R, )``.
+        reached: whether each resolution reaches the level.
         tilt: of the prior.
     """
 
@@ -349,18 +337,21 @@ class _Proposal:
                  cost: CostTable,
                  budget: Budget,
                  rates: np.ndarray,
-                 ends: np.ndarray,
-                 log_weights: np.ndarray,
+                 low: np.ndarray,
+                 high: np.ndarray,
+                 reached: np.ndarray,
                  tilt: Optional[Tilt] = None) -> None:
         self._cost = cost
         self._budget = budget
         self._rates = rates
-        self._ends = ends
+        # where draws are surely kept
+        self._ends = np.where(rates > 0, high, low)
         self._prior = tilted_prior(cost, rates, tilt)
+        log_weights = np.where(reached, 0., -np.inf)
         if tilt is not None:
             log_weights = log_weights + tilt.resolution
         log_weights = log_weights + (
-            self._prior.log_normaliser + rates * ends +
+            self._prior.log_normaliser + rates * self._ends +
             np.log(cost.space.priors[0]))
         weights = np.exp(log_weights - log_weights.max())
         self._resolutions = (weights / weights.sum()).cumsum()

@@ -58,13 +58,6 @@ class Tilt(NamedTuple):
         return Tilt(self.resolution[positions],
                     [width[positions] for width in self.widths])
 
-    def __call__(self, codes: np.ndarray) -> np.ndarray:
-        """The logarithms of subnets ``(N, 1 + K)``: ``(N, )``."""
-        r, *widths = np.asarray(codes).T
-        found: np.ndarray = self.resolution[r] + sum(
-            values[r, choice] for values, choice in zip(self.widths, widths))
-        return found
-
 
 class Part(NamedTuple):
     """Where a factor is, and how its axes fit into a larger scope."""

@@ -18,3 +18,12 @@ def random_table(rng, widths, scopes, resolutions=(1, 2, 3), combine='sum'):
                                                    for w in scope)))
         for scope in scopes)
     return CostTable(space, tuple(scopes), tables, 10, combine)
+
+
+def logarithms_of(tilt, codes):
+    """What a tilt adds for each of many codes, one by one."""
+    return np.array([
+        tilt.resolution[r] + sum(values[r, choice]
+                                 for values, choice in zip(tilt.widths, widths))
+        for r, *widths in codes
+    ])

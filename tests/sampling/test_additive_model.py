@@ -7,7 +7,7 @@ from pss.sampling.additive_model import (
     AdditiveModel,
 )
 
-from .enumeration import random_table
+from .enumeration import logarithms_of, random_table
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_features(space):
                   [end, other, other, own, *[end] * 4, *[2.] * 4, *[3.] * 4]]))
     codes = space.random(np.random.default_rng(0), 50)
     slopes = np.arange(1., 1 + model.num_features)
-    assert model.tilt(slopes)(codes) == pytest.approx(
+    assert logarithms_of(model.tilt(slopes), codes) == pytest.approx(
         model.features(codes) @ slopes)
 
 
