@@ -8,7 +8,7 @@ tells of all subnets.
 """
 
 from functools import cached_property
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, Sequence, Tuple
 
 import numpy as np
 
@@ -16,8 +16,10 @@ from ..structures import SearchSpace
 from .factor_graph import Tilt
 
 SHORTEST_MEMORY = 100  # observations
-# A level is fitted again once it has this share more observations.
+# A level is fitted again once it has this share more observations, and at least
+# so many more.
 REFIT = 1 / 20
+REFIT_LEAST = 16
 # An effect of a covariate is shrunk this much less than a slope: it is real.
 EFFECT_RIDGE = 1e-3
 
@@ -73,8 +75,8 @@ class AdditiveModel:
         self.observations = 0
         self._counts = np.zeros(levels, int)  # of observations
         self._fit_at = np.zeros(levels, int)  # the next fit
-        # slopes, then effects
-        self._fits = np.zeros((levels, size - 1))
+        # intercept, then slopes
+        self._fits = np.zeros((levels, 1 + self.num_features))
 
     @property
     def num_features(self) -> int:
@@ -82,48 +84,49 @@ class AdditiveModel:
         return 1 + len(self._space.resolutions) + 3 * len(self._space.widths)
 
     @cached_property
-    def _columns(self) -> List[np.ndarray]:
-        """The resolutions and the choices of every width, in ``[-sqrt(3),
-        sqrt(3)]``, which has a variance of 1; 0 where there is no choice."""
-        return [
-            _scaled(values)
-            for values in (self._space.resolutions,
-                           *(w.choices for w in self._space.widths))
-        ]
+    def _resolution(self) -> np.ndarray:
+        """The resolutions, scaled."""
+        return _scaled(self._space.resolutions)
+
+    @cached_property
+    def _widths(self) -> np.ndarray:
+        """The choices of every width, scaled: ``(K, choices)``; the last choice
+        again where a width has fewer."""
+        scaled = [_scaled(width.choices) for width in self._space.widths]
+        most = max(map(len, scaled))
+        return np.stack(
+            [np.pad(row, (0, most - len(row)), 'edge') for row in scaled])
 
     @cached_property
     def _of_resolutions(self) -> np.ndarray:
         """The features of resolutions, a row for each."""
         num = len(self._space.resolutions)
         return np.hstack([
-            self._columns[0][:, None],
+            self._resolution[:, None],
             (np.eye(num) - 1 / num) * np.sqrt(num),
         ])
 
     def features(self, codes: np.ndarray) -> np.ndarray:
         """Features of subnets ``(N, 1 + K)``: ``(N, features)``."""
-        r, *choices = np.asarray(codes).T
-        resolution, *columns = self._columns
-        widths = np.stack(
-            [column[choice] for column, choice in zip(columns, choices)], 1)
-        return np.hstack([
+        r, choices = codes[:, 0], codes[:, 1:]
+        widths = self._widths[np.arange(choices.shape[1]), choices]
+        return np.concatenate([
             self._of_resolutions[r], widths, widths**2 - 1,
-            widths * resolution[r, None]
-        ])
+            widths * self._resolution[r, None]
+        ], 1)
 
     def tilt(self, slopes: np.ndarray) -> Tilt:
         """What ``slopes * features`` is, as a function of the resolution and
         of each width at each resolution."""
         own = self._of_resolutions.shape[1]
-        resolution, *columns = self._columns
-        value, square, product = slopes[own:].reshape(3, -1)
+        value, square, product = slopes[own:].reshape(3, -1, 1, 1)
+        widths = self._widths[:, None]
         return Tilt(self._of_resolutions @ slopes[:own],
-                    [(value[k] + product[k] * resolution)[:, None] * column +
-                     square[k] * (column**2 - 1)
-                     for k, column in enumerate(columns)])
+                    (value + product * self._resolution[:, None]) * widths +
+                    square * (widths**2 - 1))
 
     def observe(self, level: int, features: np.ndarray, loss: float,
-                covariates: Sequence[float]) -> None:
+                covariates: Sequence[float]) -> bool:
         """Adds an observation.
 
         Args:
@@ -131,6 +134,9 @@ class AdditiveModel:
             features: of the subnet, ``(features, )``.
             loss: its cross-entropy in nats.
             covariates: losses of other passes on the same batch.
+
+        Returns:
+            Whether the level was fitted again, so that its slopes are others.
         """
         row = np.concatenate([features, covariates, [-loss]])
         self.observations += 1
@@ -146,9 +152,13 @@ class AdditiveModel:
         self._products[level] += change[:, None] * change
         self._forgotten[level] = self._forgotten_now
         self._counts[level] += 1
-        if self._counts[level] >= self._fit_at[level]:
-            self._fit(level)
-            self._fit_at[level] = 1 + int(self._counts[level] * (1 + REFIT))
+        count = self._counts[level]
+        if count < self._fit_at[level]:
+            return False
+        self._fit(level)
+        self._fit_at[level] = max(1 + int(count * (1 + REFIT)),
+                                  count + REFIT_LEAST)
+        return True
 
     @property
     def _kept(self) -> np.ndarray:
@@ -157,7 +167,7 @@ class AdditiveModel:
         return kept
 
     def _fit(self, level: int) -> None:
-        """Fits a level's slopes, and the effects of the covariates."""
+        """Fits a level's slopes and intercept."""
         size = self.num_features
         total = np.tensordot(self._kept, self._products, 1)
         penalty = np.full(len(total) - 1, self._ridge)
@@ -167,25 +177,24 @@ class AdditiveModel:
         products = self._products[level] * self._kept[level]
         # what is left of the losses after the covariates
         left = products[:size, -1] - products[:size, size:-1] @ common[size:]
-        self._fits[level, :size] = np.linalg.solve(
+        slopes = np.linalg.solve(
             products[:size, :size] + self._pooling * np.eye(size),
             left + self._pooling * common[:size])
-        self._fits[level, size:] = common[size:]
+        means = self._means[level]
+        self._fits[level, 0] = means[-1] - means[:size] @ slopes + \
+            (self.recent - means[size:-1]) @ common[size:]
+        self._fits[level, 1:] = slopes
 
     def fit(self, level: int) -> Tuple[float, np.ndarray]:
-        """The fit of a level.
+        """The last fit of a level.
 
         Returns:
             Intercept and slopes ``(features, )``: minus the cross-entropy that
-            is expected on batches like the recent ones. Without any observation
-            the slopes are 0.
+            was expected on batches like the recent ones. Without any
+            observation all are 0.
         """
-        size = self.num_features
-        slopes, effects = self._fits[level, :size], self._fits[level, size:]
-        means = self._means[level]
-        intercept = means[-1] - means[:size] @ slopes + \
-            (self.recent - means[size:-1]) @ effects
-        return float(intercept), slopes
+        fit = self._fits[level]
+        return float(fit[0]), fit[1:].copy()
 
     @property
     def recent(self) -> np.ndarray:
@@ -224,7 +233,7 @@ class AdditiveModel:
             weight=(),
             means=(size, ),
             products=(size * (size + 1) // 2, ),
-            fit=(size - 1, ))
+            fit=(1 + self.num_features, ))
         try:
             found = {key: np.array(state[key], float) for key in shapes}
         except (KeyError, TypeError, ValueError):

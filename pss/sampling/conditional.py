@@ -1,5 +1,6 @@
 """Drawing subnets conditioned on a resource level, exactly."""
 
+import functools
 from functools import cached_property
 from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
 
@@ -18,8 +19,9 @@ from .factor_graph import (
 
 # A level counts as reached if one of this many tilted draws falls into it.
 MAX_PROPOSALS = 1 << 20
-# One in so many has to be kept at guessed rates.
-PATIENCE = 1 << 8
+# One in so many has to be kept at guessed rates, when there are few draws, and
+# from so many on.
+PATIENCE, PATIENCE_FOR_MANY, MANY = 64, 8, 1000
 # Tilts to try, times the range of costs: from almost none to those where only
 # the very cheapest or dearest subnets are left.
 _STRENGTHS = np.concatenate([[0.], np.geomspace(0.25, 2000., 40)])
@@ -148,13 +150,11 @@ class _Tilts:
                 np.minimum(budget.high, self._dearest))
 
 
-def _normalise(cost: CostTable,
-               rates: np.ndarray,
-               tilt: Optional[Tilt] = None) -> np.ndarray:
+def _normalise(cost: CostTable, rates: np.ndarray) -> np.ndarray:
     """Log-normalisers of tilted priors, ``(rates, resolutions)``."""
     resolutions = len(cost.space.resolutions)
     return np.stack([
-        tilted_prior(cost, np.full(resolutions, rate), tilt).log_normaliser
+        tilted_prior(cost, np.full(resolutions, rate)).log_normaliser
         for rate in rates
     ])
 
@@ -200,20 +200,23 @@ class _Level:
     def tilted_draw(self, tilt: Tilt) -> Draw:
         """Returns a function that draws from the prior times ``exp(tilt)``.
 
-        Draws are exact whatever the rates, which are only guessed. If hardly
-        any proposal is kept, the best ones are searched for.
+        Draws are exact whatever the rates, which are only guessed. If too few
+        proposals are kept, the best ones are searched for.
         """
         tilt = tilt.at(self._where)
-        proposal = self._propose(self._guess_places(tilt), tilt)
+        places = self._guess_places(tilt)
+        guessed = self._propose(places, tilt)
+
+        @functools.cache
+        def best() -> _Proposal:
+            return self._propose(self._improve(places, tilt), tilt)
 
         def draw(rng: np.random.Generator, num: int) -> np.ndarray:
             try:
-                codes = proposal.draw(rng, num, most=PATIENCE)
+                codes = guessed.draw(
+                    rng, num, PATIENCE if num < MANY else PATIENCE_FOR_MANY)
             except TooRare:
-                normalisers = _normalise(self._cost, self._rates, tilt)
-                best = _best_places(self._rates, normalisers, self._low,
-                                    self._high)
-                codes = self._propose(best, tilt).draw(rng, num)
+                codes = best().draw(rng, num)
             codes[:, 0] = self._where[codes[:, 0]]
             return codes
 
@@ -234,6 +237,7 @@ class _Level:
         prior = np.zeros_like(effects)
         for rows, share, values in zip(prior, self._cost.space.priors[1:],
                                        tilt.widths):
+            values = values[:, :len(share)]
             rows[:, :len(share)] = share * np.exp(values -
                                                   values.max(1, keepdims=True))
 
@@ -256,6 +260,29 @@ class _Level:
             first = np.where(is_above, np.minimum(middle + 1, last), first)
             last = np.where(is_above, last, middle)
         return first
+
+    def _improve(self, places: np.ndarray, tilt: Tilt) -> np.ndarray:
+        """Goes from some rates to those that make the level likeliest; the
+        bound that says so is convex."""
+
+        def bound_at(places: np.ndarray) -> np.ndarray:
+            rates = self._rates[places]
+            ends = np.where(rates > 0, self._high, self._low)
+            prior = tilted_prior(self._cost, rates, tilt)
+            found: np.ndarray = prior.log_normaliser + rates * ends
+            return found
+
+        bound = bound_at(places)
+        for step in (1, -1):
+            goes_on = np.full(len(places), True)
+            while goes_on.any():
+                tried = np.clip(places + step * goes_on, 0,
+                                len(self._rates) - 1)
+                found = bound_at(tried)
+                goes_on = found < bound
+                places = np.where(goes_on, tried, places)
+                bound = np.where(goes_on, found, bound)
+        return places
 
 
 class _Peaks:

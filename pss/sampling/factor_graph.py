@@ -17,6 +17,12 @@ import numpy as np
 from ..structures import CostTable, SearchSpace
 from ..structures.cost_table import COMBINE
 
+# Sums of products below this have lost precision.
+LEAST_SUM = 1e-290
+# With a tilt, which does not last, fewer subnets than this are drawn without
+# tables for all.
+FEW = 256
+
 
 class Factor(NamedTuple):
     """A function of some widths, one for every resolution.
@@ -27,36 +33,27 @@ class Factor(NamedTuple):
     values: np.ndarray
 
 
-class Conditional(NamedTuple):
-    """How to draw one width, given those in ``given``.
-
-    ``steps`` holds the distribution function for every resolution and every
-    choice of ``given``, one row after the other; row ``k`` rises from ``k`` to
-    ``k + 1``, so that one search finds a place in all rows at once.
-    """
-    width: int
-    given: Tuple[int, ...]
-    sizes: Tuple[int, ...]
-    choices: int
-    steps: np.ndarray
-
-
 class Tilt(NamedTuple):
     """Logarithms that a prior is multiplied with the exponentials of: additive
     in the widths, at each resolution.
 
     Attributes:
         resolution: one for each resolution, ``(R, )``.
-        widths: for each width, one for each choice at each resolution, ``(R,
-            choices)``.
+        widths: for each width, one for each choice at each resolution, ``(K,
+            R, choices)``; beyond the choices of a width, anything that is not
+            above all of them.
     """
     resolution: np.ndarray
-    widths: Sequence[np.ndarray]
+    widths: np.ndarray
 
     def at(self, positions: np.ndarray) -> 'Tilt':
         """The tilt of some of the resolutions."""
-        return Tilt(self.resolution[positions],
-                    [width[positions] for width in self.widths])
+        return Tilt(self.resolution[positions], self.widths[:, positions])
+
+    @property
+    def most(self) -> float:
+        """No subnet's logarithm is higher."""
+        return float((self.resolution + self.widths.max(2).sum(0)).max())
 
 
 class Part(NamedTuple):
@@ -115,37 +112,33 @@ def _part(factor: int, scope: Tuple[int, ...], larger: Tuple[int, ...],
                 (-1, *(sizes[w] if w in scope else 1 for w in larger)))
 
 
-def _eliminate(space: SearchSpace,
-               factors: Sequence[Factor],
-               reduce: Callable[[np.ndarray], np.ndarray],
-               combine: np.ufunc = np.add) -> Tuple[np.ndarray, List[Step]]:
+def _eliminate(
+    space: SearchSpace, factors: Sequence[Factor],
+    reduce: Callable[[List[np.ndarray]], np.ndarray]
+) -> Tuple[List[np.ndarray], List[Step]]:
     """Eliminates all widths of a combination of factors.
 
     Args:
         space: the space of the widths.
         factors: what is combined.
-        reduce: what replaces a width, over the last axis (maximum, minimum,
-            log-sum-exp). It is called once a step, with the combination of the
-            factors over what the width is given and the width.
-        combine: how factors are combined (sum, maximum).
+        reduce: replaces a width by a factor over what it is given. It gets the
+            factors over both, none for a width that nothing depends on: one
+            axis for the resolution, one for each width that is given, and one
+            for the width.
 
     Returns:
-        What is left, for each resolution; and the steps.
+        What is left, factors of the resolution only; and the steps.
     """
     sizes = tuple(len(width.choices) for width in space.widths)
     steps, left = _order(tuple(f.scope for f in factors), sizes)
     values = [f.values for f in factors]
-    for width, _, parts in steps:
-        if parts:
-            joint = functools.reduce(combine, [
+    for _, _, parts in steps:
+        values.append(
+            reduce([
                 values[i].transpose(axes).reshape(shape)
                 for i, axes, shape in parts
-            ])
-        else:  # a width that costs nothing
-            joint = np.full((1, sizes[width]),
-                            0. if combine is np.add else -np.inf)
-        values.append(reduce(joint))
-    return functools.reduce(combine, [values[i] for i in left]), steps
+            ]))
+    return [values[i] for i in left], steps
 
 
 def cost_range(cost: CostTable) -> Tuple[np.ndarray, np.ndarray]:
@@ -156,10 +149,17 @@ def cost_range(cost: CostTable) -> Tuple[np.ndarray, np.ndarray]:
     """
     factors = [Factor(*entry) for entry in cost.scaled]
     zeros = np.zeros(len(cost.space.resolutions))
-    return tuple(
-        zeros +
-        _eliminate(cost.space, factors, reduce, COMBINE[cost.combine])[0]
-        for reduce in (lambda v: v.min(-1), lambda v: v.max(-1)))
+    combine = COMBINE[cost.combine]
+    nothing = np.full((1, 1), 0. if cost.combine == 'sum' else -np.inf)
+
+    def found(reduce: Callable[..., np.ndarray]) -> np.ndarray:
+        left, _ = _eliminate(
+            cost.space, factors, lambda parts: reduce(
+                functools.reduce(combine, parts or [nothing]), axis=-1))
+        ends: np.ndarray = zeros + functools.reduce(combine, left)
+        return ends
+
+    return found(np.min), found(np.max)
 
 
 def main_effects(cost: CostTable) -> Tuple[np.ndarray, List[np.ndarray]]:
@@ -242,24 +242,25 @@ class FactorGraph:
                  tilt: Optional[Tilt] = None) -> None:
         resolutions = len(space.resolutions)
         factors = [
-            *factors, *(Factor((i, ),
-                               np.tile(np.log(prior), (resolutions, 1)) +
-                               (0. if tilt is None else tilt.widths[i]))
+            *factors, *(Factor(
+                (i, ),
+                np.tile(np.log(prior),
+                        (resolutions, 1)) if tilt is None else np.log(prior) +
+                tilt.widths[i, :, :len(prior)])
                         for i, prior in enumerate(space.priors[1:]))
         ]
         self._space = space
-        self._weights: List[np.ndarray] = []  # of the choices, for each step
-        self.log_normaliser, self._steps = _eliminate(space, factors,
-                                                      self._log_sum_exp)
+        self._few = 0 if tilt is None else FEW
+        self._summands: List[List[np.ndarray]] = []  # of each step
+        left, self._steps = _eliminate(space, factors, self._sum_out)
+        self.log_normaliser: np.ndarray = functools.reduce(np.add, left)
 
-    def _log_sum_exp(self, values: np.ndarray) -> np.ndarray:
-        peak = values.max(-1, keepdims=True)
-        peak = np.where(np.isfinite(peak), peak, 0.)  # nothing is possible
-        weights = np.exp(values - peak)
-        self._weights.append(weights)
-        with np.errstate(divide='ignore'):
-            found: np.ndarray = peak[..., 0] + np.log(weights.sum(-1))
-            return found
+    def _sum_out(self, parts: List[np.ndarray]) -> np.ndarray:
+        summands = _summands(parts)
+        self._summands.append(summands)
+        if len(summands) == 2:
+            return _log_sum_products(*summands)
+        return _log_sum_exp(summands[0])
 
     @property
     def num_widths(self) -> int:
@@ -267,21 +268,18 @@ class FactorGraph:
         return len(self._space.widths)
 
     @cached_property
-    def conditionals(self) -> List[Conditional]:
-        """How to draw each width, in the order to draw them in."""
-        conditionals = []
-        for step, weights in zip(
-                reversed(self._steps), reversed(self._weights)):
-            steps = weights.cumsum(-1)
-            # where nothing is possible, nothing will be drawn
-            steps /= np.where(steps[..., -1:] > 0, steps[..., -1:], 1.)
-            choices = weights.shape[-1]
-            rows = steps.reshape(-1, choices)
+    def _tables(self) -> List[np.ndarray]:
+        """Of each step, the distribution function of the width, for every
+        resolution and every choice of what it is given: row ``k`` rises from
+        ``k`` to ``k + 1``, so that one search finds a place in all rows at
+        once."""
+        tables = []
+        for summands in self._summands:
+            joint = functools.reduce(np.add, summands)
+            rows = _distribution(joint.reshape(-1, joint.shape[-1]))
             rows += np.arange(len(rows))[:, None]
-            conditionals.append(
-                Conditional(step.width, step.given, weights.shape[1:-1],
-                            choices, rows.ravel()))
-        return conditionals
+            tables.append(rows.ravel())
+        return tables
 
     def draw(self, rng: np.random.Generator,
              resolutions: np.ndarray) -> np.ndarray:
@@ -294,15 +292,99 @@ class FactorGraph:
         Returns:
             Codes ``(N, 1 + K)``.
         """
-        codes: np.ndarray = np.zeros(
-            (1 + len(self._space.widths), len(resolutions)), np.int64)
+        codes: np.ndarray = np.zeros((1 + self.num_widths, len(resolutions)),
+                                     np.int64)
         codes[0] = resolutions
-        for width, given, sizes, choices, steps in self.conditionals:
-            if choices == 1:
-                continue
-            row = resolutions
-            for position, size in zip(given, sizes):
-                row = row * size + codes[1 + position]
-            found = steps.searchsorted(row + rng.random(len(row)), 'right')
-            codes[1 + width] = np.minimum(found - row * choices, choices - 1)
+        find = self._find_in_rows if len(resolutions) < self._few else \
+            self._find_in_tables
+        for position in range(len(self._steps) - 1, -1, -1):
+            width = self._steps[position].width
+            if len(self._space.widths[width].choices) > 1:
+                codes[1 + width] = find(position, rng.random(len(resolutions)),
+                                        codes)
         return np.transpose(codes)
+
+    def _find_in_tables(self, position: int, u: np.ndarray,
+                        codes: np.ndarray) -> np.ndarray:
+        """Which choices of a step's width lie at ``u`` of their distributions.
+        """
+        width, given, _ = self._steps[position]
+        widths = self._space.widths
+        row = codes[0]
+        for w in given:
+            row = row * len(widths[w].choices) + codes[1 + w]
+        choices = len(widths[width].choices)
+        found = self._tables[position].searchsorted(row + u, 'right')
+        places: np.ndarray = np.minimum(found - row * choices, choices - 1)
+        return places
+
+    def _find_in_rows(self, position: int, u: np.ndarray,
+                      codes: np.ndarray) -> np.ndarray:
+        """The same, computing distributions for these codes only."""
+        given = self._steps[position].given
+
+        def rows_of(values: np.ndarray) -> np.ndarray:
+            where = [
+                codes[1 + w] if size > 1 else 0
+                for w, size in zip(given, values.shape[1:])
+            ]
+            found: np.ndarray = values[(codes[0], *where)]
+            return found
+
+        rows = functools.reduce(np.add, map(rows_of, self._summands[position]))
+        found = (_distribution(rows) <= u[:, None]).sum(-1)
+        places: np.ndarray = np.minimum(found, rows.shape[1] - 1)
+        return places
+
+
+def _summands(parts: List[np.ndarray]) -> List[np.ndarray]:
+    """Adds up factors; if the width is given two others, and no factor is over
+    both, those that are over the second apart from the rest."""
+    second = [part for part in parts if part.ndim == 4 and part.shape[2] > 1]
+    rest = [part for part in parts if part.ndim < 4 or part.shape[2] == 1]
+    if not second or not rest or any(part.shape[1] > 1 for part in second):
+        second, rest = [], parts
+    return [
+        functools.reduce(np.add, group) for group in (rest, second) if group
+    ]
+
+
+def _peak(values: np.ndarray) -> np.ndarray:
+    """The largest of each row, 0 where nothing is possible."""
+    peak: np.ndarray = values.max(-1, keepdims=True)
+    return np.where(np.isfinite(peak), peak, 0.)
+
+
+def _log_sum_exp(values: np.ndarray) -> np.ndarray:
+    peak = _peak(values)
+    with np.errstate(divide='ignore'):
+        found: np.ndarray = peak[..., 0] + np.log(np.exp(values - peak).sum(-1))
+        return found
+
+
+def _log_sum_products(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """``log sum_w exp(first + second)`` as a product of matrices.
+
+    Args:
+        first: ``(R, F, 1, choices)``.
+        second: ``(R, 1, S, choices)``.
+
+    Returns:
+        ``(R, F, S)``.
+    """
+    peaks = _peak(first), _peak(second)
+    left, right = np.exp(first - peaks[0]), np.exp(second - peaks[1])
+    sums = left[:, :, 0] @ right[:, 0].transpose(0, 2, 1)
+    if sums.min() < LEAST_SUM:
+        return _log_sum_exp(first + second)
+    found: np.ndarray = peaks[0][..., 0] + peaks[1][..., 0] + np.log(sums)
+    return found
+
+
+def _distribution(logarithms: np.ndarray) -> np.ndarray:
+    """Distribution functions of rows ``(N, choices)``, by the logarithms of
+    what the probabilities are proportional to."""
+    steps: np.ndarray = np.exp(logarithms - _peak(logarithms)).cumsum(-1)
+    # where nothing is possible, nothing will be drawn
+    steps /= np.where(steps[:, -1:] > 0, steps[:, -1:], 1.)
+    return steps

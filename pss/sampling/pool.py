@@ -62,37 +62,26 @@ class SubnetPool:
         if subnet in self._scores:
             old = self._scores[subnet]
             score = self.momentum * old + (1 - self.momentum) * score
-        else:
-            self._newcomers += 1
-        self._scores[subnet] = score
-        return self._drop_worst()
+        return self.place(subnet, score)
 
-    def rescore(self, subnet: Subnet,
-                score: Callable[[List[Subnet]], np.ndarray]) -> \
-            Optional[Subnet]:
-        """Gives all subnets the scores that they have by now, one more subnet
-        too, and drops the worst if there are too many.
-
-        Args:
-            subnet: the subnet that was trained.
-            score: returns the scores of subnets.
-
-        Returns:
-            The subnet that was dropped, if any; it can be ``subnet`` itself.
-        """
+    def place(self, subnet: Subnet, score: float) -> Optional[Subnet]:
+        """Gives a subnet a score, whatever it had, and drops the worst if there
+        are too many; returns as :meth:`update`."""
         self._newcomers += subnet not in self._scores
-        subnets = list(dict.fromkeys([*self._scores, subnet]))
-        self._scores = dict(zip(subnets, score(subnets).tolist()))
-        return self._drop_worst()
-
-    def _drop_worst(self) -> Optional[Subnet]:
+        self._scores[subnet] = score
         if len(self._scores) <= self.capacity:
             return None
-        worst = min(self._scores, key=self._scores.__getitem__)
-        if list(self._scores).index(worst) >= len(self) - self._newcomers:
-            self._newcomers -= 1
+        scores = list(self._scores.values())
+        position = scores.index(min(scores))
+        worst = list(self._scores)[position]
+        self._newcomers -= position >= len(self) - self._newcomers
         del self._scores[worst]
         return worst
+
+    def rescore(self, score: Callable[[List[Subnet]], np.ndarray]) -> None:
+        """Gives all subnets the scores that a function of them returns."""
+        subnets = list(self._scores)
+        self._scores = dict(zip(subnets, score(subnets).tolist()))
 
     def probabilities(self, temperature: float) -> np.ndarray:
         """``softmax(score / temperature)``, oldest subnet first."""

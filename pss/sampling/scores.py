@@ -1,7 +1,8 @@
 """What decides a subnet's priority: the paper's score, and an additive one."""
 
 import math
-from typing import Any, Dict, Protocol, Sequence
+from functools import cached_property
+from typing import Any, Dict, Optional, Protocol, Sequence
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from .sampler import Pass
 Losses = Dict[str, float]
 # Subnets drawn once from each level, for the spread of scores in it.
 SPREAD_DRAWS = 500
+# From one temperature that draws are prepared for to the next.
+T_STEP = 1.01
 # Losses of an iteration besides the drawn subnet's: the largest's and the
 # smallest's.
 COVARIATES = 2
@@ -122,7 +125,8 @@ class BatchScore:
 
 class AdditiveScore:
     """Minus the cross-entropy that an additive model expects of a subnet, on
-    batches like the recent ones (:class:`.AdditiveModel`).
+    batches like the recent ones when its level was fitted last
+    (:class:`.AdditiveModel`).
 
     Every iteration teaches it about all subnets, and every subnet of a level
     has a score, so that draws are from the whole level: exactly the prior times
@@ -161,9 +165,10 @@ class AdditiveScore:
             memory=self._memory,
             ridge=self._ridge,
             pooling=self._pooling)
-        # features of subnets in pools, and of some of each level
-        self._known: Dict[Subnet, np.ndarray] = {}
-        self._drawn: Dict[Budget, np.ndarray] = {}
+        # features of some subnets of each level
+        self._some: Dict[Budget, np.ndarray] = {}
+        # what follows from a level's fit, until it is fitted again
+        self._fits: Dict[Budget, _Fit] = {}
 
     def observe(self, pool: SubnetPool, sampled: Pass, losses: Losses) -> None:
         """Teaches the model, and scores all subnets of the pool again."""
@@ -172,24 +177,18 @@ class AdditiveScore:
             raise InputError(
                 f'pss.AdditiveScore: passes {", ".join(losses)} of an '
                 f'iteration; expected {1 + COVARIATES}')
-        self.model.observe(self._levels[pool.budget],
-                           self._features([sampled.subnet])[0],
-                           losses[sampled.name], others)
-        dropped = pool.rescore(
-            sampled.subnet,
-            lambda members: self._score(pool.budget, self._features(members)))
-        if dropped is not None:
-            del self._known[dropped]
+        level = self._levels[pool.budget]
+        features = self._features([sampled.subnet])
+        if self.model.observe(level, features[0], losses[sampled.name], others):
+            self._fits.pop(pool.budget, None)
+            if len(pool):
+                pool.rescore(lambda members: self.score(pool.budget, members))
+        score, = self._fit(pool.budget).score(features)
+        pool.place(sampled.subnet, float(score))
 
     def score(self, budget: Budget, subnets: Sequence[Subnet]) -> np.ndarray:
         """Scores of any subnets of a level: minus cross-entropies in nats."""
-        features = self.model.features(self._space.encode(subnets))
-        return self._score(budget, features)
-
-    def _score(self, budget: Budget, features: np.ndarray) -> np.ndarray:
-        intercept, slopes = self.model.fit(self._levels[budget])
-        found: np.ndarray = intercept + features @ slopes
-        return found
+        return self._fit(budget).score(self._features(subnets))
 
     @property
     def of_smallest(self) -> float:
@@ -205,37 +204,37 @@ class AdditiveScore:
     def draw(self, pool: SubnetPool, rng: np.random.Generator,
              t: float) -> Subnet:
         """Draws a subnet of the whole level."""
-        subnet, = self._space.decode(self.draws(pool, t)(rng, 1))
+        code = self._fit(pool.budget).draw(rng, t)
+        subnet, = self._space.decode(code[None])
         return subnet
 
     def draws(self, pool: SubnetPool, t: float) -> Draw:
         """Returns what draws any number of subnets of the level by the scores
         of now."""
-        budget = pool.budget
-        _, slopes = self.model.fit(self._levels[budget])
-        tilt = self.model.tilt(slopes / max(t * self.spread(pool), 1e-12))
-        return self._samplers[budget.resource].tilted(budget, tilt)
-
-    def _features(self, subnets: Sequence[Subnet]) -> np.ndarray:
-        """Features of subnets; those of subnets in pools are kept."""
-        new = [subnet for subnet in subnets if subnet not in self._known]
-        if new:
-            found = self.model.features(self._space.encode(new))
-            self._known.update(zip(new, found))
-        return np.stack([self._known[subnet] for subnet in subnets])
+        return self._fit(pool.budget).draws(t)
 
     def spread(self, pool: SubnetPool) -> float:
         """The standard deviation of the scores in a level, in nats."""
-        _, slopes = self.model.fit(self._levels[pool.budget])
-        return float((self._draws_of(pool.budget) @ slopes).std())
+        return self._fit(pool.budget).spread
 
-    def _draws_of(self, budget: Budget) -> np.ndarray:
+    def _features(self, subnets: Sequence[Subnet]) -> np.ndarray:
+        return self.model.features(self._space.encode(subnets))
+
+    def _fit(self, budget: Budget) -> '_Fit':
+        """What follows from a level's fit as it is now."""
+        if budget not in self._fits:
+            self._fits[budget] = _Fit(self.model, self._levels[budget],
+                                      self._samplers[budget.resource], budget,
+                                      self._some_of(budget))
+        return self._fits[budget]
+
+    def _some_of(self, budget: Budget) -> np.ndarray:
         """Features of subnets drawn from a level, the same each time."""
-        if budget not in self._drawn:
+        if budget not in self._some:
             codes = self._samplers[budget.resource].draw(
                 budget, np.random.default_rng(0), SPREAD_DRAWS)
-            self._drawn[budget] = self.model.features(codes)
-        return self._drawn[budget]
+            self._some[budget] = self.model.features(codes)
+        return self._some[budget]
 
     def state_of(self, pool: SubnetPool) -> Dict[str, Any]:
         """What the model knows of the level."""
@@ -256,3 +255,68 @@ class AdditiveScore:
     def load(self, pool: SubnetPool, state: Any) -> None:
         """Restores what the model knows of the level."""
         self.model.load(self._levels[pool.budget], state)
+        self._fits.pop(pool.budget, None)
+
+
+class _Fit:
+    """What follows from the fit of a level, and lasts as long as it does.
+
+    Args:
+        model: has the fit.
+        level: position of the level in it.
+        sampler: draws from the level.
+        budget: the level.
+        some: features of subnets of the level, for the spread of their scores.
+
+    Attributes:
+        spread: standard deviation of the scores in the level, in nats.
+    """
+
+    def __init__(self, model: AdditiveModel, level: int,
+                 sampler: ConditionalSampler, budget: Budget,
+                 some: np.ndarray) -> None:
+        self._model = model
+        self._intercept, self._slopes = model.fit(level)
+        self._sampler, self._budget = sampler, budget
+        self.spread = float(self.score(some).std())
+        self._step: Optional[int] = None  # of the temperature of _ready
+        self._ready: Optional[Draw] = None
+
+    def score(self, features: np.ndarray) -> np.ndarray:
+        """Scores of subnets ``(N, features)``.
+
+        That of a subnet is the same bit by bit, whichever others there are.
+        """
+        found: np.ndarray = (features * self._slopes).sum(1)
+        return self._intercept + found
+
+    def draws(self, t: float) -> Draw:
+        """Returns what draws any number of subnets at a temperature."""
+        tilt = self._model.tilt(self._slopes / self._nats(t))
+        return self._sampler.tilted(self._budget, tilt)
+
+    def draw(self, rng: np.random.Generator, t: float) -> np.ndarray:
+        """Draws one subnet: its code.
+
+        Temperatures change a little in every iteration, so that draws are from
+        the next higher of some temperatures and kept in the right proportion.
+        """
+        step = math.ceil(math.log(t) / math.log(T_STEP))
+        higher = T_STEP**step
+        if self._ready is None or self._step != step:
+            self._step, self._ready = step, self.draws(higher)
+        rest = max(1 / self._nats(t) - 1 / self._nats(higher), 0.)
+        while True:
+            code: np.ndarray = self._ready(rng, 1)[0]
+            score, = self.score(self._model.features(code[None]))
+            if rng.random() < math.exp(rest * (score - self._most)):
+                return code
+
+    @cached_property
+    def _most(self) -> float:
+        """No subnet's score is higher."""
+        return self._intercept + self._model.tilt(self._slopes).most
+
+    def _nats(self, t: float) -> float:
+        """A temperature in nats."""
+        return max(t * self.spread, 1e-12)

@@ -108,7 +108,7 @@ class SearchSpace:
         self.resolutions = tuple(sorted(resolutions))
         self.multipliers = tuple(multipliers)
 
-    @property
+    @cached_property
     def shape(self) -> Tuple[int, ...]:
         """Number of resolutions and of choices of each width."""
         return (len(self.resolutions), *(len(width.choices)

@@ -91,7 +91,7 @@ def tilt_of(rng, space, scale):
     resolutions, *choices = space.shape
     return Tilt(
         rng.normal(0., scale, resolutions),
-        [rng.normal(0., scale, (resolutions, n)) for n in choices])
+        rng.normal(0., scale, (len(choices), resolutions, max(choices))))
 
 
 def tilted_prior_of(space, codes, tilt):
@@ -146,10 +146,11 @@ def test_tilted_draws_of_a_whole_level(imagenet_flops, level, steepness):
     members = codes[(cost >= budget.low) & (cost < budget.high)]
     rng = np.random.default_rng(level)
     resolutions, *choices = space.shape
-    tilt = Tilt(steepness * np.linspace(-0.5, 0.5, resolutions), [
-        steepness * rng.random((resolutions, 1)) * np.linspace(-0.5, 0.5, n)
-        for n in choices
-    ])
+    widths = np.zeros((len(choices), resolutions, max(choices)))
+    for row, n in zip(widths, choices):
+        row[:, :n] = rng.random((resolutions, 1)) * np.linspace(-0.5, 0.5, n)
+    tilt = Tilt(steepness * np.linspace(-0.5, 0.5, resolutions),
+                steepness * widths)
     prior = tilted_prior_of(space, members, tilt)
     order = np.argsort(prior, kind='stable')
     members, prior = members[order], prior[order] / prior.sum()
@@ -179,7 +180,7 @@ def test_guessed_rates_that_fail(monkeypatch):
     tilt = tilt_of(rng, cost.space, 0.5)
     monkeypatch.setattr('pss.sampling.conditional._Level._guess_places',
                         lambda self, tilt: np.zeros(3, int))
-    monkeypatch.setattr('pss.sampling.conditional.PATIENCE', 2)
+    monkeypatch.setattr('pss.sampling.conditional.PATIENCE_FOR_MANY', 1)
     drawn = sampler.tilted(budget, tilt)(rng, 20_000)
     inside = (values >= budget.low) & (values < budget.high)
     prior = tilted_prior_of(cost.space, codes, tilt) * inside

@@ -84,7 +84,6 @@ def test_pools_hold_the_best(imagenet_flops):
         drawn = sampler.fresh(pool.budget, np.random.default_rng(0), 100)
         others = sampler.score.score(pool.budget, drawn)
         assert min(pool.scores.values()) > np.median(others)
-    assert len(sampler.score._known) == 15
 
 
 def test_nothing_known_yet(imagenet_flops):
