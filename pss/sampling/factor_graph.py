@@ -324,11 +324,12 @@ class FactorGraph:
         given = self._steps[position].given
 
         def rows_of(values: np.ndarray) -> np.ndarray:
-            where = [
+            index = [codes[0]]
+            index += [
                 codes[1 + w] if size > 1 else 0
                 for w, size in zip(given, values.shape[1:])
             ]
-            found: np.ndarray = values[(codes[0], *where)]
+            found: np.ndarray = values[tuple(index)]
             return found
 
         rows = functools.reduce(np.add, map(rows_of, self._summands[position]))
