@@ -34,19 +34,20 @@ class SharedWeights:
         self.limit = limit
         self.copied_bytes = 0
         # by id(), which is not reused: the weight is kept beside its copy
-        self._copies: Dict[Tuple[int, int], Tuple[Tensor, Tensor]] = {}
+        self._copies: Dict[Tuple[int, ...], Tuple[Tensor, Tensor]] = {}
 
     def cut(self, value: Tensor, *sizes: int) -> nn.Parameter:
         """The first entries of a parameter along its first axes."""
         part = value.detach()
-        if len(sizes) > 1 and sizes[1] != part.shape[1]:
-            part = self._narrow_input(value, sizes[1])
+        if sizes[1:] != part.shape[1:len(sizes)]:
+            part = self._narrow_input(value, sizes[1:])
         return nn.Parameter(part[:sizes[0]], requires_grad=False)
 
-    def _narrow_input(self, value: Tensor, channels: int) -> Tensor:
-        key = id(value), channels
+    def _narrow_input(self, value: Tensor, sizes: Tuple[int, ...]) -> Tensor:
+        key = id(value), *sizes
         if key not in self._copies:
-            part = value.detach()[:, :channels]
+            places = (slice(None), *map(slice, sizes))
+            part = value.detach()[places]
             size = part.numel() * part.element_size()
             if self.copied_bytes + size > self.limit:
                 return part

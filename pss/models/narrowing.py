@@ -7,11 +7,14 @@ from torch import Tensor, nn
 
 from ..supernet import evaluating, hooked
 from .layers import (
+    SlicedModule,
     SlimmableBatchNorm2d,
     SlimmableConv2d,
     SlimmableGroupNorm,
     SlimmableLinear,
+    unslice_module,
 )
+from .layers.slimmable_conv import active_sizes
 
 # Returns the first entries of a parameter along its first axes.
 Cut = Callable[..., nn.Parameter]
@@ -43,7 +46,7 @@ def narrow(model: nn.Module,
 
     def note(name: str, layer: nn.Module, inputs: Tuple[Tensor],
              y: Tensor) -> None:
-        axis = -1 if y.dim() == 2 else 1
+        axis = -1 if isinstance(layer, nn.Linear) else 1
         channels[name] = (inputs[0].shape[axis], y.shape[axis])
 
     layers = [(module, partial(note, name))
@@ -57,6 +60,9 @@ def narrow(model: nn.Module,
         plain.train(wide.training)
         parent, _, attribute = name.rpartition('.')
         setattr(model.get_submodule(parent), attribute, plain)
+    for module in list(model.modules()):
+        if isinstance(module, SlicedModule):
+            unslice_module(module, cut)
 
 
 def _fill(wide: Any, plain: Plain, cut: Cut, *weight_sizes: int) -> Plain:
@@ -70,7 +76,7 @@ def _fill(wide: Any, plain: Plain, cut: Cut, *weight_sizes: int) -> Plain:
 
 def _plain_conv(wide: SlimmableConv2d, c_in: int, c_out: int,
                 cut: Cut) -> nn.Conv2d:
-    groups = c_in if wide.is_depthwise else wide.groups
+    _, per_group, groups = active_sizes(wide, c_in)
     plain = nn.Conv2d(
         c_in,
         c_out,
@@ -82,7 +88,7 @@ def _plain_conv(wide: SlimmableConv2d, c_in: int, c_out: int,
         wide.bias is not None,
         wide.padding_mode,
         device='meta')
-    return _fill(wide, plain, cut, c_out, c_in // groups)
+    return _fill(wide, plain, cut, c_out, per_group)
 
 
 def _pair(values: Tuple[int, ...]) -> Tuple[int, int]:

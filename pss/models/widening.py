@@ -6,7 +6,12 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..supernet import blank, evaluating, hooked
-from .layers import SlimmableBatchNorm2d, SlimmableConv2d, SlimmableLinear
+from .layers import (
+    SlimmableBatchNorm2d,
+    SlimmableConv2d,
+    SlimmableGroupNorm,
+    SlimmableLinear,
+)
 from .switching import SwitchableModel
 
 
@@ -18,8 +23,9 @@ def make_slimmable(part: nn.Module, kinds: Collection[Type[nn.Module]]) -> None:
 
     Args:
         part: holds the layers; it is no layer itself.
-        kinds: what to replace, of ``nn.Conv2d``, ``nn.Linear`` and
-            ``nn.BatchNorm2d``; subclasses of these stay.
+        kinds: what to replace, of ``nn.Conv2d``, ``nn.Linear``,
+            ``nn.BatchNorm2d``, ``nn.SyncBatchNorm`` and ``nn.GroupNorm``;
+            subclasses of these stay.
     """
     for module in part.modules():
         for name, child in module.named_children():
@@ -57,10 +63,30 @@ def _slimmable_batch_norm(plain: nn.BatchNorm2d) -> SlimmableBatchNorm2d:
                                 plain.affine, plain.track_running_stats)
 
 
+def _slimmable_sync_batch_norm(plain: nn.SyncBatchNorm) -> SlimmableBatchNorm2d:
+    return SlimmableBatchNorm2d(
+        plain.num_features,
+        plain.eps,
+        plain.momentum,
+        plain.affine,
+        plain.track_running_stats,
+        sync=True)
+
+
+def _slimmable_group_norm(plain: nn.GroupNorm) -> SlimmableGroupNorm:
+    return SlimmableGroupNorm(
+        plain.num_channels,
+        plain.num_groups,
+        eps=plain.eps,
+        affine=plain.affine)
+
+
 _SLIMMABLE: Dict[Type[nn.Module], Callable[[Any], nn.Module]] = {
     nn.Conv2d: _slimmable_conv,
     nn.Linear: _slimmable_linear,
     nn.BatchNorm2d: _slimmable_batch_norm,
+    nn.SyncBatchNorm: _slimmable_sync_batch_norm,
+    nn.GroupNorm: _slimmable_group_norm,
 }
 
 
@@ -95,7 +121,7 @@ def check_widths(model: SwitchableModel, run: Callable[[Tensor], Any],
     try:
         model.switch_to(space.smallest)
         for drive in model.backbone.drives:
-            drive.conv.active_out_channels = drive.conv.out_channels
+            drive.layer.active_out_channels = drive.out_channels
         with evaluating(model):
             with hooked(
                     before=[(layer, _check_input) for layer in slimmable],

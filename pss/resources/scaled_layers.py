@@ -113,16 +113,23 @@ def layer_sizes(model: Supernet, names: Sequence[str],
 
     def note(name: str, layer: nn.Module, inputs: Tuple[Tensor],
              y: Tensor) -> None:
-        x = inputs[0]
-        axis = 1 if x.dim() == 4 else -1
-        sizes[name] = LayerSize(x.shape[axis], y.shape[axis],
-                                x[0, 0].numel() if x.dim() == 4 else 1,
-                                y[0, 0].numel() if y.dim() == 4 else 1)
+        ends = [_channels_and_pixels(layer, part) for part in (inputs[0], y)]
+        sizes[name] = LayerSize(*(end[0] for end in ends),
+                                *(end[1] for end in ends))
 
     with hooked(after=[(model.get_submodule(name), partial(note, name))
                        for name in names]):
         run_blank(model, subnet)
     return sizes
+
+
+def _channels_and_pixels(layer: nn.Module, x: Tensor) -> Tuple[int, int]:
+    """Channels of a layer's input or output, and pixels of one of them."""
+    last = x.dim() != 4 or isinstance(layer, nn.Linear) or \
+        isinstance(layer, nn.LayerNorm) and \
+        getattr(layer, 'data_format', None) != 'channel_first'
+    channels = x.shape[-1 if last else 1]
+    return channels, x[0].numel() // channels
 
 
 def find_drivers(

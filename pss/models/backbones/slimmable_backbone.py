@@ -1,5 +1,6 @@
 """What slimmable backbones share: layer configs, spaces, setting widths."""
 
+from math import gcd, lcm
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from mmcv.cnn import ConvModule
@@ -10,7 +11,7 @@ from ...errors import InputError
 from ...structures import SearchSpace, Subnet, Width
 from ...structures.search_space import DIVISOR, MULTIPLIERS
 from ...supernet import Block, blank
-from ..layers import SlimmableConv2d
+from ..layers import SlicedModule
 from ..narrowing import narrow
 from .loading import fit_state
 
@@ -36,10 +37,18 @@ RESOLUTIONS = dict(start=128, stop=224, step=8)
 
 
 class Drive(NamedTuple):
-    """A convolution whose output is a multiple of one of the widths."""
-    conv: SlimmableConv2d
+    """A layer whose output is a multiple of one of the widths: its
+    ``active_out_channels`` can be set."""
+    layer: Any
     width: int
     factor: int = 1
+
+    @property
+    def out_channels(self) -> int:
+        """Channels that come out at full width."""
+        channels: int = self.layer.sliced_channels if isinstance(
+            self.layer, SlicedModule) else self.layer.out_channels
+        return channels
 
 
 def slimmable_cfg(cfg: Optional[dict], known: Dict[Optional[str], dict],
@@ -57,12 +66,25 @@ def slimmable_cfg(cfg: Optional[dict], known: Dict[Optional[str], dict],
     return {**cfg, **known[kind]}
 
 
-def build_space(drives: Sequence[Drive],
-                cfg: Optional[Dict[str, Any]] = None) -> SearchSpace:
+class WidthOptions(NamedTuple):
+    """How one width differs from the others.
+
+    Attributes:
+        multipliers: its range; ``None`` for that of the space.
+        multiple: its channels are multiples of this, too.
+    """
+    multipliers: Optional[Tuple[float, float]] = None
+    multiple: int = 1
+
+
+def build_space(
+        drives: Sequence[Drive],
+        cfg: Optional[Dict[str, Any]] = None,
+        options: Optional[Sequence[WidthOptions]] = None) -> SearchSpace:
     """The search space of a backbone.
 
     Args:
-        drives: the convolutions that the widths drive. The first one of a
+        drives: the layers that the widths drive. The first one of a
             width, with a factor of 1, determines how many channels it has in
             the network as built.
         cfg: what differs from the paper's space: ``multipliers``, the range
@@ -70,6 +92,8 @@ def build_space(drives: Sequence[Drive],
             channels are multiples (8); ``resolutions``, a list or a dict of
             ``start``, ``stop`` (included) and ``step`` (128 to 224 in steps of
             8).
+        options: of each width. With options, a width that is no multiple of
+            ``divisor`` gets the largest divisor of both instead.
 
     Raises:
         InputError: if the space is impossible; it names the key and its value.
@@ -77,42 +101,62 @@ def build_space(drives: Sequence[Drive],
     cfg = dict(cfg or {})
     where = 'search_space'
     check_keys(cfg, ('multipliers', 'divisor', 'resolutions'), where)
-    multipliers = cfg.get('multipliers', MULTIPLIERS)
     divisor = cfg.get('divisor', DIVISOR)
-    if not isinstance(multipliers, (list, tuple)) or len(multipliers) != 2 \
-            or not all(isinstance(m, (int, float)) for m in multipliers) \
-            or not 0 < multipliers[0] <= multipliers[1] <= 1:
-        raise InputError(f'{where}.multipliers={shown(multipliers)}: expected '
-                         'two numbers, 0 < lowest <= highest <= 1')
-    lowest, highest = multipliers
+    multipliers = check_multipliers(f'{where}.multipliers',
+                                    cfg.get('multipliers', MULTIPLIERS))
     check_integer(f'{where}.divisor', divisor, least=1)
     bases: Dict[int, int] = {}
     for drive in drives:
         if drive.factor == 1:
-            bases.setdefault(drive.width, drive.conv.out_channels)
+            bases.setdefault(drive.width, drive.out_channels)
     widths = []
-    for _, base in sorted(bases.items()):
-        width = Width.of(base, (lowest, highest), divisor)
+    for i, base in sorted(bases.items()):
+        mine, step = multipliers, divisor
+        if options is not None:
+            mine = options[i].multipliers or multipliers
+            step = lcm(gcd(divisor, base), options[i].multiple)
+        width = Width.of(base, mine, step)
         if width.choices[-1] > base:
             raise InputError(
                 f'{where}: rounding to multiples of divisor={divisor} gives '
                 f'{width.choices[-1]} channels to a layer that has {base}; '
                 f'expected a divisor of {base}')
         widths.append(width)
-    resolutions = _resolutions(cfg.get('resolutions', RESOLUTIONS), where)
-    return SearchSpace(widths, resolutions, (lowest, highest))
+    resolutions = read_resolutions(cfg.get('resolutions', RESOLUTIONS))
+    return SearchSpace(widths, resolutions, multipliers)
 
 
-def _resolutions(cfg: Any, where: str) -> List[int]:
+def check_multipliers(name: str, value: Any) -> Tuple[float, float]:
+    """Returns a range of multipliers if it is one.
+
+    Raises:
+        InputError: if not.
+    """
+    if not isinstance(value, (list, tuple)) or len(value) != 2 \
+            or not all(isinstance(m, (int, float)) for m in value) \
+            or not 0 < value[0] <= value[1] <= 1:
+        raise InputError(f'{name}={shown(value)}: expected two numbers, 0 < '
+                         'lowest <= highest <= 1')
+    lowest, highest = value
+    return lowest, highest
+
+
+def read_resolutions(cfg: Any) -> List[int]:
+    """The resolutions of a space.
+
+    Raises:
+        InputError: if they are neither a list nor a range.
+    """
+    where = 'search_space.resolutions'
     if isinstance(cfg, (list, tuple, range)):
         return list(cfg)
     if not isinstance(cfg, dict):
-        raise InputError(f'{where}.resolutions={shown(cfg)}: expected a list '
-                         'of integers, or a dict of start, stop and step')
+        raise InputError(f'{where}={shown(cfg)}: expected a list of integers, '
+                         'or a dict of start, stop and step')
     keys = ('start', 'stop', 'step')
-    check_keys(cfg, keys, f'{where}.resolutions')
+    check_keys(cfg, keys, where)
     for key in keys:
-        check_integer(f'{where}.resolutions.{key}', cfg.get(key), least=1)
+        check_integer(f'{where}.{key}', cfg.get(key), least=1)
     return list(range(cfg['start'], cfg['stop'] + 1, cfg['step']))
 
 
@@ -141,7 +185,7 @@ class SlimmableBackbone(BaseModule):
     Attributes:
         search_space (SearchSpace): the space of the backbone's subnets.
         active_subnet (Subnet): the subnet that the next forward pass runs.
-        drives (list): the convolutions that the widths drive; empty if the
+        drives (list): the layers that the widths drive; empty if the
             backbone is the plain network of one subnet.
         input_channels (int): channels of the images.
     """
@@ -150,19 +194,21 @@ class SlimmableBackbone(BaseModule):
     drives: List[Drive]
     input_channels: int
 
-    def finish(self, drives: List[Drive], search_space: Optional[Dict[str,
-                                                                      Any]],
-               subnet: Optional[Dict[str, Any]]) -> None:
+    def finish(self,
+               drives: List[Drive],
+               search_space: Optional[Dict[str, Any]],
+               subnet: Optional[Dict[str, Any]],
+               options: Optional[Sequence[WidthOptions]] = None) -> None:
         """Sets the space, and narrows the backbone to one subnet if asked to:
         constructors call it last.
 
         Args:
-            drives: the convolutions that the widths drive.
-            search_space: see :func:`build_space`.
+            drives: the layers that the widths drive.
+            search_space, options: see :func:`build_space`.
             subnet: a subnet's ``resolution`` and ``widths``: the backbone is
                 then that subnet's plain network, the only one in its space.
         """
-        self.search_space = build_space(drives, search_space)
+        self.search_space = build_space(drives, search_space, options)
         self.drives = drives
         self.switch_to(self.search_space.largest)
         if subnet is not None:
@@ -192,8 +238,8 @@ class SlimmableBackbone(BaseModule):
 
     def switch_to(self, subnet: Subnet) -> None:
         """Makes the next forward passes run the widths of ``subnet``."""
-        for conv, width, factor in self.drives:
-            conv.active_out_channels = subnet.widths[width] * factor
+        for layer, width, factor in self.drives:
+            layer.active_out_channels = subnet.widths[width] * factor
         self.active_subnet = subnet
 
     def image_size(self, resolution: int) -> Tuple[int, int]:

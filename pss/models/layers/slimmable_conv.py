@@ -3,6 +3,8 @@
 Slimmable layers: Yu et al., "Slimmable Neural Networks", ICLR 2019.
 """
 
+from typing import Any, Tuple
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -10,21 +12,39 @@ from ...registry import MODELS
 
 
 @MODELS.register_module()
+def active_sizes(conv: Any, channels_in: int) -> Tuple[int, int, int]:
+    """What a convolution runs with, given the channels of its input.
+
+    Returns:
+        Channels out, input channels of each filter, groups.
+    """
+    if conv.full_groups == 1:
+        return conv.active_out_channels, channels_in, 1
+    per_group = conv.in_channels // conv.full_groups
+    groups = channels_in // per_group
+    return groups * conv.out_channels // conv.full_groups, per_group, groups
+
+
+@MODELS.register_module()
 class SlimmableConv2d(nn.Conv2d):
     """A 2D convolution that runs with the first channels of its weight.
 
-    The input determines how many go in. A depthwise convolution returns as
-    many; any other returns :attr:`active_out_channels`, all of them unless a
-    supernet sets fewer.
+    The input determines how many go in. A convolution with groups, such as a
+    depthwise one, runs the groups that the input reaches; any other returns
+    :attr:`active_out_channels`, all of them unless a supernet sets fewer.
 
     Args:
-        *args, **kwargs: as for :class:`torch.nn.Conv2d`. ``groups`` is 1 or
-            the number of channels; other groupings only run at full width.
+        *args, **kwargs: as for :class:`torch.nn.Conv2d`.
     """
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.active_out_channels = self.out_channels
+
+    @property
+    def full_groups(self) -> int:
+        """Groups at full width."""
+        return self.groups
 
     @property
     def is_depthwise(self) -> bool:
@@ -33,12 +53,7 @@ class SlimmableConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``(N, C_in, H, W)`` to ``(N, C_out, H', W')``."""
-        channels_in = x.shape[1]
-        if self.is_depthwise:
-            channels_out, per_group, groups = channels_in, 1, channels_in
-        else:
-            channels_out, groups = self.active_out_channels, self.groups
-            per_group = channels_in // groups
+        channels_out, per_group, groups = active_sizes(self, x.shape[1])
         weight, bias = self.weight, self.bias
         if weight.shape[:2] != (channels_out, per_group):
             weight = weight[:channels_out, :per_group]

@@ -10,7 +10,7 @@ from ...registry import MODELS
 class SlimmableLinear(nn.Linear):
     """A linear layer that runs with the first features of its weight.
 
-    The input determines how many go in; :attr:`active_out_features` come out,
+    The input determines how many go in; :attr:`active_out_channels` come out,
     all of them unless a supernet sets fewer.
 
     Args:
@@ -19,10 +19,15 @@ class SlimmableLinear(nn.Linear):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.active_out_features = self.out_features
+        self.active_out_channels = self.out_features
+
+    @property
+    def out_channels(self) -> int:
+        """Features that come out at full width."""
+        return self.out_features
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``(..., F_in)`` to ``(..., F_out)``."""
-        out = self.active_out_features
+        out = self.active_out_channels
         bias = None if self.bias is None else self.bias[:out]
         return F.linear(x, self.weight[:out, :x.shape[-1]], bias)

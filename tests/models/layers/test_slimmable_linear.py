@@ -12,7 +12,7 @@ def test_linear(features_in, features_out):
     """Oracle: a plain narrow linear layer holding the copied weights."""
     torch.manual_seed(0)
     wide = SlimmableLinear(12, 5)
-    wide.active_out_features = features_out
+    wide.active_out_channels = features_out
     plain = nn.Linear(features_in, features_out)
     slices = dict(
         weight=(slice(features_out), slice(features_in)),
