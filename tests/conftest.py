@@ -7,6 +7,8 @@ import warnings
 import pytest
 import torch
 
+import pss  # noqa: F401 before tests import mmpretrain
+
 from .building import classifier_config, random_bank, randomise_statistics
 from .images import write_imagenet, write_images
 from .paths import FIXTURES, ROOT

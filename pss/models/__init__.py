@@ -5,6 +5,7 @@ from .backbones import (
     SlimmableMobileNetV1,
     SlimmableMobileNetV2,
     SlimmableResNet,
+    slimmable_backbone,
 )
 from .calibration import calibrate
 from .classifiers import ResizedClassifier, SupernetClassifier
@@ -25,5 +26,5 @@ __all__ = [
     'SlimmableConv2d', 'SlimmableGroupNorm', 'SlimmableLinear',
     'SlimmableMobileNetV1', 'SlimmableMobileNetV2', 'SlimmableResNet',
     'SupernetClassifier', 'SupernetDetector', 'SupernetDistributedDataParallel',
-    'calibrate', 'kept_network', 'narrow'
+    'calibrate', 'kept_network', 'narrow', 'slimmable_backbone'
 ]

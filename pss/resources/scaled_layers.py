@@ -54,7 +54,8 @@ class ScaledLayer:
         smallest: its size in the smallest subnet.
         drivers: the widths that drive its channels in and out.
         pixels_in, pixels_out: at each of the space's resolutions.
-        is_per_channel: whether the layer treats every channel by itself.
+        is_per_channel: whether the work grows with the channels in or out, but
+            not with both.
     """
     smallest: LayerSize
     drivers: Drivers
@@ -212,7 +213,9 @@ def product_term(
 
 
 def _is_per_channel(layer: nn.Module) -> bool:
-    """Whether it treats every channel by itself (depthwise, pooling)."""
+    """Whether the work grows with the channels in or out, but not with both: as
+    for pooling, and for convolutions with groups, whose size stays."""
     if isinstance(layer, nn.Conv2d):
-        return layer.groups == layer.in_channels > 1
+        groups: int = getattr(layer, 'full_groups', layer.groups)
+        return groups > 1
     return not isinstance(layer, nn.Linear)

@@ -90,10 +90,23 @@ def test_counting_leaves_the_model_as_it_was(supernet):
     assert all((before[k] == v).all() for k, v in supernet.state_dict().items())
 
 
-def test_work_outside_of_layers_is_an_error(supernet):
+def test_work_outside_of_layers(supernet):
+    """Oracle: fvcore, for a network that pools by a function."""
+    linear = torch.ones(10, 1280)
+    supernet.neck.forward = lambda feats: (functional.adaptive_avg_pool2d(
+        feats[-1], 1).flatten(1), )
+    supernet.head.forward = lambda feats: functional.linear(feats[-1], linear)
+    cost = flops_table(supernet)
+    for subnet in (cost.space.smallest, cost.space.largest):
+        found = cost.total(cost.space.encode([subnet]))
+        assert found.tolist() == [count_macs(supernet, subnet)]
+
+
+def test_work_that_grows_with_two_widths_is_an_error(supernet):
     """Oracle: a network that multiplies matrices without a layer."""
-    pool = supernet.neck.gap
-    supernet.neck.forward = lambda feats: (functional.linear(
-        pool(feats[-1]).flatten(1), torch.ones(1280, 1280)), )
-    with pytest.raises(ValueError, match='outside of leaf modules'):
+    conv = supernet.backbone.layer5[0].conv[2]
+    weight = conv.conv.weight
+    conv.forward = lambda x: functional.conv2d(
+        x, weight[:conv.conv.active_out_channels, :x.shape[1]])
+    with pytest.raises(ValueError, match='not proportional'):
         flops_table(supernet)

@@ -13,6 +13,7 @@ from .grammar import (
     Entry,
     Family,
     boolean,
+    by_name,
     choice,
     either,
     integer,
@@ -20,6 +21,7 @@ from .grammar import (
     mapping,
     number,
     optional,
+    text,
 )
 from .values import CHANNELS, DIVISOR, EPS, SHARE, VALUE
 
@@ -74,8 +76,9 @@ NORMS = Family(
 _LAYERS: Dict[str, Check] = dict(
     conv_cfg=optional(CONVOLUTIONS), norm_cfg=NORMS)
 
+_MULTIPLIERS = list_of(number(above=0, most=1), 2, 2)
 _SPACE: Dict[str, Check] = dict(
-    multipliers=list_of(number(above=0, most=1), 2, 2),
+    multipliers=_MULTIPLIERS,
     divisor=CHANNELS,
     resolutions=either(
         list_of(_RESOLUTION, 1, 1024),
@@ -90,6 +93,78 @@ _BACKBONE: Dict[str, Check] = dict(
     with_cp=boolean,
     search_space=optional(mapping(_SPACE)))
 _WIDEN = number(above=0, most=16)
+_RESNET: Dict[str, Check] = dict(
+    depth=choice(18, 34, 50, 101, 152),
+    in_channels=CHANNELS,
+    stem_channels=CHANNELS,
+    base_channels=CHANNELS,
+    expansion=optional(integer(1, 16)),
+    num_stages=integer(1, 4),
+    strides=list_of(integer(1, 4), 1, 4),
+    dilations=list_of(integer(1, 16), 1, 4),
+    style=choice('pytorch', 'caffe'),
+    deep_stem=boolean,
+    avg_down=boolean,
+    zero_init_residual=boolean,
+    drop_path_rate=number(least=0, below=1))
+_ARCH: Dict[str, Check] = dict(
+    arch=text(64), out_indices=_STAGES, norm_eval=boolean, with_cp=boolean)
+_SHARE = number(least=0, below=1)
+# What pss.SlimmableBackbone is made of; any other has to be trusted.
+CONVERTIBLE = Family(
+    MODELS,
+    'mmpretrain', {
+        **{
+            name:
+            Entry(
+                dict(
+                    _LAYERS,
+                    **_RESNET,
+                    out_indices=_STAGES,
+                    norm_eval=boolean,
+                    with_cp=boolean), ['depth'])
+            for name in ('ResNet', 'ResNetV1c', 'ResNetV1d')
+        },
+        'ResNeXt':
+        Entry(
+            dict(
+                _LAYERS,
+                **_RESNET,
+                out_indices=_STAGES,
+                groups=CHANNELS,
+                width_per_group=CHANNELS), ['depth']),
+        'RegNet':
+        Entry(
+            dict(
+                _ARCH,
+                stem_channels=CHANNELS,
+                strides=list_of(integer(1, 4), 4, 4)), ['arch']),
+        'MobileNetV2':
+        Entry(dict(_LAYERS, widen_factor=_WIDEN, out_indices=_STAGES)),
+        'MobileNetV3':
+        Entry(_ARCH, ['arch']),
+        'EfficientNet':
+        Entry(_ARCH, ['arch']),
+        'EfficientNetV2':
+        Entry(_ARCH, ['arch']),
+        'ConvNeXt':
+        Entry(
+            dict(
+                _ARCH,
+                in_channels=CHANNELS,
+                stem_patch_size=integer(1, 64),
+                use_grn=boolean,
+                linear_pw_conv=boolean,
+                drop_path_rate=_SHARE,
+                layer_scale_init_value=VALUE,
+                gap_before_final_norm=boolean), ['arch']),
+        'VGG':
+        Entry(
+            dict(_LAYERS, depth=choice(11, 13, 16, 19), out_indices=_STAGES),
+            ['depth']),
+    },
+    parts=(CONVOLUTIONS, NORMS, ACTIVATIONS))
+_PATTERNS = list_of(text(256), 0, 256)
 BACKBONES = Family(
     MODELS,
     'mmpretrain', {
@@ -105,21 +180,16 @@ BACKBONES = Family(
                 search_space=optional(
                     mapping(dict(_SPACE, unit=choice('stage', 'block')))))),
         'pss.SlimmableResNet':
+        Entry(dict(_BACKBONE, **_RESNET), ['depth']),
+        'pss.SlimmableBackbone':
         Entry(
             dict(
-                _BACKBONE,
-                depth=choice(18, 34, 50, 101, 152),
-                in_channels=CHANNELS,
-                stem_channels=CHANNELS,
-                base_channels=CHANNELS,
-                expansion=optional(integer(1, 16)),
-                num_stages=integer(1, 4),
-                strides=list_of(integer(1, 4), 1, 4),
-                dilations=list_of(integer(1, 16), 1, 4),
-                style=choice('pytorch', 'caffe'),
-                deep_stem=boolean,
-                avg_down=boolean,
-                zero_init_residual=boolean,
-                drop_path_rate=number(least=0, below=1)), ['depth']),
+                backbone=CONVERTIBLE,
+                input_size=optional(_RESOLUTION),
+                input_channels=optional(CHANNELS),
+                exclude=_PATTERNS,
+                tie=_PATTERNS,
+                multipliers=optional(by_name(_MULTIPLIERS)),
+                search_space=optional(mapping(_SPACE))), ['backbone']),
     },
     parts=(CONVOLUTIONS, NORMS, ACTIVATIONS))

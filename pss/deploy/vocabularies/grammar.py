@@ -107,6 +107,20 @@ def mapping(keys: Mapping[str, Check], required: Collection[str] = ()) -> Check:
         _check_items(where, value, trust, keys, required)
 
 
+def by_name(check: Check, most: int = 256) -> Check:
+    """An object with any names, each with a value that a check accepts."""
+
+    def check_all(where: str, value: Any, trust: Trust) -> None:
+        if not isinstance(value, dict) or len(value) > most:
+            raise InputError(f'{where}={shown(value)}: expected an object with '
+                             f'at most {most} names')
+        for name, item in value.items():
+            check_text(f'{where}: a name', name)
+            check(f'{where}[{name!r}]', item, trust)
+
+    return check_all
+
+
 @dataclass(frozen=True)
 class Entry:
     """A class on a list.

@@ -196,7 +196,7 @@ class _Trace:
         some = max(_channels(layer, side) // 2, 1)
         for item in self._graph.get_pruning_group(layer, function,
                                                   list(range(some))):
-            self._reach(end, item.dep, list(item.idxs), some)
+            self._reach(end, item.dep, sorted(item.idxs), some)
 
     def _reach(self, end: End, dependency: Any, indices: List[int],
                some: int) -> None:

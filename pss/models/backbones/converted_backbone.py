@@ -217,6 +217,7 @@ def _convert(network: nn.Module, input_channels: int, units: List[Group],
                              (ConvertedBackbone, plain), {})
     converted: Any = network
     make_slimmable(converted, REPLACED)
+    _slice_inputs(converted)
     converted.input_channels = input_channels
     drives = []
     for i, unit in enumerate(units):
@@ -245,14 +246,24 @@ def _drivable(network: nn.Module, member: Member) -> Optional[Any]:
     module = network.get_submodule(member.name)
     if hasattr(module, 'active_out_channels'):
         return module if member.is_driven else None
-    if isinstance(module, nn.Conv2d):  # of a class of its own
-        sliced = slice_module(module, dict(weight=0, bias=0), member.channels)
-        sliced.active_out_channels = member.channels
-        return sliced if member.is_driven else None
     if isinstance(module, (nn.LayerNorm, nn.PReLU)) or member.is_driven:
-        axes = {name: 0 for name, _ in module.named_parameters(recurse=False)}
-        return slice_module(module, axes, member.channels)
+        return slice_module(module, _axes(module), member.channels)
     return None
+
+
+def _axes(module: nn.Module) -> Dict[str, int]:
+    """Of each parameter of a layer, the axis of its channels."""
+    return {name: 0 for name, _ in module.named_parameters(recurse=False)}
+
+
+def _slice_inputs(network: nn.Module) -> None:
+    """Makes layers of classes of their own run with any number of channels."""
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)) and \
+                not hasattr(module, 'active_out_channels'):
+            channels = module.out_channels if isinstance(
+                module, nn.Conv2d) else module.out_features
+            slice_module(module, _axes(module), channels)
 
 
 def _check_narrow(network: Any, units: List[Group]) -> None:

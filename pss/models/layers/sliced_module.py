@@ -44,6 +44,22 @@ class _SlicedLayerNorm(SlicedModule):
         return dict(normalized_shape=(self.active_out_channels, ))
 
 
+class _SlicedLinear(SlicedModule):
+    """Its input determines how many features go in."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.channels_in = x.shape[-1]
+        return super().forward(x)
+
+    def sizes_of(self, name: str) -> Tuple[int, ...]:
+        sizes = (self.active_out_channels, self.channels_in)
+        return sizes if name == 'weight' else sizes[:1]
+
+    def sliced_attributes(self) -> Dict[str, Any]:
+        return dict(
+            in_features=self.channels_in, out_features=self.active_out_channels)
+
+
 class _SlicedConv2d(SlicedModule):
     """A convolution's input determines how many channels go in."""
 
@@ -72,7 +88,7 @@ class _SlicedConv2d(SlicedModule):
 
 
 _BASES = ((nn.LayerNorm, _SlicedLayerNorm), (nn.Conv2d, _SlicedConv2d),
-          (nn.Module, SlicedModule))
+          (nn.Linear, _SlicedLinear), (nn.Module, SlicedModule))
 # Those that were made, by the plain class and the sliced parameters.
 _CLASSES: Dict[Tuple[Type[nn.Module], Tuple[str, ...]], Any] = {}
 
@@ -92,12 +108,17 @@ def slice_module(module: nn.Module, axes: Dict[str, int],
         The module, a :class:`SlicedModule`.
     """
     sliced: Any = module
-    if isinstance(module, nn.Conv2d):
+    plain = type(module)
+    if isinstance(module, SlicedModule):
+        plain, axes = module.plain_class, {**module.sliced_axes, **axes}
+    elif isinstance(module, nn.Conv2d):
         sliced.full_groups = module.groups
         sliced.channels_in = module.in_channels
+    elif isinstance(module, nn.Linear):
+        sliced.channels_in = module.in_features
     sliced.sliced_axes = axes
     sliced.sliced_channels = sliced.active_out_channels = out_channels
-    sliced.__class__ = _sliced_class(type(module), tuple(axes))
+    sliced.__class__ = _sliced_class(plain, tuple(axes))
     return sliced
 
 
