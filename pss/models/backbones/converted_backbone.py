@@ -1,5 +1,6 @@
 """Any convolutional backbone as a supernet."""
 
+import hashlib
 import re
 from collections import Counter
 from fnmatch import fnmatchcase
@@ -15,9 +16,10 @@ from ...checks import check_integer, shown
 from ...errors import InputError
 from ...registry import MODELS
 from ...structures import Subnet
-from ...supernet import evaluating, run_blank
+from ...supernet import Block, evaluating, run_blank
 from ..layers import slice_module
 from ..widening import make_slimmable
+from .block_finding import find_blocks
 from .channel_groups import Group, Member, channel_axis, channel_groups
 from .slimmable_backbone import (
     RESOLUTIONS,
@@ -306,3 +308,20 @@ class ConvertedBackbone(SlimmableBackbone):
         """As the network's own; a tuple in any case."""
         features = super().forward(*args, **kwargs)
         return (features, ) if isinstance(features, torch.Tensor) else features
+
+    def blocks(self) -> List[Block]:
+        """The parts that latency tables hold, see :func:`.find_blocks`."""
+        return find_blocks(self)
+
+    @property
+    def network(self) -> Dict[str, Any]:
+        """What a latency depends on besides the sizes of blocks."""
+        return dict(super().network, structure=self._structure)
+
+    @property
+    def _structure(self) -> str:
+        """Tells apart networks of one class: a digest of their layers."""
+        layers = [(name, type(module).__name__, *[
+            tuple(p.shape) for p in module._parameters.values() if p is not None
+        ]) for name, module in self.named_modules()]
+        return hashlib.sha256(repr(layers).encode()).hexdigest()[:16]

@@ -16,8 +16,14 @@ from pss.models import (
     slimmable_backbone,
 )
 from pss.models.narrowing import narrow
-from pss.resources import flops_table, macs_by_module
-from pss.supernet import blank
+from pss.resources import (
+    LatencyTable,
+    Timing,
+    flops_table,
+    macs_by_module,
+    reachable_blocks,
+)
+from pss.supernet import blank, hooked, run_blank
 
 SPACE = dict(resolutions=[32, 48], multipliers=(0.5, 1.), divisor=4)
 
@@ -323,3 +329,72 @@ def test_in_a_classifier():
     narrow(narrowed, blank(narrowed, 32))
     assert torch.allclose(model(images), narrowed(images), atol=1e-5)
     assert narrowed.head.fc.in_features == subnet.widths[-1]
+
+
+@pytest.mark.parametrize('name', ['resnet', 'resnext', 'vgg', 'convnext'])
+def test_blocks(supernets, name):
+    """Oracle: running the blocks of a subnet one after the other, which is all
+    that these networks do before their last norm; and each layer is in one."""
+    _, ours = supernets(name)
+    ours.switch_to(ours.search_space.smallest)
+    blocks = ours.blocks()
+    assert ours.active_subnet == ours.search_space.smallest
+    inside = [
+        layer for block in blocks for layer in block.module.modules()
+        if isinstance(layer, (nn.Conv2d, nn.Linear))
+    ]
+    layers = [
+        m for m in ours.modules() if isinstance(m, (nn.Conv2d, nn.Linear))
+    ]
+    assert len(inside) == len({*map(id, inside)}) == len(layers)
+    x = torch.randn(1, 3, 32, 32)
+    wanted = ours(x)[-1]
+    for block in blocks:
+        x = block.module(x)
+    if name == 'convnext':  # pools before its last norm
+        x = ours.norm3(x.mean([-2, -1], keepdim=True)).flatten(1)
+        x = wanted if x.shape == wanted.shape else x
+    assert torch.allclose(x, wanted, atol=1e-5)
+    for block in blocks:
+        assert block.stride in (1, 2, 4)
+
+
+def test_blocks_with_several_inner_widths(supernets):
+    """Oracle: SPEC: an error that names the block; tied, there are blocks."""
+    with pytest.raises(InputError, match=r'layer1\.0: 2 inner widths'):
+        supernets('resnet50')[1].blocks()
+    ours = slimmable_backbone(
+        NETWORKS['resnet50'](),
+        tie=[r'(layer\d\.\d+)\.conv[12]'],
+        search_space=SPACE)
+    inner = [block.inner for block in ours.blocks()]
+    assert sum(layer is not None for layer in inner) == 16
+
+
+def test_latency_table(supernets):
+    """Oracle: the sum of the blocks of a subnet, one by one."""
+    _, ours = supernets('convnext')
+    keys = [*reachable_blocks(ours)]
+    rng = np.random.default_rng(0)
+    table = LatencyTable(
+        dict(network=ours.network, scale=1.),
+        {key: Timing(float(rng.uniform(1, 2)), 0., 1)
+         for key in keys})
+    cost = table.cost_table(ours, 'table')
+    space = ours.search_space
+    for subnet in some_subnets(space):
+        ours.switch_to(subnet)
+        total = 0.
+        shapes = []
+
+        def note(module, inputs, output, shapes=shapes):
+            shapes.append((inputs[0].shape, output.shape))
+
+        blocks = ours.blocks()
+        with hooked(after=[(b.module, note) for b in blocks[1:]]):
+            run_blank(ours, subnet)
+        sizes = {(k.block_type, k.in_size, k.cin, k.cout) for k in keys}
+        for block, (x, y) in zip(blocks[1:], shapes):
+            assert (block.block_type, x[2], x[1], y[1]) in sizes
+        total = cost(space.encode([subnet]))[0]
+        assert len(blocks) < total < 2 * len(blocks)
