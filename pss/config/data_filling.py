@@ -1,0 +1,281 @@
+"""Fields of a config that follow from its data: ``None`` until they are filled.
+
+====================================================  =========================
+``model.head.num_classes``,                           the number of classes
+``data_preprocessor.num_classes``
+``model.backbone.search_space.resolutions``           the images' sizes
+``model.backbone.strides`` of MobileNetV2             the largest resolution
+``scale``, ``crop_size`` of steps in pipelines        the largest resolution
+``T_max`` of a scheduler by epoch                     ``train_cfg.max_epochs``
+``data_root`` and the split of a ``FolderDataset``    ``data_root``, ``data``
+====================================================  =========================
+
+A field that has a value keeps it. The config that a run writes into its work
+directory has all values, so that tools need the data only to load images.
+"""
+
+import copy
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from PIL import Image
+
+from ..checks import check_boolean, check_choice, check_keys, is_integer, shown
+from ..datasets import build_dataset, list_folder
+from ..errors import InputError
+from ..files import FilePath
+from .sections import check_dict
+
+FOLDER = 'pss.FolderDataset'
+SPLIT = ('held_out', 'test', 'seed', 'skipped', 'digest')
+CHECKS = ('headers', 'decode')
+
+_LOADING = ('train_dataloader', 'val_dataloader', 'test_dataloader', 'val_cfg',
+            'test_cfg')
+_SIZES = 500  # images whose headers are read, evenly spaced
+_LARGEST = 224  # pixels; of larger images, too
+_LEAST = 28  # smaller images are enlarged
+_SMALLEST_SHARE = 128 / 224  # of the largest resolution, as in the paper
+# the stem and the stages of MobileNetV2: 16 pixels become one instead of 32
+_STRIDES_OF_SMALL = (2, 1, 1, 2, 2, 1, 2, 1)
+_SMALL = 128  # pixels; below them these strides
+# steps whose field is the largest resolution
+_CROPS = dict(RandomResizedCrop='scale', CenterCrop='crop_size')
+
+
+class _Data(NamedTuple):
+    """What fields follow from: the number of classes, in words what has that
+    number, and up to 500 images."""
+    num_classes: int
+    what: str
+    images: Sequence[FilePath]
+
+
+def folder_datasets(cfg: Config) -> List[Dict[str, Any]]:
+    """The configs of all parts of folders that a config's loaders read."""
+    return [
+        part for part in _dicts([cfg.get(field) for field in _LOADING])
+        if part.get('type') == FOLDER
+    ]
+
+
+def needs_data(cfg: Config) -> bool:
+    """Whether the model of a config follows from its data."""
+    model = cfg.get('model') or {}
+    return any('num_classes' in part and part['num_classes'] is None
+               or 'resolutions' in part and part['resolutions'] is None
+               for part in _dicts([model.get('head'),
+                                   model.get('backbone')]))
+
+
+def fill_from_data(cfg: Config) -> None:
+    """Fills in the fields of a config that follow from its data, in place.
+
+    Only names of files are read, and the headers of 500 images.
+
+    Raises:
+        InputError: if there is no data that the fields could follow from, or
+            if ``model.head.num_classes`` is given and a folder has another
+            number of classes.
+    """
+    _fill_schedule(cfg)
+    folders = folder_datasets(cfg)
+    if folders:
+        _fill_folders(cfg, folders)
+    elif not needs_data(cfg):
+        return
+    data = _of_folder(folders[0]['data_root']) if folders else _of_dataset(cfg)
+    _fill_classes(cfg, data)
+    _fill_sizes(cfg, data.images)
+
+
+def _fill_schedule(cfg: Config) -> None:
+    """A cosine that ends with the training."""
+    epochs = (cfg.get('train_cfg') or {}).get('max_epochs')
+    for scheduler in _dicts(cfg.get('param_scheduler')):
+        if scheduler.get('T_max', 0) is None and scheduler.get('by_epoch'):
+            scheduler['T_max'] = epochs
+
+
+def _fill_folders(cfg: Config, folders: List[Dict[str, Any]]) -> None:
+    """The arguments that all parts of a folder have in common."""
+    section = cfg.get('data')
+    if section is None:
+        return
+    check_dict('data', section)
+    check_keys(section, (*SPLIT, 'skip_broken', 'check'), 'data')
+    check_boolean('data.skip_broken', section.get('skip_broken', False))
+    check_choice('data.check', section.get('check', 'headers'), CHECKS)
+    if cfg.get('data_root') is None:
+        raise InputError(
+            'data_root=None: expected a folder with one folder of images for '
+            'each class; give it with --cfg-options data_root=MY_FOLDER')
+    for part in folders:
+        part['data_root'] = cfg.data_root
+        part.update({key: section[key] for key in SPLIT if key in section})
+
+
+def _fill_classes(cfg: Config, data: _Data) -> None:
+    num = data.num_classes
+    model = cfg.get('model') or {}
+    head = model.get('head')
+    if isinstance(head, dict) and 'num_classes' in head:
+        if head['num_classes'] is None:
+            head['num_classes'] = num
+        elif head['num_classes'] != num:
+            raise InputError(
+                f'model.head.num_classes={shown(head["num_classes"])}: '
+                f'expected {num}, the number of {data.what}')
+    for images in (model.get('data_preprocessor'),
+                   cfg.get('data_preprocessor')):
+        if isinstance(images, dict) and images.get('num_classes', 0) is None:
+            images['num_classes'] = num
+
+
+def _fill_sizes(cfg: Config, images: Sequence[FilePath]) -> None:
+    """Resolutions from the images' sizes, and what follows from them."""
+    backbone = (cfg.get('model') or {}).get('backbone') or {}
+    space = backbone.get('search_space')
+    if not isinstance(space, dict) or 'resolutions' not in space:
+        return
+    side: Optional[int] = None
+    if space['resolutions'] is None:
+        side = typical_side(images)
+        space['resolutions'] = resolutions_for(side)
+    largest = _largest(space['resolutions'])
+    if largest is None:  # the backbone refuses it
+        return
+    if str(backbone.get('type')).endswith('SlimmableMobileNetV2') and \
+            backbone.get('strides', 0) is None and largest < _SMALL:
+        backbone['strides'] = list(_STRIDES_OF_SMALL)
+    for step in _dicts([cfg.get(field) for field in _LOADING]):
+        kind = str(step.get('type')).rpartition('.')[2]
+        field = _CROPS.get(kind)
+        if field is not None and step.get(field, 0) is None:
+            step[field] = largest
+        elif kind == 'ResizeEdge' and step.get('scale', 0) is None:
+            # as 256 for 224, but not larger than images are
+            side = side or typical_side(images)
+            step['scale'] = max(largest, min(round(largest * 8 / 7), side))
+
+
+def resolutions_for(side: int) -> Dict[str, int]:
+    """The resolutions for images of a size: for 224 pixels and more the
+    paper's, 128 to 224 in steps of 8; for smaller ones the same range below
+    their size.
+
+    The least keeps two pixels in the last stage of MobileNetV2 with the strides
+    for small images.
+
+    Args:
+        side: the images' shorter side, in pixels.
+    """
+    largest = max(_LEAST, min(side, _LARGEST))
+    step = 8 if largest >= _SMALL else 4 if largest >= _SMALL // 2 else 2
+    largest -= largest % step
+    smallest = largest
+    while smallest - step >= max(_SMALLEST_SHARE * largest, 17):
+        smallest -= step
+    return dict(start=smallest, stop=largest, step=step)
+
+
+def typical_side(images: Sequence[FilePath]) -> int:
+    """The median of the shorter sides of images, in pixels.
+
+    Raises:
+        InputError: if none of them can be read.
+    """
+    sides = []
+    for path in images:
+        try:
+            with Image.open(path) as image:
+                sides.append(min(image.size))
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            continue  # it is named when all images are checked
+    if not sides:
+        raise InputError(f'model.backbone.search_space.resolutions=None: none '
+                         f'of {len(images)} images can be read, such as '
+                         f'{images[0]}; expected images')
+    return int(np.median(sides))
+
+
+def _largest(resolutions: Any) -> Optional[int]:
+    """The largest resolution; ``None`` if the backbone will refuse them."""
+    if isinstance(resolutions, dict):
+        start, stop, step = (
+            resolutions.get(key, 0) for key in ('start', 'stop', 'step'))
+        if not (is_integer(start) and is_integer(stop) and is_integer(step)
+                and step):
+            return None
+        resolutions = range(start, stop + 1, step)
+    if not isinstance(resolutions, (list, tuple, range)) or not all(
+            map(is_integer, resolutions)):
+        return None
+    return max(resolutions, default=None)
+
+
+def _some(num: int) -> List[int]:
+    """Up to 500 evenly spaced positions."""
+    return np.linspace(0, num - 1, min(num, _SIZES)).astype(int).tolist()
+
+
+def _of_folder(data_root: str) -> _Data:
+    listing = list_folder(data_root)
+    images = listing.images['train']
+    if not images:
+        raise InputError(f'data_root={data_root!r}: its class folders have no '
+                         'image; expected some in each')
+    root = Path(data_root).expanduser()
+    return _Data(
+        len(listing.classes), f'class folders in {data_root}',
+        [root / images[i][0] for i in _some(len(images))])
+
+
+def _of_dataset(cfg: Config) -> _Data:
+    config = copy.deepcopy(_first_dataset(cfg))
+    for part in _dicts(config):
+        if 'pipeline' in part:
+            part['pipeline'] = []
+    scope = cfg.get('default_scope', 'mmpretrain')
+    with DefaultScope.overwrite_default_scope(scope):
+        dataset = build_dataset(config)
+    infos = map(dataset.get_data_info, _some(len(dataset)))
+    images = [info['img_path'] for info in infos if info.get('img_path')]
+    classes = getattr(dataset, 'metainfo', {}).get('classes')
+    if classes is not None:
+        return _Data(len(classes), f'classes of {config["type"]}', images)
+    labels = [
+        dataset.get_data_info(i).get('gt_label') for i in range(len(dataset))
+    ]
+    try:
+        num = 1 + max(int(np.max(label)) for label in labels if np.size(label))
+    except (TypeError, ValueError):
+        raise InputError('model.head.num_classes=None: expected a number, '
+                         f'since {config["type"]} has neither classes nor '
+                         'labels') from None
+    return _Data(num, f'labels of {config["type"]}, from 0', images)
+
+
+def _first_dataset(cfg: Config) -> Dict[str, Any]:
+    """The config of the training images, or of others if it has none."""
+    for part in (cfg.get('train_dataloader'),
+                 (cfg.get('test_cfg') or {}).get('calibration_dataloader'),
+                 cfg.get('val_dataloader'), cfg.get('test_dataloader')):
+        if isinstance(part, dict) and isinstance(part.get('dataset'), dict):
+            return part['dataset']
+    raise InputError('model.head.num_classes=None: expected a number, since '
+                     'the config has no data to count classes in')
+
+
+def _dicts(part: Any) -> Iterator[Dict[str, Any]]:
+    """All dicts in a part of a config, at any depth."""
+    if isinstance(part, (list, tuple)):
+        for value in part:
+            yield from _dicts(value)
+    elif isinstance(part, dict):
+        yield part
+        for value in list(part.values()):
+            yield from _dicts(value)
