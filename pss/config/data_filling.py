@@ -235,39 +235,52 @@ def _of_folder(data_root: str) -> _Data:
 
 
 def _of_dataset(cfg: Config) -> _Data:
-    config = copy.deepcopy(_first_dataset(cfg))
-    for part in _dicts(config):
+    configs = _datasets(cfg)
+    if not configs:
+        raise InputError('model.head.num_classes=None: expected a number, '
+                         'since the config has no data to count classes in')
+    first = _without_pipeline(cfg, configs[0])
+    infos = map(first.get_data_info, _some(len(first)))
+    images = [info['img_path'] for info in infos if info.get('img_path')]
+    kind = type(first).__name__
+    classes = getattr(first, 'metainfo', {}).get('classes')
+    if classes is not None:
+        return _Data(len(classes), f'classes of {kind}', images)
+    largest = -1
+    for config in configs:
+        dataset = _without_pipeline(cfg, config)
+        for i in range(len(dataset)):
+            label = dataset.get_data_info(i).get('gt_label')
+            largest = int(np.max(label, initial=largest)) \
+                if label is not None else largest
+    if largest < 0:
+        raise InputError('model.head.num_classes=None: expected a number, '
+                         f'since {kind} has neither classes nor labels')
+    return _Data(largest + 1, f'labels of {kind}, from 0', images)
+
+
+def _without_pipeline(cfg: Config, dataset: Dict[str, Any]) -> Any:
+    """Builds a dataset that only has its annotations."""
+    dataset = copy.deepcopy(dataset)
+    for part in _dicts(dataset):
         if 'pipeline' in part:
             part['pipeline'] = []
     scope = cfg.get('default_scope', 'mmpretrain')
     with DefaultScope.overwrite_default_scope(scope):
-        dataset = build_dataset(config)
-    infos = map(dataset.get_data_info, _some(len(dataset)))
-    images = [info['img_path'] for info in infos if info.get('img_path')]
-    classes = getattr(dataset, 'metainfo', {}).get('classes')
-    if classes is not None:
-        return _Data(len(classes), f'classes of {config["type"]}', images)
-    labels = [
-        dataset.get_data_info(i).get('gt_label') for i in range(len(dataset))
+        return build_dataset(dataset)
+
+
+def _datasets(cfg: Config) -> List[Dict[str, Any]]:
+    """The configs of all data, training images first."""
+    testing = cfg.get('test_cfg') or {}
+    loaders = (cfg.get('train_dataloader'),
+               testing.get('calibration_dataloader'),
+               testing.get('selection_dataloader'), cfg.get('val_dataloader'),
+               cfg.get('test_dataloader'))
+    return [
+        loader['dataset'] for loader in loaders
+        if isinstance(loader, dict) and isinstance(loader.get('dataset'), dict)
     ]
-    try:
-        num = 1 + max(int(np.max(label)) for label in labels if np.size(label))
-    except (TypeError, ValueError):
-        raise InputError('model.head.num_classes=None: expected a number, '
-                         f'since {config["type"]} has neither classes nor '
-                         'labels') from None
-    return _Data(num, f'labels of {config["type"]}, from 0', images)
-
-
-def _first_dataset(cfg: Config) -> Dict[str, Any]:
-    """The config of the training images, or of others if it has none."""
-    for part in (cfg.get('train_dataloader'),
-                 (cfg.get('test_cfg') or {}).get('calibration_dataloader'),
-                 cfg.get('val_dataloader'), cfg.get('test_dataloader')):
-        if isinstance(part, dict) and isinstance(part.get('dataset'), dict):
-            return part['dataset']
-    raise InputError('model.head.num_classes=None: expected a number, since '
-                     'the config has no data to count classes in')
 
 
 def _dicts(part: Any) -> Iterator[Dict[str, Any]]:

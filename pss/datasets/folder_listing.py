@@ -91,8 +91,8 @@ def list_folder(data_root: str) -> FolderListing:
                                     'no folder')
             missing = [name for name in classes if name not in folders]
             if missing:
-                remarks.append(f'{place} has no folder for {len(missing)} '
-                               f'classes: {shown(missing)}')
+                remarks.append(f'{place} has no folder for these classes: '
+                               f'{shown(missing)}')
     if unused:
         kinds = ', '.join(f'{n} {kind}' for kind, n in unused.most_common(10))
         remarks.append(
@@ -133,12 +133,12 @@ def _check_classes(classes: List[str], train: Path, where: str) -> None:
     if len(classes) > 1:
         return
     images = len(_images_beside(train))
-    hint = f' and {images} images beside it' if images else ''
+    hint = f', images beside it: {images}' if images else ''
     if classes:
         inner = len(_folders(train / classes[0]))
         if inner > 1:
             hint += f'; is data_root {train / classes[0]}, with {inner}?'
-    raise InputError(f'{where}: has {len(classes)} class folders{hint}; '
+    raise InputError(f'{where}: class folders: {len(classes)}{hint}; '
                      'expected two or more folders of images, one for each '
                      'class')
 
@@ -150,7 +150,7 @@ def _beside(root: Path, places: Dict[str, str]) -> List[str]:
         images = _images_beside(folder)
         if images:
             remarks.append(
-                f'Not used: {len(images)} images in no class folder, such as '
+                f'Not used: images in no class folder: {len(images)}, such as '
                 f'{shown(images[0])}')
     if places['train']:
         others = set(_folders(root)) - set(places.values())

@@ -76,9 +76,9 @@ def check_image(path: Path, decode: bool = False) -> ImageFacts:
                 return _check_opened(image, path, decode)
     except (OSError, SyntaxError, ValueError, EOFError,
             Image.DecompressionBombError) as error:
-        if path.stat().st_size == 0:
-            return ImageFacts(problem='is empty')
         if isinstance(error, Image.UnidentifiedImageError):
+            if path.exists() and path.stat().st_size == 0:
+                return ImageFacts(problem='is empty')
             decoded = cv2.imread(str(path), cv2.IMREAD_COLOR)
             if decoded is not None:  # such as a TIFF file of 16-bit colours
                 return ImageFacts(decoded.shape[1::-1])

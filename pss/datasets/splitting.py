@@ -81,9 +81,8 @@ def split_folder(listing: FolderListing,
             of_class[label], key=lambda image: _place(seed, image[0]))
         if len(images) < least:
             problems.append(
-                f'class {shown(listing.classes[label])}: has {len(images)} '
-                f'images that can be used; expected {least} or more: {purposes}'
-            )
+                f'class {shown(listing.classes[label])}: images that can be '
+                f'used: {len(images)}; expected {least} or more: {purposes}')
         for part, share in drawn.items():
             num = max(1, int(share * len(of_class[label]) + 0.5))
             parts[part] += images[:num]
