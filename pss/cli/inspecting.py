@@ -1,4 +1,4 @@
-"""Checking the images of a folder before anything is built."""
+"""Checking the images of a config before anything is built."""
 
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, NamedTuple
@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from ..checks import shown
-from ..config import build_runner, folder_datasets
+from ..config import build_runner, folder_datasets, listed_images
 from ..datasets import CheckedImages, check_images, list_folder, split_folder
 from ..errors import InputError
 from ..files import whole_file
@@ -43,8 +43,9 @@ def build_inspected(cfg: Config) -> Runner:
 
 
 def inspect_data(cfg: Config) -> List[str]:
-    """Checks a folder of classes: its layout and, by a quick look at each file,
-    its images. Only the first process does; all get the same split.
+    """Checks the images of a config with a section ``data``: a quick look at
+    each file, and the layout of a folder of classes. Only the first process
+    does; all get the same split of a folder.
 
     Images to skip and the digest of the split are written into the config, and
     so into the file that a run writes; a config that has a digest is not
@@ -54,15 +55,16 @@ def inspect_data(cfg: Config) -> List[str]:
         cfg: checked by :func:`.verify_config`.
 
     Returns:
-        Lines for the log of the run; none without such a folder.
+        Lines for the log of the run; none without such a section.
 
     Raises:
         InputError: one line with all problems, in all processes.
     """
-    folders = folder_datasets(cfg)
-    section = cfg.get('data')
-    if not folders or section is None or section.get('digest') is not None:
+    folders, section = folder_datasets(cfg), cfg.get('data')
+    if section is None or section.get('digest') is not None:
         return []
+    if not folders:
+        return ask_first(lambda: _inspect_lists(cfg, section))
     report = ask_first(lambda: _inspect(cfg, folders[0]['data_root'], section))
     for part in (section, *folders):
         part.update(skipped=report.skipped, digest=report.digest)
@@ -72,10 +74,7 @@ def inspect_data(cfg: Config) -> List[str]:
 def _inspect(cfg: Config, data_root: str, section: Dict[str, Any]) -> _Report:
     listing = list_folder(data_root)
     paths = [path for images in listing.images.values() for path, _ in images]
-    checked = check_images(
-        Path(data_root).expanduser(), paths, lambda num: print_log(
-            f'{num:,} of {len(paths):,} images are checked', 'current'),
-        section.get('check') == 'decode')
+    checked = _check(Path(data_root).expanduser(), paths, section)
     shares = {
         key: section[key]
         for key in ('held_out', 'test', 'seed') if key in section
@@ -83,19 +82,10 @@ def _inspect(cfg: Config, data_root: str, section: Dict[str, Any]) -> _Report:
     skipped = sorted(checked.problems)
     split = split_folder(listing, skipped=skipped, **shares)
     problems = [*listing.problems, *split.problems]
-    broken = [f'{path} {checked.problems[path]}' for path in skipped]
-    if broken:
-        out = Path(cfg.work_dir, LIST)
-        with whole_file(out) as temporary:
-            temporary.write_text(
-                '\n'.join(broken) + '\n',
-                encoding='utf-8',
-                errors='backslashreplace')
-        if not section.get('skip_broken', False):
-            problems.append(
-                f'{_count(broken)} that cannot be used ({_first(broken)}; all '
-                f'in {out}); repair or remove them, or skip them with '
-                'data.skip_broken=True')
+    broken = _list_broken(cfg, checked)
+    if broken and not section.get('skip_broken', False):
+        problems.append(f'images that cannot be used: {broken}; repair or '
+                        'remove them, or skip them with data.skip_broken=True')
     problems += _batch_problems(cfg, len(split.images['train']))
     if problems:
         raise InputError(f'data_root={data_root!r}: {"; ".join(problems)}')
@@ -110,9 +100,55 @@ def _inspect(cfg: Config, data_root: str, section: Dict[str, Any]) -> _Report:
         *_sizes(cfg, checked.short_sides)
     ]
     if broken:
-        lines.append(f'Skipped: {_count(broken)} ({_first(broken)}; all in '
-                     f'{Path(cfg.work_dir, LIST)})')
+        lines.append(f'Skipped images: {broken}')
     return _Report(skipped, split.digest, lines)
+
+
+def _inspect_lists(cfg: Config, section: Dict[str, Any]) -> List[str]:
+    """Checks the images that annotation files list, which are not split here.
+    """
+    if section.get('skip_broken', False):
+        raise InputError('data.skip_broken=True: expected False, since only '
+                         'images of a pss.FolderDataset can be skipped; remove '
+                         'broken ones from the annotation file')
+    images = listed_images(cfg)
+    checked = _check(Path(), images, section)
+    broken = _list_broken(cfg, checked)
+    if broken:
+        raise InputError(f'images that cannot be used: {broken}; repair them, '
+                         'or remove them from the annotation file')
+    if not images:
+        return []
+    return [
+        f'Images that were checked: {len(images):,}', *_conversions(checked),
+        *_sizes(cfg, checked.short_sides)
+    ]
+
+
+def _check(root: Path, paths: List[str], section: Dict[str,
+                                                       Any]) -> CheckedImages:
+    return check_images(
+        root, paths, lambda num: print_log(
+            f'{num:,} of {len(paths):,} images are checked', 'current'),
+        section.get('check') == 'decode')
+
+
+def _list_broken(cfg: Config, checked: CheckedImages) -> str:
+    """Writes all problems of images into the work directory.
+
+    Returns:
+        Their number, the first of them, and the file; empty without problems.
+    """
+    broken = [f'{path} {why}' for path, why in sorted(checked.problems.items())]
+    if not broken:
+        return ''
+    out = Path(cfg.work_dir, LIST)
+    with whole_file(out) as temporary:
+        temporary.write_text(
+            '\n'.join(broken) + '\n',
+            encoding='utf-8',
+            errors='backslashreplace')
+    return f'{len(broken):,} ({_first(broken)}; all in {out})'
 
 
 def _batch_problems(cfg: Config, num: int) -> Iterable[str]:
@@ -138,10 +174,6 @@ def _sizes(cfg: Config, sides: np.ndarray) -> List[str]:
     if 'resolutions' in space:
         line += f'; subnets take resolutions={_plain(space["resolutions"])}'
     return [line]
-
-
-def _count(images: List[str]) -> str:
-    return f'{len(images):,} image{"s" * (len(images) > 1)}'
 
 
 def _plain(resolutions: Any) -> Any:

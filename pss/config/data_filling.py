@@ -16,7 +16,16 @@ directory has all values, so that tools need the data only to load images.
 
 import copy
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import (
+    Any,
+    Dict,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+)
 
 import numpy as np
 from mmengine.config import Config
@@ -90,6 +99,21 @@ def fill_from_data(cfg: Config) -> None:
     data = _of_folder(folders[0]['data_root']) if folders else _of_dataset(cfg)
     _fill_classes(cfg, data)
     _fill_sizes(cfg, data.images)
+
+
+def listed_images(cfg: Config) -> List[str]:
+    """The image files of all data of a config, sorted; none for data that is
+    not in files of its own.
+
+    Raises:
+        InputError: if annotations cannot be read.
+    """
+    found: Set[str] = set()
+    for config in _datasets(cfg):
+        dataset = _without_pipeline(cfg, config)
+        infos = map(dataset.get_data_info, range(len(dataset)))
+        found.update(info['img_path'] for info in infos if 'img_path' in info)
+    return sorted(found)
 
 
 def _fill_schedule(cfg: Config) -> None:

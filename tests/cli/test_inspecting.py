@@ -59,8 +59,8 @@ def test_all_problems_at_once(config, folder, tmp_path):
     for words in (f"data_root='{folder}': dog: has no image",
                   "class 'ant': images that can be used: 0; expected 3",
                   "class 'bee': images that can be used: 2; expected 3",
-                  '11 images that cannot be used (ant/00.png is no image; ',
-                  f'; ...; all in {listed}); ', 'data.skip_broken=True'):
+                  'images that cannot be used: 11 (ant/00.png is no image; ',
+                  f'; ...; all in {listed}); repair', 'data.skip_broken=True'):
         assert words in message
     lines = listed.read_text().splitlines()
     assert len(lines) == 11 and lines[-1] == 'cow/03.png is empty'
@@ -75,7 +75,7 @@ def test_broken_images_are_skipped(config, folder):
     lines = inspect_data(config)
     assert 'Images to train: 22, to hold out: 3, to test: 3' in lines
     assert lines[-1].startswith(
-        'Skipped: 2 images (ant/03.png is empty; cow/07.png is empty; all in ')
+        'Skipped images: 2 (ant/03.png is empty; cow/07.png is empty; all in ')
     for part in (config.data, config.test_dataloader.dataset):
         assert part.skipped == ['ant/03.png', 'cow/07.png']
 
@@ -88,6 +88,36 @@ def test_too_few_images_for_a_batch(config):
             InputError,
             match='24 images train: expected at least '
             '25, .*batch_size to at most 24'):
+        inspect_data(config)
+
+
+def test_an_annotation_file(config, folder, tmp_path):
+    """Oracle: the images in the list, one of which is damaged and one missing;
+    they cannot be skipped."""
+    names = [f'{name}/0{i}.png' for name in ('ant', 'bee') for i in range(5)]
+    listed = tmp_path / 'list.txt'
+    listed.write_text('\n'.join(f'{name} 0' for name in names))
+    tested, validated = config.test_cfg, config.val_cfg
+    for loader in (config.train_dataloader, config.val_dataloader,
+                   config.test_dataloader, tested.selection_dataloader,
+                   tested.calibration_dataloader,
+                   validated.calibration_dataloader):
+        loader.dataset = dict(
+            type='CustomDataset',
+            data_prefix=str(folder),
+            ann_file=str(listed),
+            classes=['a', 'b'])
+    verify_config(config)
+    assert inspect_data(config)[0] == 'Images that were checked: 10'
+    (folder / names[3]).write_bytes(b'')
+    (folder / names[7]).unlink()
+    with pytest.raises(
+            InputError,
+            match='cannot be used: 2 .*ant/03.png is '
+            'empty; .*bee/02.png cannot be read .*No such file'):
+        inspect_data(config)
+    config.data.skip_broken = True
+    with pytest.raises(InputError, match='data.skip_broken=True: expected Fal'):
         inspect_data(config)
 
 
