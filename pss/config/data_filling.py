@@ -30,12 +30,18 @@ from typing import (
 import numpy as np
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from PIL import Image
 
-from ..checks import check_boolean, check_choice, check_keys, is_integer, shown
+from ..checks import check_boolean, check_choice, check_keys, shown
 from ..datasets import build_dataset, list_folder
 from ..errors import InputError
 from ..files import FilePath
+from .image_sizes import (
+    SMALL,
+    STRIDES_OF_SMALL,
+    largest_of,
+    resolutions_for,
+    typical_side,
+)
 from .sections import check_dict
 
 FOLDER = 'pss.FolderDataset'
@@ -45,12 +51,6 @@ CHECKS = ('headers', 'decode')
 _LOADING = ('train_dataloader', 'val_dataloader', 'test_dataloader', 'val_cfg',
             'test_cfg')
 _SIZES = 500  # images whose headers are read, evenly spaced
-_LARGEST = 224  # pixels; of larger images, too
-_LEAST = 28  # smaller images are enlarged
-_SMALLEST_SHARE = 128 / 224  # of the largest resolution, as in the paper
-# the stem and the stages of MobileNetV2: 16 pixels become one instead of 32
-_STRIDES_OF_SMALL = (2, 1, 1, 2, 2, 1, 2, 1)
-_SMALL = 128  # pixels; below them these strides
 # steps whose field is the largest resolution
 _CROPS = dict(RandomResizedCrop='scale', CenterCrop='crop_size')
 
@@ -169,12 +169,12 @@ def _fill_sizes(cfg: Config, images: Sequence[FilePath]) -> None:
     if space['resolutions'] is None:
         side = typical_side(images)
         space['resolutions'] = resolutions_for(side)
-    largest = _largest(space['resolutions'])
+    largest = largest_of(space['resolutions'])
     if largest is None:  # the backbone refuses it
         return
     if str(backbone.get('type')).endswith('SlimmableMobileNetV2') and \
-            backbone.get('strides', 0) is None and largest < _SMALL:
-        backbone['strides'] = list(_STRIDES_OF_SMALL)
+            backbone.get('strides', 0) is None and largest < SMALL:
+        backbone['strides'] = list(STRIDES_OF_SMALL)
     for step in _dicts([cfg.get(field) for field in _LOADING]):
         kind = str(step.get('type')).rpartition('.')[2]
         field = _CROPS.get(kind)
@@ -184,61 +184,6 @@ def _fill_sizes(cfg: Config, images: Sequence[FilePath]) -> None:
             # as 256 for 224, but not larger than images are
             side = side or typical_side(images)
             step['scale'] = max(largest, min(round(largest * 8 / 7), side))
-
-
-def resolutions_for(side: int) -> Dict[str, int]:
-    """The resolutions for images of a size: for 224 pixels and more the
-    paper's, 128 to 224 in steps of 8; for smaller ones the same range below
-    their size.
-
-    The least keeps two pixels in the last stage of MobileNetV2 with the strides
-    for small images.
-
-    Args:
-        side: the images' shorter side, in pixels.
-    """
-    largest = max(_LEAST, min(side, _LARGEST))
-    step = 8 if largest >= _SMALL else 4 if largest >= _SMALL // 2 else 2
-    largest -= largest % step
-    smallest = largest
-    while smallest - step >= max(_SMALLEST_SHARE * largest, 17):
-        smallest -= step
-    return dict(start=smallest, stop=largest, step=step)
-
-
-def typical_side(images: Sequence[FilePath]) -> int:
-    """The median of the shorter sides of images, in pixels.
-
-    Raises:
-        InputError: if none of them can be read.
-    """
-    sides = []
-    for path in images:
-        try:
-            with Image.open(path) as image:
-                sides.append(min(image.size))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-            continue  # it is named when all images are checked
-    if not sides:
-        raise InputError(f'model.backbone.search_space.resolutions=None: none '
-                         f'of {len(images)} images can be read, such as '
-                         f'{images[0]}; expected images')
-    return int(np.median(sides))
-
-
-def _largest(resolutions: Any) -> Optional[int]:
-    """The largest resolution; ``None`` if the backbone will refuse them."""
-    if isinstance(resolutions, dict):
-        start, stop, step = (
-            resolutions.get(key, 0) for key in ('start', 'stop', 'step'))
-        if not (is_integer(start) and is_integer(stop) and is_integer(step)
-                and step):
-            return None
-        resolutions = range(start, stop + 1, step)
-    if not isinstance(resolutions, (list, tuple, range)) or not all(
-            map(is_integer, resolutions)):
-        return None
-    return max(resolutions, default=None)
 
 
 def _some(num: int) -> List[int]:
