@@ -14,6 +14,7 @@ from ..config import build_runner, folder_datasets, listed_images
 from ..datasets import CheckedImages, check_images, list_folder, split_folder
 from ..errors import InputError
 from ..files import whole_file
+from ..search.subnet_search import LEAST_IMAGES
 from .processes import ask_first
 
 LIST = 'broken_images.txt'  # in the work directory
@@ -22,9 +23,10 @@ _NAMED = 10  # problems in a message; the file has all
 
 class _Report(NamedTuple):
     """What the first process found: images to skip, the digest of the split,
-    and lines for the log."""
+    the number of images held out, and lines for the log."""
     skipped: List[str]
     digest: str
+    held_out: int
     lines: List[str]
 
 
@@ -49,7 +51,8 @@ def inspect_data(cfg: Config) -> List[str]:
 
     Images to skip and the digest of the split are written into the config, and
     so into the file that a run writes; a config that has a digest is not
-    checked again.
+    checked again. A training with too few held-out images for a search ends
+    without one.
 
     Args:
         cfg: checked by :func:`.verify_config`.
@@ -68,7 +71,7 @@ def inspect_data(cfg: Config) -> List[str]:
     report = ask_first(lambda: _inspect(cfg, folders[0]['data_root'], section))
     for part in (section, *folders):
         part.update(skipped=report.skipped, digest=report.digest)
-    return report.lines
+    return [*report.lines, *_without_search(cfg, report.held_out)]
 
 
 def _inspect(cfg: Config, data_root: str, section: Dict[str, Any]) -> _Report:
@@ -101,7 +104,7 @@ def _inspect(cfg: Config, data_root: str, section: Dict[str, Any]) -> _Report:
     ]
     if broken:
         lines.append(f'Skipped images: {broken}')
-    return _Report(skipped, split.digest, lines)
+    return _Report(skipped, split.digest, len(split.images['held_out']), lines)
 
 
 def _inspect_lists(cfg: Config, section: Dict[str, Any]) -> List[str]:
@@ -122,6 +125,21 @@ def _inspect_lists(cfg: Config, section: Dict[str, Any]) -> List[str]:
     return [
         f'Images that were checked: {len(images):,}', *_conversions(checked),
         *_sizes(cfg, checked.short_sides)
+    ]
+
+
+def _without_search(cfg: Config, held_out: int) -> List[str]:
+    """Turns off the search at the end of a training with too few images for
+    one, which would refuse to train; says so."""
+    testing = cfg.get('test_cfg') or {}
+    if cfg.get('train_dataloader') is None or held_out >= LEAST_IMAGES or \
+            testing.get('search') is None:
+        return []
+    testing['search'] = None
+    return [
+        f'test_cfg.search=None: {held_out} images are held out, and a search '
+        f'needs {LEAST_IMAGES}; instead the five best subnets of each pool by '
+        'score are tried'
     ]
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from pss.apis import load_config
 from pss.cli import inspect_data, verify_config
+from pss.config import fill_from_data
 from pss.datasets import list_folder, split_folder
 from pss.errors import InputError
 
@@ -34,8 +35,11 @@ def test_a_good_folder(config, folder):
         f"{folder}: 3 classes: ['ant', 'bee', 'cow']",
         'Images to train: 24, to hold out: 3, to test: 3',
         'Shorter sides of images: 28 to 28 pixels, median 28; subnets take '
-        "resolutions={'start': 18, 'stop': 28, 'step': 2}"
+        "resolutions={'start': 18, 'stop': 28, 'step': 2}",
+        'test_cfg.search=None: 3 images are held out, and a search needs 100; '
+        'instead the five best subnets of each pool by score are tried'
     ]
+    assert config.test_cfg.search is None
     digest = split_folder(list_folder(str(folder))).digest
     for part in (config.data, config.train_dataloader.dataset,
                  config.test_cfg.selection_dataloader.dataset):
@@ -74,10 +78,26 @@ def test_broken_images_are_skipped(config, folder):
     verify_config(config)
     lines = inspect_data(config)
     assert 'Images to train: 22, to hold out: 3, to test: 3' in lines
-    assert lines[-1].startswith(
+    assert lines[-2].startswith(
         'Skipped images: 2 (ant/03.png is empty; cow/07.png is empty; all in ')
     for part in (config.data, config.test_dataloader.dataset):
         assert part.skipped == ['ant/03.png', 'cow/07.png']
+
+
+@pytest.mark.parametrize('num, training, searches', [(49, True, False),
+                                                     (50, True, True),
+                                                     (49, False, True)])
+def test_search(config, tmp_path, num, training, searches):
+    """Oracle: the least number of held-out images that a search takes, here of
+    two classes; a tool that searches says itself that there are too few."""
+    folder = write_folder(tmp_path / 'more', ('a', 'b'), 2 * num, 28)
+    config.data_root = str(folder)
+    config.data.held_out = 0.5
+    if not training:
+        config.train_dataloader = None
+    fill_from_data(config)
+    inspect_data(config)
+    assert (config.test_cfg.search is not None) == searches
 
 
 def test_too_few_images_for_a_batch(config):
