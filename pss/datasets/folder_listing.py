@@ -104,7 +104,7 @@ def list_folder(data_root: str) -> FolderListing:
 def _checked_root(data_root: str) -> Path:
     check_text('data_root', data_root, LONGEST_PATH)
     root = Path(data_root).expanduser()
-    if '://' in data_root or not root.is_dir():
+    if not data_root or '://' in data_root or not root.is_dir():
         raise InputError(f'data_root={data_root!r}: no such folder; expected '
                          'one with a folder of images for each class')
     return root

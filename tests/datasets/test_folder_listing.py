@@ -109,7 +109,14 @@ def test_no_folder(root, tmp_path, monkeypatch):
     """Oracle: the field in the message."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match='^data_root='):
-        list_folder(root or 'x')
+        list_folder(root)
+
+
+def test_a_name_that_no_bank_holds(tmp_path):
+    """Oracle: the class, escaped; banks take printable names only."""
+    root = write(tmp_path, 'a\nb/1.png', 'c/1.png')
+    assert list_folder(root).problems == (
+        r"class 'a\nb': expected a printable name", )
 
 
 def test_links(tmp_path):
