@@ -10,7 +10,7 @@ import torch
 import pss  # noqa: F401 before tests import mmpretrain
 
 from .building import classifier_config, random_bank, randomise_statistics
-from .images import write_imagenet, write_images
+from .images import write_folder, write_imagenet, write_images
 from .paths import FIXTURES, ROOT
 from .training import begin_runs_sooner, shrink, simplify
 
@@ -138,3 +138,10 @@ def tiny_imagenet(tmp_path_factory, tiny_fashion_mnist):
     root = tmp_path_factory.mktemp('data') / 'imagenet'
     write_imagenet(root, tiny_fashion_mnist)
     return root
+
+
+@pytest.fixture(scope='session')
+def class_folder(tmp_path_factory):
+    """A folder of 3 classes with 10 PNG files each, which tests must not
+    change."""
+    return write_folder(tmp_path_factory.mktemp('data') / 'classes')

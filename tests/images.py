@@ -1,4 +1,4 @@
-"""Images in the formats of Fashion-MNIST and ImageNet."""
+"""Images in the formats of Fashion-MNIST and ImageNet, and folders of them."""
 
 import numpy as np
 from PIL import Image
@@ -46,3 +46,16 @@ def write_imagenet(folder, fashion_mnist):
             lines.append(f'{name} {labels[i]}')
         (folder / 'meta').mkdir(exist_ok=True)
         (folder / 'meta' / f'{split}.txt').write_text('\n'.join(lines))
+
+
+def write_folder(folder, classes=('ant', 'bee', 'cow'), num=10, size=28):
+    """Writes a folder with one folder of PNG files for each class: squares at
+    places of their own, with noise."""
+    rng = np.random.default_rng(0)
+    for label, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for i in range(num):
+            pixels = rng.integers(0, 100, (size, size, 3), dtype=np.uint8)
+            pixels[2 + 8 * label:8 + 8 * label, 2:8] += 150
+            Image.fromarray(pixels).save(folder / name / f'{i:02d}.png')
+    return folder

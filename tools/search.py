@@ -15,10 +15,11 @@ interrupted goes on where it stopped, if it is started again in the same folder.
 import argparse
 from pathlib import Path
 
-from pss.apis import build_runner, load_config
+from pss.apis import load_config
 from pss.checks import shown
 from pss.cli import (
     add_arguments,
+    build_inspected,
     join_processes,
     merge_arguments,
     run,
@@ -126,7 +127,7 @@ def main():
     out = check_report(
         Path(cfg.work_dir, 'results.json'), [args.config, args.checkpoint])
     join_processes(cfg)
-    runner = build_runner(cfg)
+    runner = build_inspected(cfg)
     loop = runner.test_loop
     if not isinstance(loop, SubnetTestLoop):
         raise InputError('test_cfg: expected a pss.SubnetTestLoop, which '

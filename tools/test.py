@@ -9,9 +9,10 @@ import argparse
 import json
 from pathlib import Path
 
-from pss.apis import build_runner, load_config
+from pss.apis import load_config
 from pss.cli import (
     add_arguments,
+    build_inspected,
     check_integers,
     join_processes,
     merge_arguments,
@@ -77,7 +78,7 @@ def main():
         args.out or Path(cfg.work_dir, 'results.json'),
         [args.config, args.checkpoint])
     join_processes(cfg)
-    runner = build_runner(cfg)
+    runner = build_inspected(cfg)
     pools = isinstance(runner.test_loop, SubnetTestLoop)
     check_checkpoint(args.checkpoint, runner.model, pools=pools)
     metrics = runner.test()

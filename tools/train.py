@@ -8,10 +8,11 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from pss.apis import build_runner, find_checkpoint, load_config
+from pss.apis import find_checkpoint, load_config
 from pss.cli import (
     add_arguments,
     ask_first,
+    build_inspected,
     join_processes,
     launched_at,
     merge_arguments,
@@ -121,7 +122,7 @@ def main():
 def train(cfg, resume):
     """Trains, and reports the subnets chosen and tested at the end."""
     choose_checkpoint(cfg, resume)
-    runner = build_runner(cfg)
+    runner = build_inspected(cfg)
     if cfg.resume and cfg.load_from is not None:
         check_checkpoint(cfg.load_from, runner.model)
     runner.train()

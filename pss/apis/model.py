@@ -10,7 +10,13 @@ from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 
 from .. import registry
-from ..config import building_part, load_config, need_fields
+from ..config import (
+    building_part,
+    fill_from_data,
+    load_config,
+    need_fields,
+    needs_data,
+)
 from ..deploy.extraction import model_config
 from ..engine.checkpoints import check_checkpoint
 from ..engine.checkpoints.weights import unwrapped
@@ -42,7 +48,8 @@ def init_model(config: Union[FilePath, Config],
         logits = model(images, mode='tensor')    # (N, C, H, W) to (N, classes)
 
     Args:
-        config: path of a config, or the result of :func:`load_config`.
+        config: path of a config, or the result of :func:`load_config`; fields
+            that follow from its data are filled in.
         checkpoint: path of the weights to load; random ones by default.
         device: where the model goes.
 
@@ -58,6 +65,8 @@ def init_model(config: Union[FilePath, Config],
     need_fields(config, ['model'])
     with building_part(config, 'model'):
         check_config(config)
+        if needs_data(config):
+            fill_from_data(config)
         scope = config.get('default_scope', 'mmpretrain')
         with DefaultScope.overwrite_default_scope(scope):
             model = registry.MODELS.build(model_config(config))

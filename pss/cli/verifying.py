@@ -10,6 +10,7 @@ from ..config import (
     check_detector,
     check_sections,
     check_values,
+    fill_from_data,
     import_modules,
     name_of,
     need_fields,
@@ -31,7 +32,8 @@ def strip_training(cfg: Config, checkpoint: str) -> None:
 
 
 def verify_config(cfg: Config) -> None:
-    """Checks everything that can be checked before anything is built.
+    """Checks everything that can be checked before anything is built, and fills
+    in the fields that follow from the data.
 
     Raises:
         InputError: for an unknown key, a bad value, a module or data that do
@@ -52,6 +54,7 @@ def _verify(cfg: Config) -> None:
     need_fields(cfg, ['model'])
     import_modules(cfg)
     check_config(cfg)
+    fill_from_data(cfg)
     check_values(cfg)
     check_detector(cfg)
     if cfg.get('compile') and 'pss.Supernet' in str(cfg.model.get('type')):

@@ -7,6 +7,12 @@ from .building import (
     config_resources,
 )
 from .data_files import check_data
+from .data_filling import (
+    fill_from_data,
+    folder_datasets,
+    listed_images,
+    needs_data,
+)
 from .detectors import check_detector, feature_channels
 from .reading import load_config
 from .sections import (
@@ -25,6 +31,6 @@ __all__ = [
     'LARGEST', 'TESTING', 'TRAINING', 'VALIDATION', 'build_runner',
     'building_part', 'calibration_images', 'check_data', 'check_detector',
     'check_dict', 'check_sections', 'check_values', 'config_resources',
-    'feature_channels', 'import_modules', 'load_config', 'name_of',
-    'need_fields'
+    'feature_channels', 'fill_from_data', 'folder_datasets', 'import_modules',
+    'listed_images', 'load_config', 'name_of', 'need_fields', 'needs_data'
 ]

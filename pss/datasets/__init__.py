@@ -1,6 +1,14 @@
-"""Splits the training set, and checks what is loaded."""
+"""Splits training sets and folders of images, and checks what is loaded."""
 
-from .checked import CheckedDataset, checked_dataset
+from .checked import CheckedDataset, build_dataset, checked_dataset
+from .folder_dataset import FolderDataset
+from .folder_listing import FolderListing, list_folder
 from .held_out import held_out_split
+from .image_check import CheckedImages, check_images
+from .splitting import FolderSplit, split_folder
 
-__all__ = ['CheckedDataset', 'checked_dataset', 'held_out_split']
+__all__ = [
+    'CheckedDataset', 'CheckedImages', 'FolderDataset', 'FolderListing',
+    'FolderSplit', 'build_dataset', 'check_images', 'checked_dataset',
+    'held_out_split', 'list_folder', 'split_folder'
+]

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, IterableDataset
 
 from ..checks import shown
 from ..errors import DataError, InputError
-from ..files import reason_of
+from ..files import FilePath, reason_of
 from ..registry import DATASETS
 
 # what readers and decoders raise for missing or damaged files
@@ -180,14 +180,21 @@ def build_dataset(dataset: Dict[str, Any]) -> Any:
 
 
 def is_cut_off(path: Optional[str]) -> bool:
+    """Whether a JPEG file, by its name, ends before its image does.
+
+    ``False`` for other names and for what is not a local file.
+    """
+    return path is not None and \
+        str(path).lower().endswith(('.jpg', '.jpeg')) and ends_early(path)
+
+
+def ends_early(path: FilePath) -> bool:
     """Whether a JPEG file ends before its image does.
 
     The last two bytes tell in 10 us; only if they are not the end of an image,
     Pillow decides. ``False`` for other formats and for what is not a local
     file.
     """
-    if path is None or not str(path).lower().endswith(('.jpg', '.jpeg')):
-        return False
     try:
         with open(path, 'rb') as file:
             file.seek(-2, os.SEEK_END)

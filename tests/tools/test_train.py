@@ -7,11 +7,12 @@ import runpy
 import pytest
 from mmengine.config import Config
 
+from pss.apis import AdaptiveClassifier
 from pss.locks import locked
 
 from ..paths import ROOT
 from ..training import save_run
-from .conftest import DEMO, options
+from .conftest import DEMO, LOADERS, options
 
 
 def test_training_that_diverges_exits_with_3(call, small, tiny_fashion_mnist,
@@ -199,3 +200,36 @@ def test_a_work_dir_in_use(refuse, tmp_path, tiny_fashion_mnist):
                       *options(tiny_fashion_mnist, False, 27))
     assert f"work_dir='{work}': in use by process {os.getpid()}" in line
     assert not list(work.glob('*.pth'))
+
+
+def test_a_folder_of_classes(call, class_folder, tmp_path):
+    """Oracle: a folder is all that is needed: the log names its classes, the
+    bank has them, and tools/test.py finds the same test images, both by the
+    config that training wrote and by the original."""
+    config = ROOT / 'configs' / 'pss_mbv2_folder.py'
+    data = [f'data_root={class_folder}']
+    small = [
+        *data, 'train_dataloader.batch_size=8', 'train_cfg.max_epochs=1',
+        'val_cfg.ranked_pools=0', 'val_cfg.calibration_batches=1',
+        'test_cfg.calibration_batches=1', 'test_cfg.search=None',
+        'default_hooks.pss_sampler.budgets.flops.pools=2',
+        *(f'{name}.num_workers=0' for name in LOADERS)
+    ]
+    code, out = call('train.py', config, '--work-dir', tmp_path,
+                     '--cfg-options', *small)
+    assert code == 0, out[-3000:]
+    assert "3 classes: ['ant', 'bee', 'cow']" in out
+    log = next(tmp_path.glob('2*/*.log')).read_text()
+    assert 'Images to train: 24, to hold out: 3, to test: 3' in log
+    assert AdaptiveClassifier(tmp_path / 'bank').classes == ('ant', 'bee',
+                                                             'cow')
+    results = json.loads((tmp_path / 'results.json').read_text())
+    written = tmp_path / 'pss_mbv2_folder.py'
+    for used, words in ((config, small), (written, data)):
+        out_dir = tmp_path / used.parent.name
+        code, out = call('test.py', used, tmp_path / 'epoch_1.pth',
+                         '--work-dir', out_dir, '--cfg-options', *words)
+        assert code == 0, out[-3000:]
+        found = json.loads((out_dir / 'results.json').read_text())
+        assert found['largest'] == results['largest']
+        assert found['pools'] == results['pools']

@@ -9,9 +9,10 @@ import numpy as np
 from tabulate import tabulate
 from torch.utils.data import DataLoader, Subset
 
-from pss.apis import build_runner, load_config
+from pss.apis import load_config
 from pss.cli import (
     add_arguments,
+    build_inspected,
     check_integers,
     merge_arguments,
     run,
@@ -136,7 +137,7 @@ def main():
     if args.amp:
         cfg.test_cfg.fp16 = True
     verify_config(cfg)
-    runner = build_runner(cfg)
+    runner = build_inspected(cfg)
     loop = runner.test_loop
     if not isinstance(loop, SubnetTestLoop):
         raise InputError('test_cfg: ranking needs pss.SubnetTestLoop')

@@ -6,9 +6,10 @@ images, and tested.
 
 import argparse
 
-from pss.apis import build_runner, load_config
+from pss.apis import load_config
 from pss.cli import (
     add_arguments,
+    build_inspected,
     join_processes,
     merge_arguments,
     run,
@@ -48,7 +49,7 @@ def main():
     cfg.default_hooks = dict(hooks, bank=dict(hook, out=args.out, strict=True))
     verify_config(cfg)
     join_processes(cfg)
-    runner = build_runner(cfg)
+    runner = build_inspected(cfg)
     if not isinstance(runner.test_loop, SubnetTestLoop):
         raise InputError('test_cfg: expected a pss.SubnetTestLoop, which '
                          'chooses the subnets of the bank')

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Tuple
 from mmengine.registry import FUNCTIONS
 from mmpretrain.registry import DATA_SAMPLERS, DATASETS, METRICS
 
-from ...checks import check_text, shown
+from ...checks import LARGEST_SEED, LONGEST_PATH, check_text, shown
 from ...errors import InputError
 from .classifiers import check_pipeline
 from .detectors import check_detector_pipeline, import_mmdet
@@ -63,6 +63,7 @@ def path(*endings: str) -> Check:
 NAMES = list_of(text(200))
 PATH = path()
 LISTS = path('.txt', '.json')
+PARTS = ('train', 'held_out', 'test')  # of a folder of classes
 SPLITS = ('train', 'val', 'trainval', 'test')
 
 # the keys of MMEngine's BaseDataset; pipelines are checked by themselves
@@ -111,6 +112,17 @@ CLASSIFIED = Family(
         Entry(dict(_CUSTOM, split=choice('', 'train'))),
         'CustomDataset':
         Entry(_CUSTOM),
+        'pss.FolderDataset':
+        Entry(
+            dict(
+                _CLASSIFIED,
+                part=choice(*PARTS),
+                held_out=SHARE,
+                test=SHARE,
+                seed=integer(0, LARGEST_SEED),
+                skipped=list_of(text(LONGEST_PATH)),
+                digest=optional(text(16)),
+                test_mode=boolean), ['data_root', 'part']),
         'Places205':
         Entry(_CUSTOM),
         'CUB':

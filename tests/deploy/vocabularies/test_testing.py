@@ -170,6 +170,35 @@ def test_splits_are_around_one_data_set():
         check_testing(testing, 'x')
 
 
+def test_a_part_of_a_folder():
+    """Oracle: the arguments of pss.FolderDataset, by their types; part and
+    folder are needed."""
+    folder = dict(
+        type='pss.FolderDataset',
+        data_root='data',
+        part='test',
+        held_out=0.1,
+        test=0.1,
+        seed=0,
+        skipped=['a/1.png'],
+        digest='0123456789abcdef',
+        pipeline=STEPS)
+    testing = changed()
+    testing['dataloader']['dataset'] = folder
+    check_testing(testing, 'x')
+    for key, value in (('part', 'all'), ('data_root', 's3://a'), ('test', 2),
+                       ('skipped', [1]), ('ann_file', 'a.pkl')):
+        testing['dataloader']['dataset'] = dict(folder, **{key: value})
+        with pytest.raises(InputError, match=key):
+            check_testing(testing, 'x')
+    testing['dataloader']['dataset'] = {
+        key: folder[key]
+        for key in ('type', 'data_root', 'pipeline')
+    }
+    with pytest.raises(InputError, match='part'):
+        check_testing(testing, 'x')
+
+
 def test_nothing_ran(tmp_path):
     """Oracle: no marker, which MMEngine leaves for these same configs."""
     from mmengine.evaluator import Evaluator
