@@ -160,8 +160,12 @@ CONVERTIBLE = Family(
                 gap_before_final_norm=boolean), ['arch']),
         'VGG':
         Entry(
-            dict(_LAYERS, depth=choice(11, 13, 16, 19), out_indices=_STAGES),
-            ['depth']),
+            dict(
+                _LAYERS,
+                depth=choice(11, 13, 16, 19),
+                num_stages=integer(1, 5),
+                dilations=list_of(integer(1, 16), 1, 5),
+                out_indices=_STAGES), ['depth']),
     },
     parts=(CONVOLUTIONS, NORMS, ACTIVATIONS))
 _PATTERNS = list_of(text(256), 0, 256)

@@ -92,7 +92,7 @@ def channel_groups(network: nn.Module, image: Tensor) -> List[Group]:
     for name, layer in trace.layers.items():
         if not _is_depthwise(layer):
             trace.follow(name, 'out')
-        if _is_grouped(layer):
+        if _is_grouped(layer) and trace.runs(name):
             trace.follow(name, 'in')
             trace.tie((name, 'in'), (name, 'out'))
     return trace.groups()
@@ -178,13 +178,16 @@ class _Trace:
             for end in ends if sets.find(end) in found
         }
 
+    def runs(self, name: str) -> bool:
+        """Whether what comes out of the network depends on a layer."""
+        return self.layers[name] in self._graph.module2node
+
     def follow(self, name: str, side: str) -> None:
         """Notes what the channels of an end of a layer reach."""
         layer, end = self.layers[name], (name, side)
-        self._ends[end] = None
-        if layer not in self._graph.module2node:
-            self._reasons.append((end, 'it does not run'))
+        if not self.runs(name):
             return
+        self._ends[end] = None
         if end in self._rearranged:
             self._reasons.append(
                 (end, f'its channels are {self._rearranged[end]}, so that the '

@@ -269,12 +269,15 @@ def _slice_inputs(network: nn.Module) -> None:
 
 
 def _check_narrow(network: Any, units: List[Group]) -> None:
-    """Runs the smallest subnet; where that fails, finds out whose width it is.
-    """
+    """Runs the smallest subnet; if that fails, finds out why."""
     space = network.search_space
     error = _error_of(network, space.smallest.widths)
     if error is None:
         return
+    if _error_of(network, space.largest.widths) is not None:
+        raise InputError(
+            'search_space.resolutions: the backbone does not run at '
+            f'{space.smallest.resolution} pixels ({error})')
     for i, unit in enumerate(units):
         widths = list(space.largest.widths)
         widths[i] = space.widths[i].choices[0]

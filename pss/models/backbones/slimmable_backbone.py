@@ -242,6 +242,15 @@ class SlimmableBackbone(BaseModule):
             layer.active_out_channels = subnet.widths[width] * factor
         self.active_subnet = subnet
 
+    def driven_layers(self) -> List[List[str]]:
+        """The names of the layers that each width drives."""
+        names = {id(module): name for name, module in self.named_modules()}
+        found: List[List[str]] = [[] for _ in self.search_space.widths]
+        for layer, width, factor in self.drives:
+            times = f' x {factor}' if factor > 1 else ''
+            found[width].append(names[id(layer)] + times)
+        return found
+
     def image_size(self, resolution: int) -> Tuple[int, int]:
         """Height and width of images at a resolution: squares."""
         return resolution, resolution
