@@ -70,8 +70,8 @@ def fix_backbone(config: ConfigDict, backbone: Any, subnet: Subnet) -> None:
         backbone: the one built from it.
         subnet: a subnet of it.
     """
-    full = all(drive.out_channels == subnet.widths[drive.width] *
-               drive.factor for drive in backbone.drives)
+    full = all(drive.out_channels == subnet.widths[drive.width] * drive.factor
+               for drive in backbone.drives)
     plain = PLAIN_BACKBONES.get(config.type)
     if full and plain and not config.get('strides'):
         config.type = plain
