@@ -6,6 +6,7 @@ from .backbones import (
     SlimmableMobileNetV2,
     SlimmableResNet,
     slimmable_backbone,
+    sort_channels,
 )
 from .calibration import calibrate
 from .classifiers import ResizedClassifier, SupernetClassifier
@@ -26,5 +27,5 @@ __all__ = [
     'SlimmableConv2d', 'SlimmableGroupNorm', 'SlimmableLinear',
     'SlimmableMobileNetV1', 'SlimmableMobileNetV2', 'SlimmableResNet',
     'SupernetClassifier', 'SupernetDetector', 'SupernetDistributedDataParallel',
-    'calibrate', 'kept_network', 'narrow', 'slimmable_backbone'
+    'calibrate', 'kept_network', 'narrow', 'slimmable_backbone', 'sort_channels'
 ]

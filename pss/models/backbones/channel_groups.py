@@ -55,13 +55,20 @@ class Group(NamedTuple):
 
     Attributes:
         members: in the network's order.
+        consumers: layers whose input has these channels.
         multiple: of which the width has to be a multiple, because of layers
             with groups.
+        block: channels that stay together if they are reordered, because of
+            such layers.
+        is_returned: whether the network returns these channels.
         reason: why it cannot change; ``None`` if it can.
     """
     members: List[Member]
-    multiple: int
-    reason: Optional[str]
+    consumers: List[str]
+    multiple: int = 1
+    block: int = 1
+    is_returned: bool = False
+    reason: Optional[str] = None
 
     @property
     def driven(self) -> List[str]:
@@ -141,6 +148,8 @@ class _Trace:
         # whose channels reach them
         self._others: List[Tuple[End, str, int]] = []
         self._reasons: List[Tuple[End, str]] = []
+        self._consumers: List[Tuple[End, str]] = []
+        self._returned: List[End] = []
 
     def _find_rearranged(self) -> Dict[End, str]:
         """Ends of layers whose channels meet an operation that takes them
@@ -193,6 +202,8 @@ class _Trace:
                 (end, f'its channels are {self._rearranged[end]}, so that the '
                  'first ones do not stay the first'))
             return
+        if side == 'out' and not self._graph.module2node[layer].outputs:
+            self._returned.append(end)
         pruner = self._graph.get_pruner_of_module(layer)
         function = pruner.prune_out_channels if side == 'out' else \
             pruner.prune_in_channels
@@ -217,6 +228,8 @@ class _Trace:
                 self.tie(end, (name, 'out'))
             elif side == 'out' or _is_grouped(module):
                 self.tie(end, (name, side))
+            else:
+                self._consumers.append((end, name))
         elif isinstance(module, nn.Parameter):
             self._others.append((end, name, module.shape[channel_axis(module)]))
         elif isinstance(module, FOLLOWING) and all(
@@ -224,6 +237,8 @@ class _Trace:
             weight = next(module.parameters(), None)
             if weight is not None and weight.numel() > 1:
                 self._others.append((end, name, weight.numel()))
+        elif target.type == self._graph.ops.OPTYPE.OUTPUT:
+            self._returned.append(end)
         elif any(True for _ in module.parameters()):
             self._reasons.append(
                 (end, f'{name} is a {type(module).__name__}, which cannot '
@@ -246,7 +261,9 @@ class _Trace:
         for end in self._ends:
             ends.setdefault(self._sets.find(end), []).append(end)
         found = [self._group(root, mine) for root, mine in ends.items()]
-        return sorted(found, key=lambda group: self._place(group.members[0]))
+        # without a layer that decides it, it is the image's width
+        return sorted((group for group in found if group.driven),
+                      key=lambda group: self._place(group.members[0]))
 
     def _place(self, member: Member) -> int:
         owner = member.name
@@ -271,23 +288,29 @@ class _Trace:
         reasons = [
             r for end, r in self._reasons if self._sets.find(end) == root
         ]
-        group = Group(members, 1, None)
-        if not group.driven:
-            reasons.append('nothing but the image decides its width')
-        if reasons:
-            return Group(members, 1, reasons[0])
-        steps = [
+        consumers = [
+            name for end, name in self._consumers
+            if self._sets.find(end) == root
+        ]
+        group = Group(members, [*dict.fromkeys(consumers)])
+        if not group.driven or reasons:
+            return group._replace(reason=next(iter(reasons), None))
+        # channels of a part of a layer, by the layer's channels: parts of
+        # convolutions come and go, those of group norms become smaller
+        parts = [
             Fraction(
                 _channels(layer, side) // layer.groups, _channels(layer, side))
             for name, side in ends if _is_grouped(layer := self.layers[name])
         ]
-        steps += [
-            Fraction(norm.num_groups, norm.num_channels)
-            for member in members if isinstance(
+        norms = [
+            norm.num_groups for member in members if isinstance(
                 norm := self._network_modules.get(member.name), nn.GroupNorm)
         ]
-        multiple = lcm(*((step * group.base).numerator for step in steps))
-        return Group(members, multiple, None)
+        blocks = [(part * group.base).numerator for part in parts]
+        return group._replace(
+            is_returned=root in map(self._sets.find, self._returned),
+            multiple=lcm(*blocks, *norms),
+            block=lcm(*blocks, *(group.base // num for num in norms)))
 
 
 def channel_axis(parameter: Tensor) -> int:

@@ -179,7 +179,8 @@ def _tied(units: List[Group], tie: Sequence[str]) -> List[Group]:
 
 def _united(groups: List[Group]) -> Group:
     """One group of several."""
-    together = Group([m for group in groups for m in group.members], 1, None)
+    together = Group([m for group in groups for m in group.members],
+                     [name for group in groups for name in group.consumers])
     multiples = [
         Fraction(group.multiple * together.base, group.base).numerator
         for group in groups

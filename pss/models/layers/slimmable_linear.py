@@ -1,5 +1,7 @@
 """A linear layer that runs with its first features."""
 
+from typing import Optional
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -28,6 +30,10 @@ class SlimmableLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``(..., F_in)`` to ``(..., F_out)``."""
-        out = self.active_out_channels
-        bias = None if self.bias is None else self.bias[:out]
-        return F.linear(x, self.weight[:out, :x.shape[-1]], bias)
+        sizes = (self.active_out_channels, x.shape[-1])
+        weight: Tensor = self.weight
+        bias: Optional[Tensor] = self.bias
+        if weight.shape != sizes:
+            weight = weight[:sizes[0], :sizes[1]]
+            bias = None if bias is None else bias[:sizes[0]]
+        return F.linear(x, weight, bias)
