@@ -57,7 +57,7 @@ def accuracies(model: SupernetClassifier, subnets: List[Subnet],
     def batches(dataset: Dict[str, Any], num: int) -> Any:
         loader = DataLoader(
             DATASETS.build(dataset), 512, collate_fn=default_collate)
-        for i, data in zip(range(num), loader):
+        for _, data in zip(range(num), loader):
             yield model.data_preprocessor(data)
 
     images = (

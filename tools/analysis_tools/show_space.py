@@ -9,13 +9,20 @@ from tabulate import tabulate
 
 from pss.apis import init_model, load_config
 from pss.cli import add_arguments, merge_arguments, run
+from pss.files import write_json
+from pss.outputs import check_out
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help='config of the supernet')
+    parser.add_argument(
+        '--out', metavar='JSON', help='file to write, besides the table')
     add_arguments(parser)
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.out:
+        check_out(args.out, [args.config])
+    return args
 
 
 def main():
@@ -24,17 +31,25 @@ def main():
     merge_arguments(config, args)
     model = init_model(config)
     space = model.search_space
+    widths = [
+        dict(choices=list(width.choices), layers=layers)
+        for width, layers in zip(space.widths, model.backbone.driven_layers())
+    ]
     rows = []
-    for i, (width, layers) in enumerate(
-            zip(space.widths, model.backbone.driven_layers())):
-        rows.append([
-            i, *width.choices[::len(width.choices) - 1 or 1][:2],
-            len(width.choices), layers[0]
-        ])
-        rows += [['', '', '', '', layer] for layer in layers[1:]]
+    for i, width in enumerate(widths):
+        choices = width['choices']
+        first, *others = width['layers']
+        rows.append([i, choices[0], choices[-1], len(choices), first])
+        rows += [['', '', '', '', layer] for layer in others]
     print(tabulate(rows, ['width', 'from', 'to', 'choices', 'layers']))
     resolutions = ', '.join(map(str, space.resolutions))
     print(f'\nresolutions: {resolutions}\nsubnets: {space.size:.3g}')
+    if args.out:
+        write_json(
+            dict(
+                widths=widths,
+                resolutions=list(space.resolutions),
+                subnets=space.size), args.out)
 
 
 if __name__ == '__main__':

@@ -23,6 +23,7 @@ SHARES = dict(
     rank_pools=4,
     search=6,
     sample_subnets=14,
+    show_space=6,
     subnet_cost=12,
     fashion_mnist=6,
     fashion_mnist_detection=8,
@@ -161,6 +162,7 @@ class Options:
                     resource='flops', level=self.level, step=0.5, num=4,
                     seed=0), *settings
             ],
+            show_space=[config, *to('space.json'), *settings],
             subnet_cost=[
                 config, (f.subnets, READ), *to('s.json'), *table, *settings
             ],
