@@ -122,7 +122,7 @@ def main() -> None:
                 folder / f'{name.split()[0]}_seed{seed}',
                 load_from=str(plain))
             config.custom_hooks = [*config.get('custom_hooks', []), *hooks]
-            after = f'{name}, {args.short} epochs'
+            after = f'{name}, then trained'
             results[after] = accuracies(trained(config), subnets, config)
         rows += [
             dict(
