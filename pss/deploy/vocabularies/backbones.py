@@ -93,6 +93,7 @@ _BACKBONE: Dict[str, Check] = dict(
     with_cp=boolean,
     search_space=optional(mapping(_SPACE)))
 _WIDEN = number(above=0, most=16)
+_DROPPED = number(least=0, below=1)
 _RESNET: Dict[str, Check] = dict(
     depth=choice(18, 34, 50, 101, 152),
     in_channels=CHANNELS,
@@ -106,10 +107,9 @@ _RESNET: Dict[str, Check] = dict(
     deep_stem=boolean,
     avg_down=boolean,
     zero_init_residual=boolean,
-    drop_path_rate=number(least=0, below=1))
+    drop_path_rate=_DROPPED)
 _ARCH: Dict[str, Check] = dict(
     arch=text(64), out_indices=_STAGES, norm_eval=boolean, with_cp=boolean)
-_SHARE = number(least=0, below=1)
 # What pss.SlimmableBackbone is made of; any other has to be trusted.
 CONVERTIBLE = Family(
     MODELS,
@@ -155,7 +155,7 @@ CONVERTIBLE = Family(
                 stem_patch_size=integer(1, 64),
                 use_grn=boolean,
                 linear_pw_conv=boolean,
-                drop_path_rate=_SHARE,
+                drop_path_rate=_DROPPED,
                 layer_scale_init_value=VALUE,
                 gap_before_final_norm=boolean), ['arch']),
         'VGG':
