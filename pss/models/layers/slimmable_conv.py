@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from ...registry import MODELS
 
 
-@MODELS.register_module()
 def active_sizes(conv: Any, channels_in: int) -> Tuple[int, int, int]:
     """What a convolution runs with, given the channels of its input.
 
@@ -58,8 +57,24 @@ class SlimmableConv2d(nn.Conv2d):
         if weight.shape[:2] != (channels_out, per_group):
             weight = weight[:channels_out, :per_group]
             bias = None if bias is None else bias[:channels_out]
+        if self._is_miscomputed(x):
+            down, right = self.stride
+            x = x[:, :, ::down, ::right]
+            return F.conv2d(x, weight, bias, 1, 0, 1, groups)
         if self.padding_mode == 'zeros':
             return F.conv2d(x, weight, bias, self.stride, self.padding,
                             self.dilation, groups)
         x = F.pad(x, self._reversed_padding_repeated_twice, self.padding_mode)
         return F.conv2d(x, weight, bias, self.stride, 0, self.dilation, groups)
+
+    def _is_miscomputed(self, x: Tensor) -> bool:
+        """Whether oneDNN would write past its buffer and return a wrong
+        gradient of the weight.
+
+        It does for 1 x 1 filters with a stride whose input lies channels last
+        and has fewer channels than a vector register has numbers
+        (uxlfoundation/oneDNN, issue 6035).
+        """
+        return (x.device.type == 'cpu' and x.shape[1] < 16
+                and self.kernel_size == (1, 1) and self.stride != (1, 1)
+                and self.padding == (0, 0))

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -44,3 +46,23 @@ def test_depthwise_convolution(channels):
     plain.weight.data = wide.weight.data[:channels].clone()
     compare(wide, plain, torch.randn(2, channels, 6, 6),
             dict(weight=slice(channels)))
+
+
+@pytest.mark.parametrize('channels_in', [3, 4, 6, 8, 12, 15])
+def test_pointwise_convolution_with_a_stride(channels_in):
+    """Gradients channels last, which oneDNN gets wrong for few channels (its
+    issue 6035). Oracle: the same in double precision, which it has no kernel
+    for."""
+    torch.manual_seed(0)
+    conv = SlimmableConv2d(
+        16, 8, 1, stride=2, bias=False).to(memory_format=torch.channels_last)
+    exact = copy.deepcopy(conv).double()
+    x = torch.randn(4, channels_in, 14, 14)
+    x = x.to(memory_format=torch.channels_last).requires_grad_()
+    exact_x = x.detach().double().requires_grad_()
+    y, exact_y = conv(x), exact(exact_x)
+    y.square().sum().backward()
+    exact_y.square().sum().backward()
+    for value, oracle in ((y, exact_y), (x.grad, exact_x.grad),
+                          (conv.weight.grad, exact.weight.grad)):
+        torch.testing.assert_close(value.double(), oracle, rtol=1e-4, atol=1e-4)
