@@ -40,6 +40,9 @@ class PrioritizedSampler:
         shrink_from: share of the training in which only the largest subnet is
             trained, before the others join (DepS, arXiv 2407.06167). The
             schedules of ``p`` and ``t`` begin then. The paper's is 0.
+        best_of: how many subnets are drawn in an iteration; the one with the
+            least loss on its batch is trained (AttentiveNAS, CVPR 2021). The
+            paper's is 1.
 
     Attributes:
         budgets: the levels of the pools.
@@ -60,7 +63,8 @@ class PrioritizedSampler:
                  t: Optional[Dict[str, float]] = None,
                  score: Optional[Score] = None,
                  need: float = 0.,
-                 shrink_from: float = 0.) -> None:
+                 shrink_from: float = 0.,
+                 best_of: int = 1) -> None:
         check_integer('pool_size', pool_size, 1)
         check_number('score_momentum', score_momentum, least=0, below=1)
         self.score: Score = BatchScore() if score is None else score
@@ -77,6 +81,7 @@ class PrioritizedSampler:
         self._shrink_from = check_number(
             'shrink_from', shrink_from, least=0, below=1)
         self._need = check_number('need', need, least=0, most=1)
+        self._best_of = check_integer('best_of', best_of, 1)
         self.space = space
         self.budgets = list(budgets)
         self.pools = [
@@ -128,19 +133,24 @@ class PrioritizedSampler:
 
         Returns:
             Three passes, of the largest, the drawn and the smallest subnet,
-            and the pool that the drawn one's score goes to. Before
-            ``shrink_from``, one pass and no pool.
+            and the pool that the drawn one's score goes to. With ``best_of``
+            above 1, the second pass has as many candidates, without repeats.
+            Before ``shrink_from``, one pass and no pool.
         """
         if progress < self._shrink_from:
             return (Pass('largest', self.space.largest), ), None
         rng = np.random.default_rng([seed, iteration])
         pool = self._choose_pool(rng)
+        num = self._best_of
         if rng.random() < self.p(progress) or not self.score.is_ready(pool):
-            subnet = self.fresh(pool.budget, rng)[0]
+            drawn = self.fresh(pool.budget, rng, num)
         else:
-            subnet = self.score.draw(pool, rng, self.t(progress))
-        passes = (Pass('largest', self.space.largest), Pass('sampled', subnet),
-                  Pass('smallest', self.space.smallest))
+            t = self.t(progress)
+            drawn = [self.score.draw(pool, rng, t) for _ in range(num)]
+        candidates = tuple(dict.fromkeys(drawn)) if num > 1 else ()
+        passes = (Pass('largest', self.space.largest),
+                  Pass('sampled', drawn[0],
+                       candidates), Pass('smallest', self.space.smallest))
         return passes, pool
 
     def _choose_pool(self, rng: np.random.Generator) -> SubnetPool:

@@ -19,9 +19,17 @@ Candidates = Dict[Budget, List[Tuple[Subnet, Optional[float]]]]
 
 
 class Pass(NamedTuple):
-    """One forward and backward pass of an iteration."""
-    name: str  # ends the names of its losses in the log; different in each pass
+    """One forward and backward pass of an iteration.
+
+    Attributes:
+        name: ends the names of its losses in the log; different in each pass.
+        subnet: what it trains.
+        candidates: if there are any, the one of them with the least loss on the
+            batch at hand takes ``subnet``'s place.
+    """
+    name: str
     subnet: Subnet
+    candidates: Tuple[Subnet, ...] = ()
 
 
 # The passes of an iteration, and the pool that its score goes to, if any.

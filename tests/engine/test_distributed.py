@@ -155,8 +155,12 @@ def resumed(rank, config):
 def test_four_ranks_agree_after_every_iteration(tiny_fashion_mnist, tmp_path):
     """Oracle: rank 0's plan, weights and pools, over 210 iterations in which
     every rank has data of its own. The additive score takes the losses of all
-    passes, and draws from what they come to."""
-    changes = {'default_hooks.pss_sampler.sampler.score.type': ADDITIVE}
+    passes, draws from what they come to, and the better of two subnets by the
+    loss on all batches is trained."""
+    changes = {
+        'default_hooks.pss_sampler.sampler.score.type': ADDITIVE,
+        'default_hooks.pss_sampler.sampler.best_of': 2
+    }
     ranks = on_ranks(
         fingerprints, 4, tmp_path, tiny_fashion_mnist, epochs=15, **changes)
     assert len(ranks[0]) == 210

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pss.errors import InputError
-from pss.sampling import PrioritizedSampler
+from pss.sampling import Pass, PrioritizedSampler
 from pss.structures import budgets_of
 
 
@@ -128,6 +128,7 @@ def test_state_of_other_levels_is_refused(imagenet_flops):
     (dict(need=1.5), 'need=1.5'),
     (dict(shrink_from=1), 'shrink_from=1'),
     (dict(need='1'), "need='1'"),
+    (dict(best_of=0), 'best_of=0'),
 ])
 def test_bad_arguments(imagenet_flops, kwargs, words):
     """Oracle: field and value in the message."""
@@ -178,10 +179,32 @@ def test_shrinking_later(imagenet_flops):
     for i in range(10):
         passes, pool = sampler.plan(0, i, 0.2499)
         assert pool is None
-        assert passes == (('largest', imagenet_flops.space.largest), )
+        assert passes == (Pass('largest', imagenet_flops.space.largest), )
         ours = sampler.plan(0, i, 0.25 + 0.75 * i / 10)
         theirs = plain.plan(0, i, i / 10)
         assert ours[0] == theirs[0]
         assert ours[1].budget == theirs[1].budget
     assert (sampler.p(0.1), sampler.t(0.1)) == (1., 1.)
     assert sampler.p(0.625) == pytest.approx(0.1)
+
+
+def test_candidates_of_a_pass(imagenet_flops):
+    """Oracle: SPEC: three of the level, without repeats, from the whole space
+    and from the pool; the paper's plan has none."""
+    plain, sampler = build(imagenet_flops), build(
+        imagenet_flops, best_of=3, p=dict(ratio=1e-6))
+    assert plain.plan(0, 0, 0.)[0][1].candidates == ()
+    fill(sampler, imagenet_flops)
+    for progress in (0., 1.):
+        for i in range(50):
+            (largest, sampled, smallest), pool = sampler.plan(0, i, progress)
+            assert largest.candidates == smallest.candidates == ()
+            subnets = sampled.candidates
+            assert sampled.subnet == subnets[0]
+            assert len(set(subnets)) == len(subnets) <= 3
+            costs = imagenet_flops(imagenet_flops.space.encode(subnets))
+            assert ((pool.budget.low <= costs) &
+                    (costs < pool.budget.high)).all()
+            assert len(subnets) > 1 or progress  # hardly ever drawn twice
+            if progress:
+                assert {*subnets} <= {*pool.scores}

@@ -121,7 +121,7 @@ class PSSSamplerHook(Hook):
         """Plans the iteration."""
         progress = training_progress(runner)
         plan, self._pool = self.sampler.plan(self._seed, runner.iter, progress)
-        names = [name for name, _ in plan]
+        names = [one.name for one in plan]
         if len(set(names)) < len(names):
             raise InputError(f'pss_sampler.sampler: passes {names} of an '
                              'iteration; expected different names')
@@ -148,7 +148,7 @@ class PSSSamplerHook(Hook):
             name:
             outputs[f'task_{name}' if f'task_{name}' in
                     outputs else f'loss_{name}'].item()
-            for name, _ in plan
+            for name in (one.name for one in plan)
         }
         if hasattr(self.sampler, 'observe'):
             self.sampler.observe(self._pool, plan[1], losses)

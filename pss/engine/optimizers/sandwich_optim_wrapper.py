@@ -102,9 +102,12 @@ class SandwichOptimWrapper(OptimWrapper):
         self.step_skipped = False
         log: Dict[str, Tensor] = {}
         teacher = None
-        for i, (name, subnet) in enumerate(self.plan, start=1):
+        for i, planned in enumerate(self.plan, start=1):
             self._is_last_pass = i == len(self.plan)
-            supernet.switch_to(subnet)
+            if planned.candidates:
+                planned = self._choose(planned, supernet, data, teacher)
+            name = planned.name
+            supernet.switch_to(planned.subnet)
             with self.optim_context(model):
                 losses, logits = model(**data, mode='pass', teacher=teacher)
                 loss, parsed = supernet.parse_losses(losses)
@@ -118,13 +121,36 @@ class SandwichOptimWrapper(OptimWrapper):
                 self._check(log)
             self.update_params(loss)
         log['loss'] = reduce(torch.add,
-                             (log[f'loss_{name}'] for name, _ in self.plan))
+                             (log[f'loss_{one.name}'] for one in self.plan))
         supernet.switch_to(supernet.search_space.largest)
         return log
 
+    def _choose(self, planned: Pass, supernet: Any, data: Dict[str, Any],
+                teacher: Any) -> Pass:
+        """Makes the candidate with the least loss on the batch the pass's
+        subnet, in the plan too.
+
+        The loss is the task's, in mean over all processes. Each candidate costs
+        one forward pass.
+        """
+        losses = []
+        with torch.no_grad(), mixed_precision(self._amp_type):
+            for subnet in planned.candidates:
+                supernet.switch_to(subnet)
+                parts, _ = supernet(**data, mode='pass', teacher=teacher)
+                loss, parsed = supernet.parse_losses(parts)
+                losses.append(parsed.get('task', loss).float())
+        values = torch.stack(losses)
+        all_reduce(values, 'mean')
+        best = planned.candidates[int(values.argmin())]
+        chosen = Pass(planned.name, best)
+        self.plan = tuple(chosen if one is planned else one
+                          for one in self.plan)
+        return chosen
+
     def _check(self, log: Dict[str, Tensor]) -> None:
         """Raises :class:`.DivergedError` if a loss is not finite."""
-        for name, subnet in self.plan:
+        for name, subnet, _ in self.plan:
             for key in (f'loss_{name}', f'task_{name}'):
                 value = float(log.get(key, 0.))
                 if not math.isfinite(value):
@@ -200,7 +226,7 @@ class SandwichOptimWrapper(OptimWrapper):
         if self._skipped_in_a_row >= MAX_SKIPPED:
             raise DivergedError(
                 f'{what}, {MAX_SKIPPED} times in a row; the last were of '
-                f'{[subnet for _, subnet in self.plan]}. No step was taken '
+                f'{[one.subnet for one in self.plan]}. No step was taken '
                 'and no score recorded; resume from the last checkpoint with a '
                 'lower learning rate')
         scale = f'; the loss scale is {self._scaler.get_scale():g} now' \

@@ -26,7 +26,7 @@ def summed_losses(model, plan, data):
     data = model.data_preprocessor(dict(data), True)
     labels = torch.cat([s.gt_label for s in data['data_samples']])
     total, teacher, task = 0., None, None
-    for name, subnet in plan:
+    for name, subnet, _ in plan:
         model.switch_to(subnet)
         logits = model(data['inputs'])
         if teacher is None:
@@ -96,6 +96,29 @@ def test_score_equals_a_pass_of_its_own(supernet):
     wrapper.plan = plan
     log = supernet.train_step(batch(), wrapper)
     assert log['task_sampled'].item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_best_of_the_candidates(supernet):
+    """Oracle: each candidate's cross-entropy by hand; then the weights of an
+    iteration that has the best one in its plan."""
+    by_hand = copy.deepcopy(supernet).train()
+    supernet.train()
+    four = [plan_of(supernet, i)[1].subnet for i in range(4)]
+    losses = [
+        summed_losses(by_hand, plan_of(by_hand, i), batch())[1]
+        for i in range(4)
+    ]
+    best = min(range(4), key=losses.__getitem__)
+    wrapper, without = sgd(supernet), sgd(by_hand)
+    largest, sampled, smallest = plan_of(supernet)
+    others = tuple(four[(best + i) % 4] for i in (1, 2, 0, 3))
+    wrapper.plan = (largest, Pass('sampled', sampled.subnet, others), smallest)
+    without.plan = plan_of(by_hand, best)
+    log = supernet.train_step(batch(), wrapper)
+    by_hand.train_step(batch(), without)
+    assert wrapper.plan == without.plan
+    assert log['task_sampled'].item() == pytest.approx(losses[best], rel=1e-4)
+    same_weights(supernet, by_hand)
 
 
 def test_clipping(supernet):
