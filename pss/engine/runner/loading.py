@@ -1,6 +1,9 @@
-"""Checks of dataloaders: every mistake is one clear error."""
+"""Dataloaders: every mistake is one clear error, and signals end no worker."""
 
-from typing import Any
+import os
+import signal
+from functools import partial
+from typing import Any, Callable, Optional
 
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -49,3 +52,30 @@ def _num_classes(model: Any) -> Any:
     model = model.module if is_model_wrapper(model) else model
     num = getattr(getattr(model, 'head', None), 'num_classes', None)
     return num if isinstance(num, int) else None
+
+
+def outliving(loader: Any) -> Any:
+    """Lets the processes that load a dataloader's images outlive one SIGTERM.
+
+    Slurm, ``timeout`` and shells send it to all processes of a job. If these
+    ended at once, the one that trains could not finish its iteration and write
+    a checkpoint. When that one ends, so do they.
+
+    Returns:
+        The loader, whose ``worker_init_fn`` does so first.
+    """
+    loader.worker_init_fn = partial(
+        _begin_worker, then=getattr(loader, 'worker_init_fn', None))
+    return loader
+
+
+def _begin_worker(number: int, then: Optional[Callable[[int], Any]]) -> None:
+    signal.signal(signal.SIGTERM, _outlive)
+    if then is not None:
+        then(number)
+
+
+def _outlive(number: int, frame: Any) -> None:
+    """The first signal does nothing; the next one, which may be the parent's at
+    its exit, ends the process in order, as torch's own handler does."""
+    signal.signal(number, lambda *_: os._exit(0))

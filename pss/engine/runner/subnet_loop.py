@@ -23,7 +23,7 @@ from ...structures import Subnet
 from ..hooks import PSSSamplerHook
 from ..precision import amp_type, default_amp, mixed_precision
 from ..randomness import seeded
-from .loading import checked
+from .loading import checked, outliving
 from .progress import logged
 
 
@@ -69,6 +69,7 @@ class SubnetLoop(BaseLoop):
         super().__init__(
             runner,
             checked(runner, dataloader, f'{self.mode}_dataloader', exact=True))
+        outliving(self.dataloader)
         self.evaluator = self._evaluator(evaluator, self.dataloader)
         self.calibration_dataloader = self._build(
             calibration_dataloader, f'{cfg}.calibration_dataloader')
@@ -78,7 +79,8 @@ class SubnetLoop(BaseLoop):
         dataloader = checked(self.runner, dataloader, where, exact)
         if isinstance(dataloader, DataLoader):
             return dataloader
-        return self.runner.build_dataloader(dataloader, seed=self.runner.seed)
+        return outliving(
+            self.runner.build_dataloader(dataloader, seed=self.runner.seed))
 
     def _evaluator(self, evaluator: Any, dataloader: Any) -> Evaluator:
         """Builds an evaluator for the images of a dataloader."""

@@ -8,7 +8,7 @@ from ...checks import check_integer, shown
 from ...errors import InputError
 from ...registry import LOOPS
 from ..randomness import shared_seed
-from .loading import checked
+from .loading import checked, outliving
 from .repeatable import repeatable
 
 
@@ -50,7 +50,7 @@ class SupernetTrainLoop(EpochBasedTrainLoop):
         _check_intervals(kwargs.get('dynamic_intervals'))
         super().__init__(runner, checked(runner, dataloader,
                                          'train_dataloader'), **kwargs)
-        self.dataloader = repeatable(self.dataloader)
+        self.dataloader = repeatable(outliving(self.dataloader))
         self.done = 0
 
     def run(self) -> Any:

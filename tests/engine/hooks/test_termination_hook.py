@@ -1,6 +1,9 @@
 import copy
 import os
+import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ import pytest
 from pss.apis import find_checkpoint, load_config
 from pss.engine import Terminated, TerminationHook
 
+from ...paths import ROOT
 from ...stress.training import CONFIG, differences
 from ...training import shrink, simplify, train
 from ..conftest import load
@@ -88,3 +92,38 @@ def test_gradients_that_are_accumulated_come_first(tiny_config):
         train_with(tiny_config,
                    At(5, lambda _: os.kill(os.getpid(), signal.SIGTERM)))
     assert 'after 8 iterations' in stopped.value.message
+
+
+def test_a_signal_to_all_processes(tiny_config, tmp_path):
+    """Oracle: SPEC: a checkpoint and the status, though the processes that load
+    images get the signal too, as from Slurm and ``timeout``."""
+    for name in ('train_dataloader', 'val_dataloader'):
+        tiny_config[name].update(num_workers=2, persistent_workers=True)
+    tiny_config.train_cfg.max_epochs = 1000
+    tiny_config.default_hooks.logger.interval = 1
+    path = tmp_path / 'workers.py'
+    tiny_config.dump(path)
+    command = [sys.executable, str(ROOT / 'tools' / 'train.py'), str(path)]
+    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    with subprocess.Popen(
+            command,
+            env=environment,
+            cwd=tmp_path,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True) as process:
+        try:
+            lines = []
+            for line in process.stdout:
+                lines.append(line)
+                if re.search(r'Epoch\(train\) +\[ *2\]', line):
+                    break
+            os.killpg(process.pid, signal.SIGTERM)
+            lines += process.stdout
+            assert process.wait(60) == 143, ''.join(lines[-20:])
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    assert 'interrupted.pth' in lines[-1]
+    assert Path(tiny_config.work_dir, 'interrupted.pth').is_file()
