@@ -13,7 +13,7 @@ from ..checks import shown
 from ..config import build_runner, folder_datasets, listed_images
 from ..datasets import CheckedImages, check_images, list_folder, split_folder
 from ..errors import InputError
-from ..files import whole_file
+from ..files import system_errors, whole_file
 from ..search.subnet_search import LEAST_IMAGES
 from .processes import ask_first
 
@@ -87,8 +87,9 @@ def _inspect(cfg: Config, data_root: str, section: Dict[str, Any]) -> _Report:
     problems = [*listing.problems, *split.problems]
     broken = _list_broken(cfg, checked)
     if broken and not section.get('skip_broken', False):
-        problems.append(f'images that cannot be used: {broken}; repair or '
-                        'remove them, or skip them with data.skip_broken=True')
+        problems.append(f'images that cannot be used: {broken}: repair or '
+                        'remove these images, or skip them with '
+                        'data.skip_broken=True')
     problems += _batch_problems(cfg, len(split.images['train']))
     if problems:
         raise InputError(f'data_root={data_root!r}: {"; ".join(problems)}')
@@ -158,9 +159,11 @@ def _list_broken(cfg: Config, checked: CheckedImages) -> str:
         Their number, the first of them, and the file; empty without problems.
     """
     broken = [f'{path} {why}' for path, why in sorted(checked.problems.items())]
-    if not broken:
-        return ''
     out = Path(cfg.work_dir, LIST)
+    if not broken:
+        with system_errors(f'{out}: an earlier list cannot be removed'):
+            out.unlink(missing_ok=True)
+        return ''
     with whole_file(out) as temporary:
         temporary.write_text(
             '\n'.join(broken) + '\n',

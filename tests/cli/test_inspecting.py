@@ -64,10 +64,20 @@ def test_all_problems_at_once(config, folder, tmp_path):
                   "class 'ant': images that can be used: 0; expected 3",
                   "class 'bee': images that can be used: 2; expected 3",
                   'images that cannot be used: 11 (ant/00.png is no image; ',
-                  f'; ...; all in {listed}); repair', 'data.skip_broken=True'):
+                  f'; ...; all in {listed}): repair', 'data.skip_broken=True'):
         assert words in message
     lines = listed.read_text().splitlines()
     assert len(lines) == 11 and lines[-1] == 'cow/03.png is empty'
+
+
+def test_an_earlier_list_of_broken_images(config, tmp_path):
+    """Oracle: SPEC: the file lists every such image, here none."""
+    listed = tmp_path / 'work/broken_images.txt'
+    listed.parent.mkdir()
+    listed.write_text('of another folder')
+    verify_config(config)
+    inspect_data(config)
+    assert not listed.exists()
 
 
 def test_broken_images_are_skipped(config, folder):

@@ -370,7 +370,8 @@ def _dependency_graph(network: nn.Module, image: Tensor) -> Any:
             raise InputError(
                 f'backbone: {type(network).__name__} cannot be followed with '
                 f'an image of {tuple(image.shape[1:])}: '
-                f'{type(error).__name__}: {error}') from error
+                f'{type(error).__name__}: {error}; expected an input_size that '
+                'it can take') from error
 
 
 def _channels(layer: Any, side: str) -> int:

@@ -110,14 +110,14 @@ def _changeable(groups: List[Group], exclude: Sequence[str]) -> List[Group]:
         group for group in groups
         if not any(_matches(group, pattern) for pattern in exclude)
     ]
-    reasons = [
-        f'{_names(group)}: {group.reason}' for group in kept if group.reason
-    ]
-    if reasons:
+    refused = [group for group in kept if group.reason]
+    if refused:
+        reasons = [f'{_names(group)}: {group.reason}' for group in refused]
         more = f'; and {len(reasons) - 5} more' if len(reasons) > 5 else ''
         raise InputError(
-            'backbone: layers cannot change their width; exclude=[...] keeps '
-            f'it: {"; ".join(reasons[:5])}{more}')
+            'backbone: layers cannot change their width: '
+            f'{"; ".join(reasons[:5])}{more}; they keep '
+            f'it with exclude={_patterns_of(refused, kept)}')
     if not kept:
         raise InputError('exclude: every layer is excluded')
     return kept
@@ -125,6 +125,25 @@ def _changeable(groups: List[Group], exclude: Sequence[str]) -> List[Group]:
 
 def _matches(group: Group, pattern: str) -> bool:
     return any(fnmatchcase(name, pattern) for name in group.driven)
+
+
+def _patterns_of(refused: List[Group], groups: List[Group]) -> List[str]:
+    """Few patterns that match each of the refused groups and no other."""
+    others = [group for group in groups if not group.reason]
+    patterns: List[str] = []
+    for group in refused:
+        if not group.driven or \
+                any(_matches(group, pattern) for pattern in patterns):
+            continue
+        name = group.driven[0]
+        wide = (
+            re.sub(number, '*', name)
+            for number in (r'\d+', r'\b\d+\b(?=.*\d)'))
+        patterns.append(
+            next((pattern for pattern in wide
+                  if not any(_matches(other, pattern) for other in others)),
+                 name))
+    return patterns
 
 
 def _names(group: Group) -> str:

@@ -1,5 +1,6 @@
 """Backbones of many kinds as supernets."""
 
+import ast
 import copy
 
 import numpy as np
@@ -233,18 +234,23 @@ def test_bad_options(kwargs, message):
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize('network, layer, reason', [
+@pytest.mark.parametrize('network, layer, reason, widths', [
     (lambda: backbones.ShuffleNetV2(), 'layers.0.0.branch1.1.conv',
-     'concatenated'),
+     'concatenated', 18),
     (lambda: backbones.DenseNet('121'), 'stages.0.block.0.conv2',
-     'concatenated'),
+     'concatenated', 58),
 ])
-def test_refused(network, layer, reason):
-    """Oracle: networks whose first channels do not stay the first; with these
-    layers excluded, the others change."""
+def test_refused(network, layer, reason, widths):
+    """Oracle: networks whose first channels do not stay the first; with the
+    layers excluded that the message says, the others change."""
     with pytest.raises(InputError) as caught:
         slimmable_backbone(network(), search_space=SPACE)
-    assert layer in str(caught.value) and reason in str(caught.value)
+    message = str(caught.value)
+    assert layer in message and reason in message
+    exclude = ast.literal_eval(message.partition('exclude=')[2])
+    assert len(exclude) < 9
+    ours = slimmable_backbone(network(), exclude=exclude, search_space=SPACE)
+    assert len(ours.search_space.widths) == widths
 
 
 class Split(nn.Module):
