@@ -2,6 +2,11 @@
 # python tools/train.py configs/pss_mbv2_fashion_mnist.py
 # Data: python tools/dataset_converters/fashion_mnist.py; `make demo` does both.
 #
+# What people change, all with --cfg-options:
+#   train_cfg.max_epochs=6 param_scheduler.1.T_max=6
+#   default_hooks.pss_sampler.budgets.flops.step=2    fewer levels
+#   test_cfg.search=None              choose as the published program does
+#
 # What is adapted to images of 28 x 28 pixels:
 # - Strides. 2, 1, 1, 2, 2, 1, 2, 1 for the stem and the stages leave 14, 7, 4
 #   and at the end 2 of 28 pixels (on ImageNet 2, 1, 2, 2, 2, 1, 2, 1 leave 7 of

@@ -2,6 +2,16 @@
 # bash tools/dist_train.sh configs/pss_r50_imagenet.py 8
 # The space reaches from 759 to 4,089 MFLOPs. The first and the last level, 800
 # and 4,100, are the smallest and the largest subnet's and have no pool.
+#
+# What people change, all with --cfg-options:
+#   default_hooks.pss_sampler.budgets.flops.step=200    fewer levels
+#   model.backbone.search_space.resolutions=[128,160,192,224]    pixels
+#   train_cfg.max_epochs=100 param_scheduler.T_max=100
+#   train_dataloader.batch_size=64    with --auto-scale-lr
+#   train_dataloader.num_workers=12   of each process
+#   model.channels_last=True          faster on a CPU
+#   load_from=CHECKPOINT              mmpretrain's, to fine-tune
+#   test_cfg.search=None              choose as the published program does
 _base_ = [
     '_base_/models/pss_r50.py',
     '_base_/datasets/imagenet_bs128_pss.py',

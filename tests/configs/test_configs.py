@@ -1,8 +1,12 @@
 """The configs build, and agree with SPEC."""
 
+import argparse
+import re
+
 import pytest
 
 from pss.apis import init_model, load_config
+from pss.cli import add_options, merge_options
 from pss.registry import HOOKS, check_config
 from pss.resources import Flops, Latency
 from pss.structures import budgets_of
@@ -60,6 +64,28 @@ def test_launch_command(path):
     data = ' --cfg-options data_root=MY_FOLDER' if 'folder' in path.stem else ''
     assert command in (f'# python tools/train.py {name}{data}',
                        f'# bash tools/dist_train.sh {name} 8')
+
+
+@pytest.mark.parametrize(
+    'path', [p for p in CONFIGS if 'What people change' in p.read_text()],
+    ids=lambda p: p.stem)
+def test_what_people_change(path):
+    """Oracle: the tools' own arguments and check of keys; each option changes
+    the config."""
+    comments, _, _ = path.read_text().partition('\n_base_')
+    _, _, listed = comments.partition('What people change')
+    options = re.findall(r'[a-z_][a-z_0-9.]*=\S+', listed)
+    assert len(options) > 3
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    for option in options:
+        config = load_config(path)
+        before = config.to_dict()
+        args = parser.parse_args(['--cfg-options', option])
+        merge_options(config, args.cfg_options)
+        check_config(config)
+        if not path.stem.endswith('folder'):  # that lists its defaults
+            assert config.to_dict() != before
 
 
 @pytest.mark.parametrize('network, cpu, gpu', [

@@ -107,8 +107,8 @@ val_cfg = dict(
     calibration_batches=9,
     ranked_pools=8,
     ranked_members=3)
-# after it: of every pool's 5 best by score, the best on the held-out images is
-# kept and tested
+# after it: of every level the best subnet on the held-out images is kept and
+# tested
 test_cfg = dict(
     type='pss.SubnetTestLoop',
     calibration_dataloader=calibration_dataloader,
