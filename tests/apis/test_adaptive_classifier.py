@@ -18,7 +18,7 @@ from pss.structures import Subnet
 from ..building import NETWORKS, SMALL_RESNET, random_bank
 
 # PSS_STRESS=100000 tests more, in another half a minute
-PREDICTIONS = int(os.environ.get('PSS_STRESS', 10_000))
+PREDICTIONS = int(os.environ.get('PSS_STRESS', 4_000))
 
 
 @pytest.fixture(scope='module')

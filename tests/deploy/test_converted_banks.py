@@ -92,7 +92,8 @@ def test_from_training_to_onnx(tiny_config, tmp_path, kind):
     tiny_config.default_hooks.pss_sampler.budgets = dict(flops=dict(pools=2))
     trust = [__name__] if kind == 'plain' else []
     tiny_config.default_hooks.bank = dict(type='pss.BankHook', trust=trust)
-    tiny_config.train_cfg.max_epochs = 1
+    tiny_config.train_cfg.update(max_epochs=1, val_interval=2)
+    tiny_config.train_dataloader.batch_size = 50
     tiny_config.test_cfg.candidates = 1
     runner = train(tiny_config)
     folder = Path(runner.work_dir, 'bank')

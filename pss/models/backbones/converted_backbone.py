@@ -114,10 +114,9 @@ def _changeable(groups: List[Group], exclude: Sequence[str]) -> List[Group]:
     if refused:
         reasons = [f'{_names(group)}: {group.reason}' for group in refused]
         more = f'; and {len(reasons) - 5} more' if len(reasons) > 5 else ''
-        raise InputError(
-            'backbone: layers cannot change their width: '
-            f'{"; ".join(reasons[:5])}{more}; they keep '
-            f'it with exclude={_patterns_of(refused, kept)}')
+        raise InputError('backbone: layers cannot change their width: '
+                         f'{"; ".join(reasons[:5])}{more}; they keep '
+                         f'it with exclude={_patterns_of(refused, kept)}')
     if not kept:
         raise InputError('exclude: every layer is excluded')
     return kept
