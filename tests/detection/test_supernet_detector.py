@@ -49,7 +49,7 @@ def test_iteration_sums_the_gradients_of_three_passes(adaptive):
     ]
     other = copy.deepcopy(adaptive).train()
     total, teacher, tasks = 0, None, {}
-    for name, subnet in plan:
+    for name, subnet, _ in plan:
         other.switch_to(subnet)
         scale = subnet.resolution / space.largest.resolution
         assert other.scale == scale
