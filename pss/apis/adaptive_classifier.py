@@ -208,7 +208,7 @@ class AdaptiveClassifier(BankSelection):
                 milliseconds; ``None`` ends the following.
             images: a typical request; one blank image by default.
             **options: further arguments of :class:`.LatencyFollower`:
-                ``share``, ``margin``, ``patience``.
+                ``share``, ``patience``.
 
         Returns:
             What chooses the subnets, to inspect; ``None`` after the end.
@@ -224,7 +224,7 @@ class AdaptiveClassifier(BankSelection):
                 self._following = None
             return None
         check_number('latency_ms', latency_ms, above=0)
-        check_keys(options, ('share', 'margin', 'patience'), 'follow')
+        check_keys(options, ('share', 'patience'), 'follow')
         if images is None:
             channels, height, width = self.input_shape
             images = np.zeros((height, width, channels), np.uint8)

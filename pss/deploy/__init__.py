@@ -6,9 +6,10 @@ from .bank_networks import build_supernet, kept_networks
 from .bank_reading import read_bank
 from .bank_writing import write_bank
 from .extraction import extract, extracted_config, model_config
+from .latency_follower import LatencyFollower
 
 __all__ = [
-    'Bank', 'BankHook', 'KeptSubnet', 'bank_of', 'build_supernet', 'extract',
+    'Bank', 'BankHook', 'KeptSubnet', 'LatencyFollower', 'bank_of', 'build_supernet', 'extract',
     'extracted_config', 'kept_networks', 'model_config', 'read_bank',
     'write_bank'
 ]

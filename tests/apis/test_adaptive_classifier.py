@@ -199,7 +199,7 @@ def test_bad_arguments(bank, net):
 @pytest.mark.parametrize(
     'options, words',
     [(dict(share=2), 'share=2'), (dict(patience=0), 'patience=0'),
-     (dict(margin=1), 'margin=1'),
+     (dict(share=0.4), 'share=0.4'),
      (dict(patients=3), "follow: unknown key 'patients'.*'patience'")])
 def test_bad_options_of_following_change_nothing(bank, options, words):
     """Oracle: the message names the option; the active subnet and the earlier

@@ -25,17 +25,27 @@ def simulate(load, target=25., noise=0.02, seed=0, **options):
 
 def test_holds_the_target_while_the_load_changes():
     """Oracle: the subnets that fit, by arithmetic: 20 ms unloaded, 14 ms at a
-    load of 1.7. A move takes a few slow requests, or as many as the
-    patience."""
+    load of 1.7; issue 19: back within 10 requests after it."""
     load = [1.] * 200 + [1.7] * 200 + [1.] * 200
     latencies, positions, follower = simulate(load)
-    assert np.mean(latencies <= 25) > 0.97
+    assert np.mean(latencies <= 25) > 0.98
     assert set(positions[:200]) == {5}
-    assert set(positions[206:400]) == {2}
-    assert set(positions[500:]) == {5}
+    assert set(positions[205:400]) == {2}
+    assert set(positions[410:]) == {5}
     assert follower.moves <= 3
     fixed = np.array(load) * 20
     assert np.mean(fixed <= 25) < 0.7
+
+
+def test_follows_a_load_that_rises_slowly():
+    """Oracle: the most accurate subnet within the target at each request: at
+    most a twentieth late, and at most one subnet (2 %) below in the mean."""
+    load = np.linspace(1, 2.2, 400)
+    latencies, positions, _ = simulate(load)
+    assert np.mean(latencies <= 25) >= 0.95
+    fits = np.multiply.outer(load, TYPICAL) <= 25
+    best = np.where(fits, ACCURACIES, 0).max(axis=1)
+    assert (best - np.take(ACCURACIES, positions)).mean() < 2
 
 
 def test_does_not_flap_where_a_subnet_hardly_fits():
@@ -43,8 +53,8 @@ def test_does_not_flap_where_a_subnet_hardly_fits():
     next subnet is just beyond the target."""
     for slowdown in (1.3, 1.39, 1.5, 1.56):
         latencies, _, follower = simulate([slowdown] * 5000, noise=0.08)
-        assert follower.moves <= 25, slowdown
-        assert np.mean(latencies <= 25) > 0.85
+        assert follower.moves <= 50, slowdown
+        assert np.mean(latencies <= 25) > 0.95
 
 
 def test_a_single_slow_request_moves_nothing():
@@ -66,24 +76,21 @@ def test_where_it_begins(target, position):
 
 
 def test_patience_grows_after_moves_that_were_too_early():
-    """Oracle: fewer moves in the second half, under a load that comes back
-    every 75 requests."""
-    load = ([1.7] * 15 + [1.] * 60) * 40
-    _, positions, follower = simulate(load)
-    moves = np.flatnonzero(np.diff(positions))
-    half = len(load) // 2
-    assert (moves < half).sum() > (moves >= half).sum()
+    """Oracle: under one load a subnet that hardly fits is tried again after
+    ever more requests, up to 16 times the patience."""
+    load = [1.39] * 8000
+    _, positions, _ = simulate(load, noise=0.08)
+    moves = np.flatnonzero(np.diff(positions) > 0)
+    assert (moves < 2000).sum() > (moves >= 6000).sum()
 
 
 @pytest.mark.parametrize('options, words', [
-    (dict(share=2), 'share=2: expected .* above 0 and at most 1'),
-    (dict(share=0), 'share=0'),
+    (dict(share=1), 'share=1: expected .* at least 0.5 and below 1'),
+    (dict(share=0.4), 'share=0.4'),
     (dict(share=float('nan')), 'share=nan'),
     (dict(patience=0), 'patience=0: expected an integer of at least 1'),
     (dict(patience=2.5), 'patience=2.5'),
-    (dict(margin=1), 'margin=1'),
-    (dict(margin=-0.1), 'margin=-0.1'),
-    (dict(margin='0.1'), "margin='0.1'"),
+    (dict(share='0.9'), "share='0.9'"),
     (dict(target_ms=0), 'target_ms=0'),
     (dict(target_ms=float('inf')), 'target_ms=inf'),
     (dict(typical_ms=[1., 0.]), r'typical_ms\[1\]=0.0'),

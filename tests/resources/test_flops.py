@@ -44,7 +44,7 @@ def test_ends_of_the_space(imagenet_flops):
 def test_equals_fvcore_on_random_subnets(imagenet_model, imagenet_flops):
     """Oracle: fvcore, subnet by subnet."""
     space = imagenet_flops.space
-    codes = space.random(np.random.default_rng(0), 6)
+    codes = space.random(np.random.default_rng(0), 3)
     counted = [count_macs(imagenet_model, s) for s in space.decode(codes)]
     assert imagenet_flops.total(codes).tolist() == counted
 
@@ -72,7 +72,7 @@ def test_equals_fvcore_on_other_networks(channels, backbone):
     config['head']['in_channels'] = channels
     model = MODELS.build(config)
     table = flops_table(model)
-    codes = table.space.random(np.random.default_rng(1), 2)
+    codes = table.space.random(np.random.default_rng(1), 1)
     counted = [count_macs(model, s) for s in table.space.decode(codes)]
     assert table.total(codes).tolist() == counted
 

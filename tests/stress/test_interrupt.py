@@ -10,7 +10,7 @@ from ..paths import ROOT
 
 
 @pytest.mark.parametrize(
-    'arguments', [('--signal', 'KILL', '--kills', '4'),
+    'arguments', [('--signal', 'KILL', '--kills', '2'),
                   ('--signal', 'TERM', '--kills', '1', '--modes', 'epochs')])
 def test_interrupted_trainings_end_as_if_they_had_not_been(arguments):
     """Oracle: the uninterrupted run; ``--kills`` of the script kills more

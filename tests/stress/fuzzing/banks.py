@@ -422,7 +422,7 @@ class Calls(Banks):
             (f'follow(1e6, {image[0]})', lambda net: net.follow(1e6, image[1])),
             *((f'follow({key}={shown(bad)})',
                lambda net, key=key: net.follow(1e6, **{key: bad}))
-              for key in ('share', 'margin', 'patience'))
+              for key in ('share', 'patience'))
         ])
         device = pick(rng, ('cpu', ) * 60 +
                       ('cuda:9', 'nothing', '', 'meta', 'cpu:-1'))
