@@ -9,7 +9,7 @@ from .extraction import extract, extracted_config, model_config
 from .latency_follower import LatencyFollower
 
 __all__ = [
-    'Bank', 'BankHook', 'KeptSubnet', 'LatencyFollower', 'bank_of', 'build_supernet', 'extract',
-    'extracted_config', 'kept_networks', 'model_config', 'read_bank',
-    'write_bank'
+    'Bank', 'BankHook', 'KeptSubnet', 'LatencyFollower', 'bank_of',
+    'build_supernet', 'extract', 'extracted_config', 'kept_networks',
+    'model_config', 'read_bank', 'write_bank'
 ]
