@@ -1,4 +1,4 @@
-# make demo: trains, selects and tests on Fashion-MNIST (12 to 24 minutes)
+# make demo: trains, selects and tests on Fashion-MNIST (12 to 40 minutes)
 # make demo-latency: the same, with pools for FLOPs and this CPU's latency
 # make demo-adaptive: holds a latency under competing load (one more minute)
 # make compare: PSS-Net, random sampling, MutualNet and US-Net (hours;

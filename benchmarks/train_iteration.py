@@ -69,7 +69,7 @@ def measure(path: str, args: argparse.Namespace) -> None:
         p._replace(subnet=sampled) if p.name == 'sampled' else p for p in drawn)
 
     plain = []
-    for subnet in (one.subnet for one in plan):
+    for _, subnet, *_ in plan:
         plain_config = extracted_config(model_config(config), model, subnet)
         plain.append(extract(model, plain_config, subnet).to(args.device))
     size = model.search_space.largest.resolution

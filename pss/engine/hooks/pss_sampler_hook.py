@@ -121,7 +121,7 @@ class PSSSamplerHook(Hook):
         """Plans the iteration."""
         progress = training_progress(runner)
         plan, self._pool = self.sampler.plan(self._seed, runner.iter, progress)
-        names = [one.name for one in plan]
+        names = [name for name, *_ in plan]
         if len(set(names)) < len(names):
             raise InputError(f'pss_sampler.sampler: passes {names} of an '
                              'iteration; expected different names')
@@ -148,7 +148,7 @@ class PSSSamplerHook(Hook):
             name:
             outputs[f'task_{name}' if f'task_{name}' in
                     outputs else f'loss_{name}'].item()
-            for name in (one.name for one in plan)
+            for name, *_ in plan
         }
         if hasattr(self.sampler, 'observe'):
             self.sampler.observe(self._pool, plan[1], losses)

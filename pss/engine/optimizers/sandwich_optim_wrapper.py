@@ -121,7 +121,7 @@ class SandwichOptimWrapper(OptimWrapper):
                 self._check(log)
             self.update_params(loss)
         log['loss'] = reduce(torch.add,
-                             (log[f'loss_{one.name}'] for one in self.plan))
+                             (log[f'loss_{name}'] for name, *_ in self.plan))
         supernet.switch_to(supernet.search_space.largest)
         return log
 
@@ -150,7 +150,7 @@ class SandwichOptimWrapper(OptimWrapper):
 
     def _check(self, log: Dict[str, Tensor]) -> None:
         """Raises :class:`.DivergedError` if a loss is not finite."""
-        for name, subnet, _ in self.plan:
+        for name, subnet, *_ in self.plan:
             for key in (f'loss_{name}', f'task_{name}'):
                 value = float(log.get(key, 0.))
                 if not math.isfinite(value):
