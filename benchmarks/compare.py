@@ -311,14 +311,15 @@ def _brief(results: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _train_seconds(folder: Path) -> float:
-    """Seconds of the iterations, from the times in the logs."""
+    """Seconds of the iterations, from the median of the times in the logs, which
+    a run that was stopped for a while does not change."""
     rows = [
         json.loads(line) for log in folder.rglob('scalars.json')
         for line in log.read_text(encoding='utf-8').splitlines()
     ]
     rows = [row for row in rows if 'time' in row and 'loss' in row]
     last = max(row['step'] for row in rows)
-    return round(statistics.mean(row['time'] for row in rows) * last, 1)
+    return round(statistics.median(row['time'] for row in rows) * last, 1)
 
 
 def do_all(study: Study, runs: List[Run], jobs: int) -> None:
