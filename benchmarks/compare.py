@@ -311,7 +311,7 @@ def _brief(results: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _train_seconds(folder: Path) -> float:
-    """Seconds of the iterations, from the median of the times in the logs, which
+    """Seconds of the iterations, from the median of the logged times, which
     a run that was stopped for a while does not change."""
     rows = [
         json.loads(line) for log in folder.rglob('scalars.json')
