@@ -72,9 +72,9 @@ class SlimmableConv2d(nn.Conv2d):
         gradient of the weight.
 
         It does for 1 x 1 filters with a stride whose input lies channels last
-        and has fewer channels than a vector register has numbers
+        and has fewer channels than a vector register has numbers, at most 16
         (uxlfoundation/oneDNN, issue 6035).
         """
         return (x.device.type == 'cpu' and x.shape[1] < 16
                 and self.kernel_size == (1, 1) and self.stride != (1, 1)
-                and self.padding == (0, 0))
+                and self.padding in ((0, 0), 'valid'))

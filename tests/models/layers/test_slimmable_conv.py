@@ -48,14 +48,16 @@ def test_depthwise_convolution(channels):
             dict(weight=slice(channels)))
 
 
+@pytest.mark.parametrize('padding', [0, 'valid'])
 @pytest.mark.parametrize('channels_in', [3, 4, 6, 8, 12, 15])
-def test_pointwise_convolution_with_a_stride(channels_in):
+def test_pointwise_convolution_with_a_stride(channels_in, padding):
     """Gradients channels last, which oneDNN gets wrong for few channels (its
     issue 6035). Oracle: the same in double precision, which it has no kernel
     for."""
     torch.manual_seed(0)
     conv = SlimmableConv2d(
-        16, 8, 1, stride=2, bias=False).to(memory_format=torch.channels_last)
+        16, 8, 1, stride=2, padding=padding,
+        bias=False).to(memory_format=torch.channels_last)
     exact = copy.deepcopy(conv).double()
     x = torch.randn(4, channels_in, 14, 14)
     x = x.to(memory_format=torch.channels_last).requires_grad_()
