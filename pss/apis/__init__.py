@@ -12,6 +12,8 @@
 :class:`AdaptiveDetector`   the same for a bank of an MMDetection detector
 :class:`Exporter`           writes a bank's subnets for PyTorch, ONNX Runtime
                             or TorchScript
+:class:`DeviceExporter`     writes all of them for devices without PyTorch, over
+                            one file of weights
 ==========================  ==================================================
 
 All of them raise :class:`pss.errors.InputError`, with a message of one line,
@@ -21,6 +23,7 @@ of is in :mod:`pss.structures`, :mod:`pss.sampling` and :mod:`pss.resources`.
 
 from ..config import build_runner, feature_channels, load_config
 from ..deploy.bank_reading import read_bank
+from ..deploy.device_bank import DeviceExporter
 from ..deploy.exporter import Exporter
 from ..engine.checkpoints import find_checkpoint
 from .adaptive_classifier import AdaptiveClassifier
@@ -28,7 +31,7 @@ from .adaptive_detector import AdaptiveDetector
 from .model import init_model
 
 __all__ = [
-    'AdaptiveClassifier', 'AdaptiveDetector', 'Exporter', 'build_runner',
-    'feature_channels', 'find_checkpoint', 'init_model', 'load_config',
-    'read_bank'
+    'AdaptiveClassifier', 'AdaptiveDetector', 'DeviceExporter', 'Exporter',
+    'build_runner', 'feature_channels', 'find_checkpoint', 'init_model',
+    'load_config', 'read_bank'
 ]

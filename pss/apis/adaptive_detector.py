@@ -14,7 +14,7 @@ from ..deploy.detector_preprocessing import DetectorPreprocessing
 from ..deploy.vocabularies import Trust
 from ..files import FilePath
 from ..models import SupernetDetector
-from .bank_selection import BankSelection
+from ..runtime import BankSelection
 
 
 class AdaptiveDetector(BankSelection):

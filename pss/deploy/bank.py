@@ -27,6 +27,7 @@ class KeptSubnet:
             was chosen; in percent if the bank's metric is.
         test_accuracy: on the test images; ``None`` if it was not tested.
         resource, level: its pool's, ``None`` for the ends of the space.
+        standard_error: of the held-out accuracy; ``None`` if it is not known.
     """
     name: str
     subnet: Subnet
@@ -35,6 +36,7 @@ class KeptSubnet:
     test_accuracy: Optional[float] = None
     resource: Optional[str] = None
     level: Optional[float] = None
+    standard_error: Optional[float] = None
 
 
 @dataclass(frozen=True)

@@ -303,6 +303,7 @@ def _kept(loop: SubnetTestLoop) -> List[KeptSubnet]:
             },
             held_out_accuracy=row[f'held_out_{loop.metric}'],
             test_accuracy=row[loop.metric],
+            standard_error=row.get(f'held_out_{loop.metric}_se'),
             **pool)
 
     return [

@@ -176,6 +176,8 @@ class _Reader:
                 least=0,
                 most=LARGEST_COST)
         tested = row.get('test_accuracy', float, type(None))
+        spread = row.get('standard_error', float, type(None)) \
+            if 'standard_error' in row.value else None  # as in older banks
         return KeptSubnet(
             name=name,
             subnet=subnet,
@@ -185,6 +187,7 @@ class _Reader:
             test_accuracy=tested,
             resource=resource,
             level=level,
+            standard_error=spread,
         ), row.get('statistics', int)
 
     def _tensors(self, name: str) -> Dict[str, Tensor]:

@@ -30,15 +30,14 @@ from .export_files import (
 )
 from .extraction import extract, extracted_config
 from .model_index import INDEX, check_index
-from .network_difference import largest_difference
+from .network_difference import allowed_difference, largest_difference
 from .onnx_export import check_onnx, onnx_bytes, onnx_session
 from .preprocessing import Image, Preprocessing
 from .vocabularies import Trust, check_testing, check_trust
 
 Network = Callable[[Tensor], Tensor]
 FORMATS = {'torch': '.pth', 'onnx': '.onnx', 'torchscript': '.pt'}
-# How far logits may differ from the supernet's. If the largest logit is above
-# 1, the limit grows in proportion, as float32's error does.
+# How far logits may differ from the supernet's, see allowed_difference().
 TOLERANCES = {'torch': 1e-5, 'onnx': 1e-4, 'torchscript': 1e-5}
 
 
@@ -75,16 +74,7 @@ class Exporter:
         self.bank = bank
         self.model = build_supernet(bank, SupernetClassifier)
         self._stems = file_stems([kept.name for kept in bank.kept])
-        preprocessing = Preprocessing(bank, self.model)
-        loaded = list(bank.samples) if images is None \
-            else _load(preprocessing, images)
-        if not loaded:
-            raise InputError('the bank has no images to compare on; expected '
-                             'some with --images')
-        generator = torch.Generator().manual_seed(0)
-        self.images = dict(
-            random=torch.randn(4, *bank.input_shape, generator=generator),
-            real=preprocessing.batch(loaded))
+        self.images = comparison_images(bank, self.model, images)
 
     def export(self, kept: KeptSubnet, kind: str,
                folder: FilePath) -> Dict[str, Any]:
@@ -134,7 +124,8 @@ class Exporter:
         }[kind]
         content, network = make(plain, record)
         self.model.switch_to(kept.subnet, statistics)
-        record['largest_difference'] = self._differences(network, kind, out)
+        record['largest_difference'] = self._differences(
+            network, plain, kind, out)
         try:
             text = json_text(record, allow_nan=False)
         except (TypeError, ValueError) as error:
@@ -150,7 +141,7 @@ class Exporter:
             write_files(files)
         return record
 
-    def _differences(self, network: Network, kind: str,
+    def _differences(self, network: Network, plain: nn.Module, kind: str,
                      out: Path) -> Dict[str, float]:
         """The largest differences of a network's logits from the supernet's,
         on random and on real images.
@@ -163,9 +154,8 @@ class Exporter:
             for name, images in self.images.items()
         }
         for name, images in self.images.items():
-            with torch.no_grad():
-                largest = self.model(images).abs().max().item()
-            most = TOLERANCES[kind] * max(1., largest)
+            most = allowed_difference(plain, images, TOLERANCES[kind],
+                                      found[name])
             # NaN and infinity are within no tolerance
             if not found[name] <= most < math.inf:
                 raise InputError(
@@ -246,8 +236,32 @@ def file_stems(names: Sequence[str]) -> List[str]:
     return stems
 
 
-def _load(preprocessing: Preprocessing,
-          images: Sequence[Image]) -> List[Tensor]:
+def comparison_images(bank: Bank, model: SupernetClassifier,
+                      images: Optional[Sequence[Image]]) -> Dict[str, Tensor]:
+    """Images to compare networks on, preprocessed: ``random`` and ``real``.
+
+    Args:
+        bank: the bank.
+        model: its supernet.
+        images: real ones; the bank's samples by default.
+
+    Raises:
+        InputError: if there is no real image or one cannot be loaded.
+    """
+    preprocessing = Preprocessing(bank, model)
+    loaded = list(bank.samples) if images is None \
+        else load_images(preprocessing, images)
+    if not loaded:
+        raise InputError('the bank has no images to compare on; expected '
+                         'some with --images')
+    generator = torch.Generator().manual_seed(0)
+    return dict(
+        random=torch.randn(4, *bank.input_shape, generator=generator),
+        real=preprocessing.batch(loaded))
+
+
+def load_images(preprocessing: Preprocessing,
+                images: Sequence[Image]) -> List[Tensor]:
     """Loads real images, one by one so that an error names the file."""
     loaded = []
     for i, image in enumerate(images):

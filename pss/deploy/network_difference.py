@@ -1,5 +1,6 @@
 """Comparing an extracted network with its supernet by their outputs."""
 
+import copy
 from typing import Any, Callable
 
 import torch
@@ -50,3 +51,34 @@ def raw_outputs(model: nn.Module, images: Tensor) -> Tensor:
         level.flatten() for found in outputs for levels in found
         for level in levels
     ])
+
+
+def allowed_difference(plain: nn.Module, images: Tensor, tolerance: float,
+                       found: float) -> float:
+    """How far outputs may differ from a network's.
+
+    Args:
+        plain: the network, in float32, without slimmable layers.
+        images: ``(N, C, H, W)``.
+        tolerance: what is allowed if no output is above 1; else in proportion.
+        found: the difference that was found; only if it is larger than that is
+            the network's own rounding looked at, which is slow.
+
+    Returns:
+        That, or four times what float32 rounds in the network if this is more:
+        with random weights, rounding may be magnified a thousandfold.
+    """
+    with torch.no_grad():
+        outputs = as_one(plain(images))
+        most = tolerance * max(1., outputs.abs().max().item())
+        if found <= most:
+            return most
+        exact = as_one(copy.deepcopy(plain).double()(images.double()))
+    return max(most, 4 * (outputs - exact).abs().max().item())
+
+
+def as_one(outputs: Any) -> Tensor:
+    """The outputs of a network as one tensor, rows of them for several."""
+    if isinstance(outputs, (tuple, list)):
+        return torch.cat([output.flatten(1) for output in outputs], 1)
+    return outputs

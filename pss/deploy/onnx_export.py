@@ -5,7 +5,7 @@ import inspect
 import io
 import re
 import warnings
-from typing import Any, BinaryIO, Dict, Tuple
+from typing import Any, BinaryIO, Dict, Sequence, Tuple, Union
 
 import torch
 from torch import Tensor, nn
@@ -49,14 +49,18 @@ def _numbers(version: str) -> Tuple[int, ...]:
     return tuple(map(int, re.findall(r'\d+', version)[:2]))
 
 
-def export_onnx(network: nn.Module, images: Tensor, out: BinaryIO,
+def export_onnx(network: nn.Module,
+                images: Tensor,
+                out: BinaryIO,
+                outputs: Sequence[str] = ('logits', ),
                 **options: Any) -> None:
-    """Writes a network as ONNX, its input ``images`` and its output ``logits``.
+    """Writes a network as ONNX, its input called ``images``.
 
     Args:
         network: in evaluation mode.
         images: an input to trace it with.
         out: the file to write to.
+        outputs: names of the outputs.
         **options: further arguments of ``torch.onnx.export``.
     """
     if 'dynamo' in inspect.signature(torch.onnx.export).parameters:
@@ -70,7 +74,7 @@ def export_onnx(network: nn.Module, images: Tensor, out: BinaryIO,
             (images, ),
             out,  # type: ignore[arg-type]  # documented to take file objects
             input_names=['images'],
-            output_names=['logits'],
+            output_names=list(outputs),
             opset_version=17,
             **options)
 
@@ -100,8 +104,9 @@ def onnx_bytes(network: nn.Module, images: Tensor, properties: Dict[str, str],
                          f'({first_line(error)})') from error
 
 
-def onnx_session(content: bytes) -> Any:
-    """Loads an ONNX file into ONNX Runtime, on the CPU.
+def onnx_session(content: Union[bytes, str]) -> Any:
+    """Loads an ONNX file, its content or its path, into ONNX Runtime, on the
+    CPU.
 
     Raises:
         InputError: if the installed version cannot run it.

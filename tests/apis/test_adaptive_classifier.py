@@ -206,7 +206,7 @@ def test_bad_options_of_following_change_nothing(bank, options, words):
     following stay."""
     net = AdaptiveClassifier(bank)
     net.follow(latency_ms=1e6)
-    net._active = net._running['smallest']
+    net._active = net._running(net.subnets[0])
     before = net._following
     with pytest.raises(InputError, match=words):
         net.follow(latency_ms=1e6, **options)

@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from pss.deploy import bank_writing, read_bank, write_bank
+from pss.deploy import bank_folder, read_bank, write_bank
 from pss.errors import InputError
 
 from ..building import random_bank
@@ -90,12 +90,12 @@ def test_replacing_a_bank(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(bank_writing, '_exchange', crash)
+        patch.setattr(bank_folder, '_exchange', crash)
         with pytest.raises(KeyboardInterrupt):
             write_bank(bank, folder)
     assert read_bank(folder).metric == 'other'
     with monkeypatch.context() as patch:
-        patch.setattr(bank_writing.ctypes, 'CDLL', lambda name: None)
+        patch.setattr(bank_folder.ctypes, 'CDLL', lambda name: None)
         write_bank(bank, folder)
     assert read_bank(folder).metric == 'top1'
     assert os.listdir(tmp_path) == ['bank']

@@ -15,7 +15,7 @@ from pss.cli import run
 from pss.cli.limits import parse_budget
 from pss.deploy.exporter import FORMATS, check_export
 from pss.deploy.model_index import write_model_index
-from pss.deploy.selection import check_limits, most_accurate
+from pss.runtime.selection import check_limits, most_accurate
 
 
 def parse_args():

@@ -1,8 +1,8 @@
 import pytest
 
-from pss.apis.bank_selection import BankSelection
 from pss.deploy import read_bank
 from pss.errors import InputError
+from pss.runtime import BankSelection
 
 
 class Selection(BankSelection):

@@ -6,8 +6,7 @@ from collections import deque
 from statistics import NormalDist, median
 from typing import Deque, Dict, List, NamedTuple, Sequence
 
-from ..checks import check_integer, check_number, shown
-from ..errors import InputError
+from .errors import InputError, integer, number, shown
 
 
 class _Hold(NamedTuple):
@@ -65,20 +64,20 @@ class LatencyFollower:
                  accuracies: Sequence[float],
                  share: float = 0.95,
                  patience: int = 40) -> None:
-        self.target_ms = check_number('target_ms', target_ms, above=0)
+        self.target_ms = number('target_ms', target_ms, above=0)
         self.typical_ms = tuple(
-            check_number(f'typical_ms[{i}]', value, above=0)
+            number(f'typical_ms[{i}]', value, above=0)
             for i, value in enumerate(typical_ms))
         self.accuracies = tuple(
-            check_number(f'accuracies[{i}]', value)
+            number(f'accuracies[{i}]', value)
             for i, value in enumerate(accuracies))
-        if not self.accuracies or \
-                len(self.accuracies) != len(self.typical_ms):
-            raise InputError(f'accuracies={shown(self.accuracies)}: expected '
-                             'at least one, and as many as typical_ms has '
-                             f'({len(self.typical_ms)})')
-        self.share = check_number('share', share, least=0.5, below=1)
-        self.patience = check_integer('patience', patience, 1, 1_000_000)
+        if not 0 < len(self.accuracies) == len(self.typical_ms):
+            raise InputError(
+                f'accuracies={shown(self.accuracies)}: expected at '
+                'least one, and as many as typical_ms has '
+                f'({len(self.typical_ms)})')
+        self.share = number('share', share, least=0.5, below=1)
+        self.patience = integer('patience', patience)
         self._quantile = NormalDist().inv_cdf(self.share)
         # how far the logarithm of the slowdown may rise, for each subnet
         self._rooms = [

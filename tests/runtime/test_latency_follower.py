@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pss.deploy.latency_follower import LatencyFollower
 from pss.errors import InputError
+from pss.runtime import LatencyFollower
 
 TYPICAL = [10., 12., 14., 16., 18., 20.]
 ACCURACIES = [80., 82., 84., 86., 88., 90.]

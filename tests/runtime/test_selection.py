@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pss.deploy import KeptSubnet
-from pss.deploy.selection import check_limits, most_accurate
 from pss.errors import InputError
+from pss.runtime.selection import check_limits, most_accurate
 from pss.structures import Subnet
 
 RESOURCES = dict(flops='MFLOPs', latency_cpu='us', other='')

@@ -1,0 +1,156 @@
+"""Reading device banks.
+
+A device bank is a folder::
+
+    bank.json      what is in it: costs, accuracies, classes, preprocessing
+    weights.bin    the weights of all subnets, once
+    NAME.onnx      the graph of a subnet, which takes its weights from there
+
+``bank.json`` has the size and the checksum of every other file, and a checksum
+of itself. Reading a device bank runs nothing in it.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple, Union
+
+from .errors import InputError, shown
+
+FORMAT, VERSION = 'pss-device-bank', 1
+INDEX = 'bank.json'
+BLANK = 64 * '0'  # stands for the index's own checksum while that is computed
+
+
+class Subnet(NamedTuple):
+    """A resolution in pixels, and a width for each group of layers."""
+    resolution: int
+    widths: Tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class KeptSubnet:
+    """A subnet of a device bank.
+
+    Attributes:
+        name: its pool's, such as ``flops 150``; or ``largest``, ``smallest``.
+        subnet: its resolution and widths.
+        costs: in every resource, in the resource's unit.
+        held_out_accuracy: on images held out from the training set, by which it
+            was chosen; in percent if the bank's metric is.
+        standard_error: of that accuracy; ``None`` if it is not known.
+        test_accuracy: on the test images; ``None`` if it was not tested.
+        file: the name of its graph.
+        resource, level: its pool's, ``None`` for the ends of the space.
+    """
+    name: str
+    subnet: Subnet
+    costs: Mapping[str, float] = field(hash=False)
+    held_out_accuracy: float
+    standard_error: Optional[float]
+    test_accuracy: Optional[float]
+    file: str
+    resource: Optional[str] = None
+    level: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class DeviceBank:
+    """The contents of a device bank.
+
+    Attributes:
+        folder: where it is.
+        task: ``classification``; or ``features``, of a detector's backbone.
+        scores: what makes scores of logits: ``softmax`` or ``sigmoid``.
+        classes: their names, or ``None``.
+        preprocessing: see :class:`.Preprocessing`.
+        input_shape: channels, height, width.
+        resources: the unit of every resource.
+        metric: what the accuracies are.
+        kept: the subnets, smallest first.
+    """
+    folder: Path
+    task: str
+    scores: str
+    classes: Optional[Tuple[str, ...]]
+    preprocessing: Dict[str, Any]
+    input_shape: Tuple[int, ...]
+    resources: Dict[str, str]
+    metric: str
+    kept: Tuple[KeptSubnet, ...]
+
+
+def read_device_bank(folder: Union[str, Path]) -> DeviceBank:
+    """Reads a device bank, and verifies the checksums of all of its files.
+
+    Raises:
+        InputError: for a file that is missing, truncated or altered, for a
+            newer format, and for another kind of file.
+    """
+    index = Path(folder) / INDEX
+    value = _parsed(index, _content(index))
+    try:
+        for name, file in value['files'].items():
+            _verify(index.with_name(name), file['bytes'], file['sha256'])
+        return DeviceBank(
+            folder=Path(folder),
+            task=value['task'],
+            scores=value['scores'],
+            classes=value['classes'] and tuple(value['classes']),
+            preprocessing=value['preprocessing'],
+            input_shape=tuple(value['input_shape']),
+            resources=value['resources'],
+            metric=value['metric'],
+            kept=tuple(map(_kept, value['subnets'])))
+    except (KeyError, TypeError, AttributeError) as error:
+        # its checksum is right, so whoever wrote it meant another format
+        raise InputError(f'{index}: not as export_bank.py writes it '
+                         f'({type(error).__name__}: {error})') from None
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f'device bank {path.parent}: {path.name} cannot be '
+                         f'read ({error.strerror})') from None
+
+
+def _parsed(index: Path, content: bytes) -> Dict[str, Any]:
+    """The index's fields, after verifying its format and checksum."""
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f'{index}: truncated or altered: not JSON '
+                         f'({error})') from None
+    found = value if isinstance(value, dict) else {}
+    if found.get('format') != FORMAT:
+        raise InputError(f'{index}: format={shown(found.get("format"))}: '
+                         f'expected {FORMAT!r}, as export_bank.py writes it')
+    if found.get('version') != VERSION:
+        raise InputError(f'{index}: version={shown(found.get("version"))}: '
+                         f'expected {VERSION}; a newer one needs a newer '
+                         'pss-runtime')
+    # its own checksum is the last one in it
+    digest = str(found.get('sha256'))
+    blank = BLANK.encode().join(content.rsplit(digest.encode(), 1))
+    if hashlib.sha256(blank).hexdigest() != digest:
+        raise InputError(f'{index}: altered since it was written: its checksum '
+                         'does not fit; copy the device bank again')
+    return found
+
+
+def _verify(path: Path, size: int, digest: str) -> None:
+    content = _content(path)
+    if len(content) != size or hashlib.sha256(content).hexdigest() != digest:
+        raise InputError(
+            f'{path}: truncated or altered: {len(content)} bytes, expected '
+            f'{size} with the checksum {digest:.12}...; copy the device bank '
+            'again')
+
+
+def _kept(row: Dict[str, Any]) -> KeptSubnet:
+    row = dict(row)
+    subnet = Subnet(row.pop('resolution'), tuple(row.pop('widths')))
+    return KeptSubnet(subnet=subnet, **row)
