@@ -26,14 +26,17 @@ from .device_graphs import WEIGHTS, WeightsFile, share_weights
 from .device_preprocessing import device_preprocessing
 from .exporter import comparison_images, file_stems
 from .extraction import extract, extracted_config
+from .labelled_images import Labelled, labelled_images
 from .network_difference import allowed_difference, as_one, largest_difference
 from .onnx_export import check_onnx, export_onnx, onnx_session
-from .preprocessing import Image
+from .onnx_folding import fold_norms
+from .preprocessing import Image, Preprocessing
+from .quantisation import quantise
 from .vocabularies import Trust, check_trust, is_detector
 from .vocabularies.steps import class_name
 
 # How far outputs may differ from the supernet's, see allowed_difference().
-TOLERANCES = {'fp32': 1e-4, 'fp16': 0.05}
+TOLERANCES = {'fp32': 1e-4, 'fp16': 0.05, 'int8': math.inf}
 _SIGMOID = ('MultiLabelLinearClsHead', 'CSRAClsHead')
 
 
@@ -45,11 +48,15 @@ class Exported(NamedTuple):
         size: of its graph, in bytes.
         random, real: the largest differences of its outputs from the
             supernet's, on random and on real images.
+        before, after: the supernet's accuracy and its own on labelled images,
+            in percent; ``None`` if there were none.
     """
     kept: KeptSubnet
     size: int
     random: float
     real: float
+    before: Optional[float] = None
+    after: Optional[float] = None
 
 
 class DeviceExporter:
@@ -65,10 +72,13 @@ class DeviceExporter:
 
     Args:
         bank: the bank.
-        precision: ``fp32``; or ``fp16``, which keeps weights in half as many
-            bytes, and computes in float32 all the same.
+        precision: ``fp32``; ``fp16``, which keeps weights in half as many
+            bytes, and computes in float32 all the same; or ``int8``, which is
+            quantised by ONNX Runtime.
         images: real ones to compare on, see :class:`.Exporter`; a detector's
             bank has none, and takes random ones instead.
+        calibration: images that the ranges of int8's activations come from;
+            ``images`` by default.
         trust: packages whose registered classes the bank may name, see
             :func:`.read_bank`.
 
@@ -83,11 +93,13 @@ class DeviceExporter:
         bank: Bank,
         precision: str = 'fp32',
         images: Optional[Sequence[Image]] = None,
+        calibration: Optional[Sequence[Image]] = None,
         trust: Trust = ()) -> None:
         check_onnx('a device bank')
         self.precision = check_choice('precision', precision, TOLERANCES)
         self.bank = bank
         check_trust(trust)
+        self.labelled: Optional[Labelled] = None
         self.network: _Network
         if is_detector(bank.model):
             self.network = _Backbone(bank)
@@ -102,6 +114,19 @@ class DeviceExporter:
             self.network = _Classifier(bank)
             self._preprocessing = device_preprocessing(bank)
             self.images = comparison_images(bank, self.network.model, images)
+        self.calibration = self.images['real'] if calibration is None else \
+            comparison_images(bank, self.network.model, calibration)['real']
+
+    def label(self, num: int) -> None:
+        """Has accuracies measured on so many of the bank's test images.
+
+        Raises:
+            InputError: if they cannot be had, see :func:`.labelled_images`.
+        """
+        if self.network.task != 'classification':
+            raise InputError('a backbone has no accuracy')
+        self.labelled = labelled_images(
+            self.bank, Preprocessing(self.bank, self.network.model), num)
 
     def export(
         self,
@@ -135,7 +160,7 @@ class DeviceExporter:
                     largest.subnet).state_dict().items()
             }, self.precision == 'fp16')
         graphs = {
-            name: share_weights(self._onnx(subnet), weights)
+            name: self._graph(subnet, weights)
             for subnet, name in names.items()
         }
         files = {WEIGHTS: weights.content(), **graphs}
@@ -150,6 +175,16 @@ class DeviceExporter:
 
         write_folder(folder, files, compare)
         return done
+
+    def _graph(self, subnet: Subnet, weights: WeightsFile) -> bytes:
+        """The graph of a subnet."""
+        folded = fold_norms(self._onnx(subnet))
+        quantised = None
+        if self.precision == 'int8':
+            quantised = quantise(
+                folded.model,
+                [batch.numpy() for batch in self.calibration.split(16)])
+        return share_weights(folded, weights, quantised)
 
     def _onnx(self, subnet: Subnet) -> Any:
         """The ONNX model of a subnet, whose batch norms are not folded."""
@@ -200,14 +235,28 @@ class DeviceExporter:
             most = allowed_difference(
                 self.network.plain(kept.subnet), images,
                 TOLERANCES[self.precision], found)
-            # NaN and infinity are within no tolerance
-            if not found <= most < math.inf:
+            # NaN is within no tolerance
+            if not found <= most or math.isinf(found):
                 raise InputError(
                     f'{path.name}: its outputs differ by {found:.2g} from the '
                     f'supernet\'s on {name} images; expected at most {most:.2g}'
                 )
             differences[name] = found
-        return Exported(kept, path.stat().st_size, **differences)
+        return Exported(
+            kept,
+            path.stat().st_size,
+            **differences,
+            before=self._accuracy(self.network),
+            after=self._accuracy(run))
+
+    def _accuracy(self, network: Callable[[Tensor], Tensor]) -> Optional[float]:
+        """The accuracy of a network on the labelled images, in percent."""
+        if self.labelled is None:
+            return None
+        with torch.no_grad():
+            found = torch.cat(
+                [network(batch).argmax(1) for batch in self.labelled.batches])
+        return 100 * (found == self.labelled.labels).float().mean().item()
 
     def _index(self, names: Dict[Subnet, str]) -> Dict[str, Any]:
         """The fields of ``bank.json``."""

@@ -5,6 +5,9 @@ subnet's and ``Mul`` by a factor for each output channel, into which its batch
 norm is folded. ONNX Runtime folds both when it loads a graph, so that they cost
 nothing when it runs. What a subnet has of its own, factors and biases, is kept
 in three bytes a number.
+
+A quantised graph slices integers. Rows of a weight share the step of the
+largest subnet's row, which the factor turns into the subnet's own step.
 """
 
 import hashlib
@@ -14,14 +17,16 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 import numpy as np
 
 from ..errors import InputError
+from .onnx_folding import Folded
 
 WEIGHTS = 'weights.bin'
 SHARED = 256  # numbers from which a constant goes to the common file
 ALIGNED = 64  # bytes that a weight's offset is a multiple of
 BITS = 23  # of a number in three bytes, besides its sign
-OPSET, IR = 17, 8
+LEVELS = 127  # the largest integer of a quantised weight
 # attributes that a convolution need not name
-_DEFAULTS = dict(dilations=[1, 1], group=1, pads=[0, 0, 0, 0], strides=[1, 1])
+_DEFAULTS: Dict[str, Any] = dict(
+    dilations=[1, 1], group=1, pads=[0, 0, 0, 0], strides=[1, 1])
 
 
 class Block(NamedTuple):
@@ -39,7 +44,9 @@ class WeightsFile:
         half: whether to keep them as float16; graphs compute in float32.
     """
 
-    def __init__(self, full: Mapping[str, np.ndarray], half: bool) -> None:
+    def __init__(self,
+                 full: Mapping[str, np.ndarray],
+                 half: bool = False) -> None:
         self._full = full
         self._half = half
         self._blocks: Dict[str, Block] = {}
@@ -49,14 +56,33 @@ class WeightsFile:
     def place(self, name: str, values: np.ndarray) -> Block:
         """Where a weight stands: that of its name in the largest subnet, if the
         values are its first ones along all axes; else a copy of their own."""
-        full = self._full.get(name)
-        if full is not None and _is_first(values, full):
-            return self.block(name, full)
+        if self.is_shared(name, values):
+            return self._block(name, self._full[name])
         key = f'{values.dtype}{values.shape}'.encode() + values.tobytes()
-        return self.block(hashlib.sha256(key).hexdigest(), values)
+        return self._block(hashlib.sha256(key).hexdigest(), values)
 
-    def block(self, key: str, values: np.ndarray) -> Block:
-        """Where the values of a key stand; they are added the first time."""
+    def place_integers(self, name: str) -> Tuple[Block, np.ndarray]:
+        """Where a weight of the largest subnet stands as integers, and the step
+        of each row."""
+        full = self._full[name]
+        largest = np.abs(full.reshape(len(full), -1)).max(axis=1)
+        steps = np.maximum(largest, np.float32(1e-30)) / np.float32(LEVELS)
+        codes = np.rint(full / steps.reshape(-1, *(full.ndim - 1) * (1, )))
+        return self._block(f'{name} int8', codes.astype(np.int8)), steps
+
+    def is_shared(self, name: str, values: np.ndarray) -> bool:
+        """Whether values are the first ones of the largest subnet's."""
+        full = self._full.get(name)
+        return full is not None and values.ndim == full.ndim and \
+            values.dtype == full.dtype and \
+            all(a <= b for a, b in zip(values.shape, full.shape)) and \
+            np.array_equal(values, full[tuple(map(slice, values.shape))])
+
+    def content(self) -> bytes:
+        """The file's bytes."""
+        return b''.join(self._parts)
+
+    def _block(self, key: str, values: np.ndarray) -> Block:
         if key not in self._blocks:
             if self._half and values.dtype == np.float32:
                 values = values.astype(np.float16)
@@ -66,47 +92,45 @@ class WeightsFile:
             self.size += len(self._parts[-1])
         return self._blocks[key]
 
-    def content(self) -> bytes:
-        """The file's bytes."""
-        return b''.join(self._parts)
 
-
-def _is_first(values: np.ndarray, full: np.ndarray) -> bool:
-    return values.ndim == full.ndim and values.dtype == full.dtype and \
-        all(a <= b for a, b in zip(values.shape, full.shape)) and \
-        np.array_equal(values, full[tuple(map(slice, values.shape))])
-
-
-def share_weights(model: Any, weights: WeightsFile) -> bytes:
+def share_weights(folded: Folded,
+                  weights: WeightsFile,
+                  quantised: Any = None) -> bytes:
     """The graph of a subnet whose weights stand in a common file.
 
     Args:
-        model: its ONNX model, with weights under their names and batch norms
-            that are not folded.
+        folded: its model, with weights under their names.
         weights: the common file; what it lacks is added to it.
+        quantised: the same model after ONNX Runtime's quantisation.
 
     Returns:
         The graph's file.
     """
-    return _Writer(model, weights).write()
+    return _Writer(folded, weights, quantised).write()
 
 
 class _Writer:
     """Writes one graph, with names as short as possible."""
 
-    def __init__(self, model: Any, weights: WeightsFile) -> None:
+    def __init__(self, folded: Folded, weights: WeightsFile,
+                 quantised: Any) -> None:
         import onnx
         self.onnx = onnx
-        self.graph = model.graph
+        self.folded = folded
         self.weights = weights
+        self.model = quantised or folded.model
+        self.graph = self.model.graph
+        self.values = {
+            tensor.name: onnx.numpy_helper.to_array(tensor)
+            for tensor in self.graph.initializer
+        }
         self.nodes: List[Any] = []
         self.initialisers: List[Any] = []
-        self.names: Dict[str, str] = {}
-        self.constants: Dict[Any, str] = {}
-        self.slices: Dict[str, str] = {}
+        self.names: Dict[str, str] = {}  # of the model's tensors
+        self.made: Dict[Any, str] = {}  # of constants and sliced weights
         # vectors by rank: the graph's name of each, and its values
         self.packed: Dict[int, List[Tuple[str, np.ndarray]]] = {1: [], 4: []}
-        self.values = self._values()
+        self.steps: Dict[str, Tuple[str, np.ndarray]] = {}  # of rows
         self.count = 0
 
     def write(self) -> bytes:
@@ -114,13 +138,19 @@ class _Writer:
         helper = self.onnx.helper
         for value in (*self.graph.input, *self.graph.output):
             self.names[value.name] = value.name
-        norms = self._foldable_norms()
-        folded = {norm.output[0] for norm in norms.values()}
+        dequantised = {
+            node.output[0]: node
+            for node in self.graph.node if node.op_type == 'DequantizeLinear'
+            and node.input[0] in self.values
+        }
         for node in self.graph.node:
-            if node.op_type in ('Constant', 'Identity') or \
-                    node.output[0] in folded:
-                continue
-            self._add(node, norms.get(node.output[0]))
+            if node.op_type in ('Conv', 'Gemm') and \
+                    node.input[1] in dequantised:
+                self._add_integers(node, dequantised)
+        for node in self.graph.node:
+            if node.output[0] not in self.names or \
+                    node.output[0] not in dequantised:
+                self._add(node, [self._input(name) for name in node.input])
         before = self._unpack()
         graph = helper.make_graph(
             before + self.nodes,
@@ -129,137 +159,138 @@ class _Writer:
             initializer=self.initialisers)
         model = helper.make_model(
             graph,
-            opset_imports=[helper.make_opsetid('', OPSET)],
-            ir_version=IR,
+            opset_imports=self.model.opset_import,
+            ir_version=self.model.ir_version,
             producer_name='pss-net')
         return model.SerializeToString()
 
-    def _values(self) -> Dict[str, Tuple[str, np.ndarray]]:
-        """Every constant of the model: its initialiser's name and values."""
-        to_array = self.onnx.numpy_helper.to_array
-        found = {
-            tensor.name: (tensor.name, to_array(tensor))
-            for tensor in self.graph.initializer
-        }
-        for node in self.graph.node:
-            if node.op_type == 'Constant':
-                found[node.output[0]] = '', to_array(node.attribute[0].t)
-        for node in self.graph.node:
-            if node.op_type == 'Identity' and node.input[0] in found:
-                # equal weights of several layers are one initialiser
-                found[node.output[0]] = node.output[0], found[node.input[0]][1]
-        return found
-
-    def _foldable_norms(self) -> Dict[str, Any]:
-        """Batch norms that only a convolution leads to, by its output."""
-        uses: Dict[str, int] = {}
-        for node in self.graph.node:
-            for name in node.input:
-                uses[name] = uses.get(name, 0) + 1
-        outputs = {value.name for value in self.graph.output}
-        convs = {
-            node.output[0]: node
-            for node in self.graph.node
-            if node.op_type == 'Conv' and node.input[1] in self.values
-            and node.output[0] not in outputs and uses[node.output[0]] == 1
-        }
-        return {
-            node.input[0]: node
-            for node in self.graph.node
-            if node.op_type == 'BatchNormalization' and node.input[0] in convs
-        }
-
-    def _add(self, node: Any, norm: Optional[Any]) -> None:
-        """Adds a node, a convolution together with the norm after it."""
-        inputs = list(node.input)
-        if norm is None:
-            names = [self._input(name) for name in inputs]
-            outputs = node.output
-        else:
-            factor, bias = self._fold(node, norm)
-            weight = self._shared(*self.values[inputs[1]], self.new())
-            scaled = self._node('Mul', [weight, self._pack(factor, 4)])
-            names = [self._input(inputs[0]), scaled, self._pack(bias, 1)]
-            outputs = norm.output
-        made = self.onnx.NodeProto()
-        made.CopyFrom(node)
-        del made.input[:], made.output[:]
-        made.name = made.doc_string = ''
-        if node.op_type == 'Conv':
-            del made.attribute[:]
-            made.attribute.extend(
-                a for a in node.attribute if a.name != 'kernel_shape' and self.
-                onnx.helper.get_attribute_value(a) != _DEFAULTS.get(a.name))
-        made.input.extend(names)
-        made.output.extend(self._name(name) for name in outputs)
+    def _add(self, node: Any, inputs: List[str]) -> None:
+        """Adds a node of the model."""
+        made = self.onnx.NodeProto(op_type=node.op_type, domain=node.domain)
+        made.attribute.extend(
+            a for a in node.attribute
+            if node.op_type != 'Conv' or a.name != 'kernel_shape' and
+            self.onnx.helper.get_attribute_value(a) != _DEFAULTS.get(a.name))
+        made.input.extend(inputs)
+        made.output.extend(self._name(name) for name in node.output)
         self.nodes.append(made)
 
-    def _fold(self, conv: Any, norm: Any) -> Tuple[np.ndarray, np.ndarray]:
-        """A factor and a bias for each output channel of a convolution, which
-        do what the norm after it does."""
-        gamma, beta, mean, var = (
-            self.values[name][1].astype(np.float64) for name in norm.input[1:])
-        epsilon = next((a.f for a in norm.attribute if a.name == 'epsilon'),
-                       1e-5)
-        factor = gamma / np.sqrt(var + epsilon)
-        bias = beta - mean * factor
-        if len(conv.input) > 2:
-            bias += factor * self.values[conv.input[2]][1]
-        return factor.astype(np.float32), bias.astype(np.float32)
+    def _add_integers(self, layer: Any, dequantised: Dict[str, Any]) -> None:
+        """Makes the weight of a quantised layer, and its bias, from shared
+        integers; unless the weight is the subnet's own."""
+        node = dequantised[layer.input[1]]
+        name = node.input[0].removesuffix('_quantized')
+        raw = self._before(name)
+        if raw is None or not self.weights.is_shared(name, raw):
+            return
+        block, steps = self.weights.place_integers(name)
+        steps = steps[:len(raw)]
+        weight = self._sliced(block, raw.shape)
+        factor = self.folded.factors.get(name)
+        if factor is not None:
+            steps = steps * np.abs(factor)
+            weight = self._with_signs(weight, factor, raw.ndim)
+        vector = self._pack(steps.astype(np.float32), 1)
+        # ONNX Runtime fuses Gemm only with a zero point, Conv without one too
+        zeros = [self._constant(np.zeros(len(raw), np.int8))] \
+            if layer.op_type == 'Gemm' else []
+        self.names[layer.input[1]] = self._node(
+            'DequantizeLinear', [weight, vector, *zeros], axis=0)
+        bias = dequantised.get(layer.input[2]) if len(layer.input) > 2 else None
+        if bias is not None:
+            codes, former = (self.values[i] for i in bias.input[:2])
+            step = former / self.values[node.input[1]]  # of the layer's input
+            whole = np.rint(codes * (former / (step * steps)))
+            scales = self._node(
+                'Mul', [vector, self._constant(step.astype(np.float32))])
+            self.names[layer.input[2]] = self._node(
+                'DequantizeLinear',
+                [self._constant(whole.astype(np.int32)), scales],
+                axis=0)
+
+    def _with_signs(self, weight: str, factor: np.ndarray, rank: int) -> str:
+        """Integers with the signs of factors: steps are not negative."""
+        if (factor >= 0).all():
+            return weight
+        signs = np.where(factor < 0, -1, 1).astype(np.int8)
+        kinds = self.onnx.TensorProto
+        weight, row = (
+            self._node('Cast', [name], to=kinds.FLOAT)
+            for name in (weight,
+                         self._constant(signs.reshape(-1,
+                                                      *(rank - 1) * (1, )))))
+        return self._node(
+            'Cast', [self._node('Mul', [weight, row])], to=kinds.INT8)
+
+    def _before(self, name: str) -> Optional[np.ndarray]:
+        """A weight of the model before its quantisation and folding."""
+        if name in self.folded.weights:
+            return self.folded.weights[name]
+        for tensor in self.folded.model.graph.initializer:
+            if tensor.name == name:
+                return self.onnx.numpy_helper.to_array(tensor)
+        return None
 
     def _input(self, name: str) -> str:
-        if name not in self.values:
+        """The graph's name of a tensor of the model."""
+        if name in self.names or name not in self.values:
             return self._name(name)
-        key, values = self.values[name]
-        if values.size < SHARED or values.dtype != np.float32:
+        values = self.values[name]
+        if name in self.folded.factors:
+            block = self.weights.place(name, self.folded.weights[name])
+            self.names[name] = self._node('Mul', [
+                self._sliced(block, values.shape),
+                self._pack(self.folded.factors[name], values.ndim)
+            ])
+        elif name in self.folded.biases:
+            self.names[name] = self._pack(values, 1)
+        elif values.size < SHARED:
             return self._constant(values)
-        return self._shared(key, values, self.new())
+        else:
+            self.names[name] = self._sliced(
+                self.weights.place(name, values), values.shape)
+        return self.names[name]
 
-    def _shared(self, key: str, values: np.ndarray, name: str) -> str:
-        """A weight from the common file, cut to the subnet's and float32."""
-        block = self.weights.place(key, values)
-        made = self.slices.get(repr((block.offset, values.shape)))
-        if made is not None:
-            return made
-        tensor = self.onnx.TensorProto(name=name)
+    def _sliced(self, block: Block, shape: Tuple[int, ...]) -> str:
+        """The first values of a weight in the common file."""
+        if (block.offset, shape) in self.made:
+            return self.made[block.offset, shape]
+        tensor = self.onnx.TensorProto(name=self._new())
         tensor.data_type = self.onnx.helper.np_dtype_to_tensor_dtype(
             block.dtype)
         tensor.dims.extend(block.shape)
-        length = int(np.prod(block.shape)) * block.dtype.itemsize
         tensor.data_location = self.onnx.TensorProto.EXTERNAL
+        length = math.prod(block.shape) * block.dtype.itemsize
         for field, value in (('location', WEIGHTS), ('offset', block.offset),
                              ('length', length)):
             tensor.external_data.add(key=field, value=str(value))
         self.initialisers.append(tensor)
-        axes = [
-            axis
-            for axis, (cut, full) in enumerate(zip(values.shape, block.shape))
-            if cut < full
-        ]
+        name = tensor.name
+        axes = [i for i, side in enumerate(shape) if side < block.shape[i]]
         if axes:
             name = self._node('Slice', [
                 name,
-                self._constant(np.zeros(len(axes), np.int64)),
-                self._constant(np.array([values.shape[axis] for axis in axes])),
-                self._constant(np.array(axes))
+                *(self._constant(np.array(places, np.int64))
+                  for places in (len(axes) * [0], [shape[i]
+                                                   for i in axes], axes))
             ])
-        if block.dtype != values.dtype:
+        if block.dtype == np.float16:
             name = self._node('Cast', [name], to=self.onnx.TensorProto.FLOAT)
-        self.slices[repr((block.offset, values.shape))] = name
+        self.made[block.offset, shape] = name
         return name
 
     def _constant(self, values: np.ndarray) -> str:
         key = values.dtype.str, values.shape, values.tobytes()
-        if key not in self.constants:
-            self.constants[key] = self.new()
+        if key not in self.made:
+            self.made[key] = self._new()
             self.initialisers.append(
                 self.onnx.numpy_helper.from_array(
-                    np.asarray(values), self.constants[key]))
-        return self.constants[key]
+                    np.asarray(values), self.made[key]))
+        return self.made[key]
 
     def _pack(self, values: np.ndarray, rank: int) -> str:
         """A vector that is kept in three bytes a number."""
-        name = self.new()
+        name = self._new()
         self.packed[rank].append((name, values))
         return name
 
@@ -280,7 +311,7 @@ class _Writer:
                              (joined & 255).astype(np.uint8)))
             high = self._node(
                 'Mul', [high, self._constant(np.array(256, np.float32))])
-            parts = [self.new() for _ in vectors]
+            parts = [self._new() for _ in vectors]
             sizes = self._constant(np.array([len(v) for _, v in vectors]))
             self.nodes.append(
                 self.onnx.helper.make_node(
@@ -293,17 +324,17 @@ class _Writer:
         return before
 
     def _node(self, kind: str, inputs: List[str], **attributes: Any) -> str:
-        output = self.new()
+        output = self._new()
         self.nodes.append(
             self.onnx.helper.make_node(kind, inputs, [output], **attributes))
         return output
 
     def _name(self, name: str) -> str:
         if name and name not in self.names:
-            self.names[name] = self.new()
+            self.names[name] = self._new()
         return self.names.get(name, '')
 
-    def new(self) -> str:
+    def _new(self) -> str:
         """A name that the graph does not have yet."""
         self.count += 1
         return np.base_repr(self.count, 36).lower()

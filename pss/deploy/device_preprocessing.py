@@ -17,7 +17,7 @@ def device_preprocessing(bank: Bank) -> Dict[str, Any]:
 
     Returns:
         ``steps``, and the normalisation ``to_rgb``, ``mean`` and ``std``, see
-        :class:`pss.runtime.Preprocessing`.
+        :class:`pss.runtime.preprocessing.Preprocessing`.
 
     Raises:
         InputError: for a step that a device cannot reproduce.

@@ -53,7 +53,7 @@ class Exporter:
     Args:
         bank: the bank.
         images: real ones to compare on, in any form that
-            :meth:`.AdaptiveClassifier.predict` accepts; the bank's samples by
+            :meth:`.Adaptive.predict` accepts; the bank's samples by
             default.
         trust: packages whose registered classes the bank may name, see
             :func:`.read_bank`; exported configs import them.

@@ -67,7 +67,7 @@ class Preprocessing:
         """Loads images and applies the transforms; each becomes ``(C, H, W)``.
 
         Args:
-            images: see :meth:`.AdaptiveClassifier.predict`.
+            images: see :meth:`.Adaptive.predict`.
 
         Raises:
             InputError: for a file that is not an image, and for an image of

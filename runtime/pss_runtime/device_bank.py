@@ -91,8 +91,16 @@ def read_device_bank(folder: Union[str, Path]) -> DeviceBank:
     index = Path(folder) / INDEX
     value = _parsed(index, _content(index))
     try:
-        for name, file in value['files'].items():
+        files = value['files']
+        for name, file in files.items():
+            if Path(name).name != name:
+                raise InputError(f'{index}: files: {name!r}: expected a name '
+                                 'without folders')
             _verify(index.with_name(name), file['bytes'], file['sha256'])
+        for row in value['subnets']:
+            if row['file'] not in files:
+                raise InputError(f'{index}: subnets: {row["file"]!r}: expected '
+                                 f'one of the files {shown(sorted(files))}')
         return DeviceBank(
             folder=Path(folder),
             task=value['task'],
