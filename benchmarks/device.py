@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
@@ -125,11 +126,9 @@ def _alone(name: str, folder: Path) -> List[float]:
 def _switches(folder: Path) -> Dict[str, float]:
     """First switches to every subnet, and switches among those kept open."""
     net = AdaptiveSession(folder / 'device', threads=1)
-    cold = [_ms(lambda kept=kept: net.switch(kept)) for kept in net.subnets]
+    cold = [_ms(partial(net.switch, kept)) for kept in net.subnets]
     last = net.subnets[-net.keep:]
-    warm = [
-        _ms(lambda i=i: net.switch(last[i % len(last)])) for i in range(4000)
-    ]
+    warm = [_ms(partial(net.switch, last[i % len(last)])) for i in range(4000)]
     return dict(
         cold_median=round(statistics.median(cold), 1),
         cold_most=round(max(cold), 1),

@@ -8,12 +8,13 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 import torch
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..checks import check_choice
 from ..errors import InputError, first_line
 from ..files import FilePath
 from ..models import SupernetClassifier, SupernetDetector
-from ..models.detectors.scaling import scale_images
+from ..models.detectors.scaling import Size, scale_images, scaled_size
 from ..registry import importing_nothing
 from ..runtime import read_device_bank
 from ..runtime.device_bank import FORMAT, INDEX, VERSION
@@ -221,7 +222,6 @@ class DeviceExporter:
             InputError: if it differs by more than is allowed.
         """
         session = onnx_session(str(path))
-        self.network.switch(kept)
 
         def run(images: Tensor) -> Tensor:
             found = session.run(None, {'images': images.numpy()})
@@ -229,12 +229,13 @@ class DeviceExporter:
 
         differences = {}
         for name, images in self.images.items():
+            self.network.switch(kept)  # plain() may have switched
             found = largest_difference(
                 run, lambda batch: as_one(self.network(batch)).flatten(1),
                 images)
-            most = allowed_difference(
-                self.network.plain(kept.subnet), images,
-                TOLERANCES[self.precision], found)
+            most = allowed_difference(self.network,
+                                      lambda: self.network.plain(kept.subnet),
+                                      images, TOLERANCES[self.precision], found)
             # NaN is within no tolerance
             if not found <= most or math.isinf(found):
                 raise InputError(
@@ -348,18 +349,26 @@ class _Backbone(_Network):
 
     def plain(self, subnet: Subnet) -> nn.Module:
         detector: Any = super().plain(subnet)
+        _, height, width = self.bank.input_shape
         return _Scaled(
             getattr(detector, 'detector', detector).backbone,
-            getattr(detector, 'scale', 1.)).eval()
+            scaled_size((height, width), getattr(detector, 'scale',
+                                                 1.))).eval()
 
 
 class _Scaled(nn.Module):
-    """A plain backbone at a scale."""
+    """A plain backbone whose images have a fixed size.
 
-    def __init__(self, backbone: nn.Module, scale: float) -> None:
+    Exporters need the size; :func:`.scale_images` asks each image for it.
+    """
+
+    def __init__(self, backbone: nn.Module, size: Size) -> None:
         super().__init__()
         self.backbone = backbone
-        self.scale = scale
+        self.size = size
 
     def forward(self, images: Tensor) -> Any:
-        return self.backbone(scale_images(images, self.scale))
+        """Feature maps of images ``(N, C, H, W)``."""
+        return self.backbone(
+            F.interpolate(
+                images, self.size, mode='bilinear', align_corners=False))

@@ -154,8 +154,8 @@ class Exporter:
             for name, images in self.images.items()
         }
         for name, images in self.images.items():
-            most = allowed_difference(plain, images, TOLERANCES[kind],
-                                      found[name])
+            most = allowed_difference(self.model, lambda: plain, images,
+                                      TOLERANCES[kind], found[name])
             # NaN and infinity are within no tolerance
             if not found[name] <= most < math.inf:
                 raise InputError(

@@ -53,28 +53,32 @@ def raw_outputs(model: nn.Module, images: Tensor) -> Tensor:
     ])
 
 
-def allowed_difference(plain: nn.Module, images: Tensor, tolerance: float,
-                       found: float) -> float:
+def allowed_difference(network: Callable[[Tensor],
+                                         Any], plain: Callable[[], nn.Module],
+                       images: Tensor, tolerance: float, found: float) -> float:
     """How far outputs may differ from a network's.
 
     Args:
-        plain: the network, in float32, without slimmable layers.
+        network: the network, in float32.
+        plain: makes it without slimmable layers. It is called only if more
+            than the tolerance was found.
         images: ``(N, C, H, W)``.
         tolerance: what is allowed if no output is above 1; else in proportion.
-        found: the difference that was found; only if it is larger than that is
-            the network's own rounding looked at, which is slow.
+        found: the difference that was found.
 
     Returns:
         That, or four times what float32 rounds in the network if this is more:
         with random weights, rounding may be magnified a thousandfold.
     """
     with torch.no_grad():
-        outputs = as_one(plain(images))
-        most = tolerance * max(1., outputs.abs().max().item())
+        largest = as_one(network(images)).abs().max().item()
+        most = tolerance * max(1., largest)
         if found <= most:
             return most
-        exact = as_one(copy.deepcopy(plain).double()(images.double()))
-    return max(most, 4 * (outputs - exact).abs().max().item())
+        made = plain()
+        rounded = as_one(made(images))
+        exact = as_one(copy.deepcopy(made).double()(images.double()))
+    return max(most, 4 * (rounded - exact).abs().max().item())
 
 
 def as_one(outputs: Any) -> Tensor:

@@ -56,8 +56,9 @@ class AdaptiveSession(Adaptive):
         self.providers = list(providers)
         self.bank = read_device_bank(bank)
         self.input_shape = self.bank.input_shape
-        self._preprocessing = Preprocessing(self.bank.preprocessing,
-                                            self.input_shape)
+        self._preprocessing = Preprocessing(
+            self.bank.preprocessing,
+            self.input_shape) if self.bank.task == 'classification' else None
         self._sessions: OrderedDict[str, Any] = OrderedDict()
         self._opening = threading.Lock()
         super().__init__(self.bank)
@@ -113,7 +114,7 @@ class AdaptiveSession(Adaptive):
 
     def _answer(self, network: Any, images: Any,
                 batch_size: int) -> List[Dict[str, Any]]:
-        if self.bank.task != 'classification':
+        if self._preprocessing is None:
             raise InputError(f'{self.bank.folder}: task={self.bank.task!r}: '
                              'predict() expects classification; outputs() '
                              'gives the feature maps')
