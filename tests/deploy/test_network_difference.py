@@ -18,17 +18,17 @@ def test_nan_is_a_difference():
 
 
 def test_allowed_difference():
-    """Oracle: by hand; a network that magnifies rounding a millionfold."""
+    """Oracle: by hand; a network that rounds to thousandths."""
 
     class Magnified(torch.nn.Module):
 
         def forward(self, x):
-            return (x + 1 - x) * 1e6 - 1e6
+            return x + 1e4 - 1e4
 
     images = torch.full((2, 1, 1, 1), 1 / 3)
     rounding = (Magnified()(images) -
                 Magnified()(images.double())).abs().max().item()
-    assert rounding > 0.01
+    assert rounding > 1e-4
     asked = []
 
     def plain():
