@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple, Union
 
-from .errors import InputError, shown
+from .errors import InputError, number, shown
 
 FORMAT, VERSION = 'pss-device-bank', 1
 INDEX = 'bank.json'
@@ -91,9 +91,12 @@ def read_device_bank(folder: Union[str, Path]) -> DeviceBank:
     index = Path(folder) / INDEX
     value = _parsed(index, _content(index))
     try:
-        for name, file in value['files'].items():
-            _verify(index.with_name(name), file['bytes'], file['sha256'])
-        return DeviceBank(
+        # with_name() refuses what is not a plain name
+        files = {
+            index.with_name(name): (file['bytes'], file['sha256'])
+            for name, file in value['files'].items()
+        }
+        bank = DeviceBank(
             folder=Path(folder),
             task=value['task'],
             scores=value['scores'],
@@ -103,10 +106,14 @@ def read_device_bank(folder: Union[str, Path]) -> DeviceBank:
             resources=value['resources'],
             metric=value['metric'],
             kept=tuple(map(_kept, value['subnets'])))
-    except (KeyError, TypeError, AttributeError) as error:
+        _check(bank, value['files'])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         # its checksum is right, so whoever wrote it meant another format
         raise InputError(f'{index}: not as export_bank.py writes it '
                          f'({type(error).__name__}: {error})') from None
+    for path, (size, digest) in files.items():
+        _verify(path, size, str(digest))
+    return bank
 
 
 def _content(path: Path) -> bytes:
@@ -133,8 +140,9 @@ def _parsed(index: Path, content: bytes) -> Dict[str, Any]:
                          f'expected {VERSION}; a newer one needs a newer '
                          'pss-runtime')
     # its own checksum is the last one in it
-    digest = str(found.get('sha256'))
-    blank = BLANK.encode().join(content.rsplit(digest.encode(), 1))
+    digest = str(found.get('sha256') or None)
+    blank = BLANK.encode().join(
+        content.rsplit(digest.encode(errors='replace'), 1))
     if hashlib.sha256(blank).hexdigest() != digest:
         raise InputError(f'{index}: altered since it was written: its checksum '
                          'does not fit; copy the device bank again')
@@ -148,6 +156,23 @@ def _verify(path: Path, size: int, digest: str) -> None:
             f'{path}: truncated or altered: {len(content)} bytes, expected '
             f'{size} with the checksum {digest:.12}...; copy the device bank '
             'again')
+
+
+def _check(bank: DeviceBank, files: Mapping[str, Any]) -> None:
+    """Checks what selection and sessions take from a device bank.
+
+    Raises:
+        ValueError: for a field that is not as it should be.
+    """
+    if not bank.kept:
+        raise ValueError('there is no subnet')
+    for kept in bank.kept:
+        if kept.file not in files:
+            raise ValueError(f'file={shown(kept.file)}: not one of its files')
+        for name, value in (('held_out_accuracy', kept.held_out_accuracy),
+                            *((key, kept.costs[key])
+                              for key in bank.resources)):
+            number(f'{kept.name}: {name}', value)
 
 
 def _kept(row: Dict[str, Any]) -> KeptSubnet:
