@@ -10,16 +10,17 @@ A device bank is a folder::
 of itself. Reading a device bank runs nothing in it.
 """
 
+import errno
 import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple, Union
 
-from .errors import InputError, shown
+from .errors import InputError, number, shown
 
 FORMAT, VERSION = 'pss-device-bank', 1
-INDEX = 'bank.json'
+INDEX, LARGEST_INDEX = 'bank.json', 1 << 26  # bytes
 BLANK = 64 * '0'  # stands for the index's own checksum while that is computed
 
 
@@ -89,19 +90,14 @@ def read_device_bank(folder: Union[str, Path]) -> DeviceBank:
             newer format, and for another kind of file.
     """
     index = Path(folder) / INDEX
-    value = _parsed(index, _content(index))
+    value = _parsed(index, _content(index, LARGEST_INDEX))
     try:
-        files = value['files']
-        for name, file in files.items():
-            if Path(name).name != name:
-                raise InputError(f'{index}: files: {name!r}: expected a name '
-                                 'without folders')
-            _verify(index.with_name(name), file['bytes'], file['sha256'])
-        for row in value['subnets']:
-            if row['file'] not in files:
-                raise InputError(f'{index}: subnets: {row["file"]!r}: expected '
-                                 f'one of the files {shown(sorted(files))}')
-        return DeviceBank(
+        # with_name() refuses what is not a plain name
+        files = {
+            index.with_name(name): (file['bytes'], file['sha256'])
+            for name, file in value['files'].items()
+        }
+        bank = DeviceBank(
             folder=Path(folder),
             task=value['task'],
             scores=value['scores'],
@@ -111,18 +107,29 @@ def read_device_bank(folder: Union[str, Path]) -> DeviceBank:
             resources=value['resources'],
             metric=value['metric'],
             kept=tuple(map(_kept, value['subnets'])))
-    except (KeyError, TypeError, AttributeError) as error:
+        _check(bank, value['files'])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         # its checksum is right, so whoever wrote it meant another format
         raise InputError(f'{index}: not as export_bank.py writes it '
                          f'({type(error).__name__}: {error})') from None
+    for path, (size, digest) in files.items():
+        _verify(path, size, str(digest))
+    return bank
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, most: int) -> bytes:
+    """The bytes of a regular file, one more than allowed at most."""
     try:
-        return path.read_bytes()
+        # opening a named pipe would wait for ever
+        with open(path, 'rb') if path.is_file() else _missing() as file:
+            return file.read(most + 1)
     except OSError as error:
         raise InputError(f'device bank {path.parent}: {path.name} cannot be '
                          f'read ({error.strerror})') from None
+
+
+def _missing() -> Any:
+    raise OSError(errno.ENOENT, 'no such file')
 
 
 def _parsed(index: Path, content: bytes) -> Dict[str, Any]:
@@ -141,8 +148,9 @@ def _parsed(index: Path, content: bytes) -> Dict[str, Any]:
                          f'expected {VERSION}; a newer one needs a newer '
                          'pss-runtime')
     # its own checksum is the last one in it
-    digest = str(found.get('sha256'))
-    blank = BLANK.encode().join(content.rsplit(digest.encode(), 1))
+    digest = str(found.get('sha256') or None)
+    blank = BLANK.encode().join(
+        content.rsplit(digest.encode(errors='replace'), 1))
     if hashlib.sha256(blank).hexdigest() != digest:
         raise InputError(f'{index}: altered since it was written: its checksum '
                          'does not fit; copy the device bank again')
@@ -150,12 +158,29 @@ def _parsed(index: Path, content: bytes) -> Dict[str, Any]:
 
 
 def _verify(path: Path, size: int, digest: str) -> None:
-    content = _content(path)
+    content = _content(path, size)
     if len(content) != size or hashlib.sha256(content).hexdigest() != digest:
         raise InputError(
             f'{path}: truncated or altered: {len(content)} bytes, expected '
             f'{size} with the checksum {digest:.12}...; copy the device bank '
             'again')
+
+
+def _check(bank: DeviceBank, files: Mapping[str, Any]) -> None:
+    """Checks what selection and sessions take from a device bank.
+
+    Raises:
+        ValueError: for a field that is not as it should be.
+    """
+    if not bank.kept:
+        raise ValueError('there is no subnet')
+    for kept in bank.kept:
+        if kept.file not in files:
+            raise ValueError(f'file={shown(kept.file)}: not one of its files')
+        for name, value in (('held_out_accuracy', kept.held_out_accuracy),
+                            *((key, kept.costs[key])
+                              for key in bank.resources)):
+            number(f'{kept.name}: {name}', value)
 
 
 def _kept(row: Dict[str, Any]) -> KeptSubnet:

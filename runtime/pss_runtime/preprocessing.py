@@ -154,6 +154,8 @@ def _bilinear(pixels: np.ndarray, axis: int, side: int) -> np.ndarray:
 def _read(path: str, grey: bool) -> np.ndarray:
     """The pixels of an image file, BGR or grey, as OpenCV decodes them."""
     try:
+        if not Path(path).is_file():  # a named pipe would be waited for
+            raise ValueError('no such file')
         with open(path, 'rb') as file, \
                 Image.open(io.BytesIO(file.read())) as image:
             if image.width * image.height > LARGEST_IMAGE:

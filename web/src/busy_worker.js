@@ -1,0 +1,3 @@
+/* Computes for ever; whoever started it ends it. */
+
+for (let i = 0; ; i++) Math.sqrt(i);
