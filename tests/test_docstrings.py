@@ -11,7 +11,9 @@ from .paths import ROOT
 
 ROLE = re.compile(
     r':(class|func|meth|mod|attr|data):`(?:[^`<]*<)?~?([^`>]+)>?`')
-FILES = sorted((ROOT / 'pss').rglob('*.py'))
+# pss/runtime is a link, which rglob() does not follow
+FILES = sorted(
+    {*(ROOT / 'pss').rglob('*.py'), *(ROOT / 'pss/runtime').glob('*.py')})
 
 
 def module_of(path):

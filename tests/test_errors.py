@@ -19,5 +19,5 @@ def test_messages_from_processes_that_load_data():
     writes."""
     text = ('Caught InputError in DataLoader worker process 0.\n'
             'Original Traceback (most recent call last):\n  File "a.py", line '
-            '1, in b\n    c()\npss.errors.InputError: a.png: damaged\n')
+            '1, in b\n    c()\npss.runtime.errors.InputError: a.png: damaged\n')
     assert str(InputError(text)) == 'a.png: damaged'

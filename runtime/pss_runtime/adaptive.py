@@ -178,7 +178,7 @@ class Adaptive(BankSelection):
         number('latency_ms', latency_ms, above=0)
         for key in set(options) - {'share', 'patience'}:
             raise InputError(f'follow: unknown key {key!r}; expected one of '
-                             'patience, share')
+                             "'patience', 'share'")
         typical = self.measure(images)
         # a subnet may have several names
         choices = list({kept.subnet: kept for kept in self.subnets}.values())

@@ -37,7 +37,8 @@ class InputError(ValueError):
 
     def __str__(self) -> str:
         text = without_traceback(super().__str__())
-        text = text.removeprefix(f'{__name__}.{type(self).__name__}: ')
+        kind = type(self)
+        text = text.removeprefix(f'{kind.__module__}.{kind.__name__}: ')
         return printable(
             text if len(text) <= LONGEST else f'{text[:LONGEST]}...')
 

@@ -267,10 +267,10 @@ def test_following(bank, monkeypatch):
     the first one again afterwards; switching by hand ends the following."""
     import time
 
-    from pss.apis import adaptive_classifier
+    from pss.runtime import adaptive
     net = AdaptiveClassifier(bank)
     cheap = {
-        id(net._running[k.name].network): 1 + i
+        id(net._networks[k.subnet]): 1 + i
         for i, k in enumerate(net.subnets)
     }
     clock, load = [0.], [1.]
@@ -279,12 +279,12 @@ def test_following(bank, monkeypatch):
         clock[0] += 1e-3 * load[0] * cheap[id(network)]
         return [None]
 
-    monkeypatch.setattr(net, '_predict', predict)
-    monkeypatch.setattr(adaptive_classifier.time, 'perf_counter',
-                        lambda: clock[0])
+    monkeypatch.setattr(net, '_answer', predict)
+    monkeypatch.setattr(adaptive.time, 'perf_counter', lambda: clock[0])
     follower = net.follow(latency_ms=1.1 * len(net.subnets))
     first = net.active
     assert first == max(net.subnets, key=lambda k: k.held_out_accuracy)
+    assert net.resources['latency_ms'] == 'ms'
     load[0] = 3 * len(net.subnets) / cheap[id(net.network)]
     for _ in range(20):
         net.predict(None)
