@@ -103,6 +103,9 @@ class DeviceExporter:
         self.labelled: Optional[Labelled] = None
         self.network: _Network
         if is_detector(bank.model):
+            if images is not None or calibration is not None:
+                raise InputError('a backbone takes no images to compare on or '
+                                 'to calibrate with')
             self.network = _Backbone(bank)
             self._preprocessing = dict(steps=bank.pipeline)
             self.images = dict.fromkeys(

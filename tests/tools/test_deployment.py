@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pss.apis import AdaptiveClassifier
 from pss.deploy import read_bank
@@ -13,6 +14,7 @@ from .conftest import options
 
 BUILD = 'deployment/build_bank.py'
 EXPORT = 'deployment/export_subnet.py'
+EXPORT_BANK = 'deployment/export_bank.py'
 
 
 @pytest.fixture(scope='module')
@@ -97,6 +99,52 @@ def test_a_plain_subnet_in_our_tester_and_mmpretrains_inferencer(
     assert one['pred_class'] == other['pred_class']
     np.testing.assert_allclose(
         one['pred_scores'], other['pred_scores'], atol=1e-5)
+
+
+def test_a_device_bank_in_int8(call, work, tmp_path):
+    """Oracle: the bank's own test accuracies, on all of its test images, and
+    AdaptiveClassifier's predictions, which int8 seldom changes."""
+    from pss.runtime import AdaptiveSession
+    photos = tmp_path / 'photos' / 'some'
+    photos.mkdir(parents=True)
+    for i in range(3):
+        pixels = np.random.default_rng(i).integers(0, 256, (28, 28), np.uint8)
+        Image.fromarray(pixels).save(photos / f'{i}.png')
+    code, out = call(EXPORT_BANK, work / 'bank', '--int8', '--calibration',
+                     tmp_path / 'photos', '--out', tmp_path / 'device')
+    assert code == 0, out
+    bank = read_bank(work / 'bank')
+    lines = [line for line in out.splitlines() if '% before' in line]
+    for line, kept in zip(lines, bank.kept):
+        assert line.strip().startswith(f'{kept.name}: ')
+        assert f'accuracy {kept.test_accuracy:.2f} % before' in line
+    assert len(lines) == len(bank.kept)
+    assert out.splitlines()[-1].endswith(' MB')
+    net = AdaptiveSession(tmp_path / 'device')
+    assert [k.name for k in net.subnets] == [k.name for k in bank.kept]
+    assert net.classes == bank.classes
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (['--fp16', '--int8'], 'not allowed with argument'),
+    (['--calibration', '.'], '--calibration: expected --int8 with it'),
+    (['--int8', '--calibration', 'nowhere'], 'nowhere: no such folder'),
+    (['--int8', '--num-images', '0'], '--num-images=0: expected an integer'),
+    (['--images', 'nowhere.png'], 'nowhere.png: no such file'),
+])
+def test_bad_device_banks_end_in_one_line(call, bank, tmp_path, arguments,
+                                          words):
+    """Oracle: status 2, one line, nothing written."""
+    code, out = call(EXPORT_BANK, bank, *arguments, '--out', tmp_path / 'out')
+    assert code == 2 and words in out.strip().splitlines()[-1]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_without_images_to_calibrate_with(call, bank, tmp_path):
+    """Oracle: status 2, and the endings in the message."""
+    code, out = call(EXPORT_BANK, bank, '--int8', '--calibration', tmp_path,
+                     '--out', tmp_path / 'out')
+    assert code == 2 and 'no images in it; expected some .jpg' in out
 
 
 @pytest.mark.parametrize('arguments, words', [
