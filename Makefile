@@ -75,7 +75,7 @@ demo-web: $(WEB) install $(DEMO)/device_bank/bank.json
 $(WEB): web/package.json web/package-lock.json
 	@command -v npm > /dev/null || { echo 'npm is missing: it comes with' \
 		'Node.js, and installs onnxruntime-web for the page'; exit 1; }
-	npm ci --prefix web --no-audit --no-fund
+	npm ci --prefix web --ignore-scripts --no-audit --no-fund
 	touch $@
 
 demo-latency: install
