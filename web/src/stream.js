@@ -20,6 +20,7 @@ export class Stream {
   rows = [];
   isRunning = false;
   #count = 0;
+  #loop = null;
 
   /**
    * @param {() => Promise<Row>} ask makes the next request
@@ -31,8 +32,14 @@ export class Stream {
   }
 
   /** Makes requests until pause() is called or one fails. */
-  async start() {
+  start() {
     this.isRunning = true;
+    // started again before the last request has ended, it goes on
+    this.#loop ??= this.#run().finally(() => (this.#loop = null));
+    return this.#loop;
+  }
+
+  async #run() {
     try {
       while (this.isRunning) {
         const row = await this.ask(this.#count++);
