@@ -182,9 +182,10 @@ async function ask(i) {
   const start = performance.now();
   const results = await net.predict(request, images.batchSize);
   const latency = performance.now() - start;
-  const hits = results.map(
-    (result, j) => result.pred_label === images.labels[numbers[j]]);
-  return {latency, kept, hits, target, isLoaded: find('load').checked};
+  const right = results.filter(
+    (result, j) => result.pred_label === images.labels[numbers[j]]).length;
+  return {latency, kept, num: numbers.length, right, target,
+    isLoaded: find('load').checked};
 }
 
 function onStart() {
