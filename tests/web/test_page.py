@@ -77,8 +77,19 @@ def turned():
     return picture('RGB', (120, 90), 'JPEG', quality=95, exif=exif)
 
 
+def transparent():
+    """A PNG file whose transparent parts have colours of their own."""
+    pixels = np.array(Image.open(io.BytesIO(picture('RGBA', (80, 70)))))
+    pixels[..., 3] = np.random.default_rng(2).integers(0, 256, (70, 80))
+    pixels[20:40, :, 3] = 0
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, 'PNG')
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     'name, content', [
+        ('transparent.png', transparent()),
         ('colour.png', picture('RGB', (120, 90))),
         ('grey.png', picture('L', (68, 68))),
         ('palette.png', picture('P', (70, 90))),
