@@ -1,6 +1,8 @@
 # make demo: trains, selects and tests on Fashion-MNIST (12 to 40 minutes)
 # make demo-latency: the same, with pools for FLOPs and this CPU's latency
 # make demo-adaptive: holds a latency under competing load (one more minute)
+# make demo-web: serves a page that runs the demo's bank in the browser, on this
+#   machine only (PORT=8000); needs npm
 # make compare: PSS-Net, random sampling, MutualNet and US-Net (hours;
 #   SEEDS="0" EPOCHS=4 for a smaller study, JOBS=1 for one run at a time)
 # make lint: yapf, ruff, import contracts and mypy; make format applies yapf
@@ -17,12 +19,16 @@ SEEDS ?= 0 1 2 3 4
 EPOCHS ?= 16
 JOBS ?=
 
+PORT ?= 8000
+# npm writes it when it has installed what web/package-lock.json lists
+WEB := web/node_modules/.package-lock.json
+
 DETECTION := .venv-detection/bin
 # outside the checkout, so that wheels are compiled once for all checkouts
 WHEELS ?= $(HOME)/.cache/pss-net/wheels
 
-.PHONY: install demo demo-latency demo-adaptive compare test lint format benchmarks \
-	clean install-detection test-detection
+.PHONY: install demo demo-latency demo-adaptive demo-web compare test lint format \
+	benchmarks clean install-detection test-detection
 
 install: .venv/.installed
 
@@ -48,14 +54,29 @@ demo: install
 	$(BIN)/python tools/dataset_converters/fashion_mnist.py
 	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(DEMO)
 
-# runs on the demo's bank, which it creates if it is missing
-demo-adaptive: install
+# the demo's bank, in both forms: they are created if they are missing
+$(DEMO)/bank/bank.json: | install
 	test -f $(DEMO)/epoch_3.pth || $(MAKE) demo
-	test -f $(DEMO)/bank/bank.json || $(BIN)/python \
-		tools/deployment/build_bank.py $(CONFIG) $(DEMO)/epoch_3.pth \
-		--work-dir $(DEMO) --out $(DEMO)/bank
+	test -f $@ || $(BIN)/python tools/deployment/build_bank.py $(CONFIG) \
+		$(DEMO)/epoch_3.pth --work-dir $(DEMO) --out $(DEMO)/bank
+
+$(DEMO)/device_bank/bank.json: $(DEMO)/bank/bank.json
+	$(BIN)/python tools/deployment/export_bank.py $(DEMO)/bank \
+		--out $(DEMO)/device_bank
+
+demo-adaptive: install $(DEMO)/bank/bank.json
 	$(BIN)/python demo/adaptive_demo.py $(DEMO)/bank --config $(CONFIG) \
 		--out $(DEMO)/adaptive.png
+
+demo-web: $(WEB) install $(DEMO)/device_bank/bank.json
+	$(BIN)/python demo/web_demo.py $(DEMO)/device_bank --config $(CONFIG) \
+		--port $(PORT)
+
+$(WEB): web/package.json web/package-lock.json
+	@command -v npm > /dev/null || { echo 'npm is missing: it comes with' \
+		'Node.js, and installs onnxruntime-web for the page'; exit 1; }
+	npm ci --prefix web --ignore-scripts --no-audit --no-fund
+	touch $@
 
 demo-latency: install
 	$(BIN)/python tools/dataset_converters/fashion_mnist.py
@@ -82,7 +103,9 @@ format: install
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/yapf --parallel --recursive --in-place .
 
+# without npm, or a browser on the PATH, the tests of the page are skipped
 test: lint
+	! command -v npm > /dev/null || $(MAKE) $(WEB) || true
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # only MMDetection needs full mmcv, hence a separate environment

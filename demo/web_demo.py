@@ -89,7 +89,8 @@ def main():
     args = parse_args()
     check_integers(args, port=(0, 65535), images=1, batch_size=1)
     bank = read_device_bank(args.device_bank)
-    images = drawn(*test_images(args.config), args.images)
+    arrays, labels = test_images(args.config)
+    images = drawn(arrays, labels, args.images)
     server = Server(bank, images, args.batch_size, args.port)
     print(
         f'http://127.0.0.1:{server.server_port}/ shows {args.device_bank} '
@@ -107,7 +108,10 @@ def drawn(images, labels, num):
         labels: their classes.
         num: the most to draw.
     """
-    shapes, parts, kept, size = [], [], [], 0
+    shapes: List[List[int]] = []
+    parts: List[bytes] = []
+    kept: List[int] = []
+    size = 0
     for i in np.random.default_rng(0).permutation(len(images))[:num]:
         image = images[i]
         pixels = image if isinstance(image, np.ndarray) else mmcv.imread(image)

@@ -30,10 +30,12 @@ def test_javascript():
     node = shutil.which('node')
     if node is None:
         pytest.skip('node is not on the PATH')
-    done = subprocess.run(
-        [node, '--test', *sorted(map(str, (ROOT / 'web/test').glob('*.mjs')))],
-        capture_output=True,
-        text=True,
-        timeout=120)
+    done = subprocess.run([
+        node, '--test', '--test-reporter=tap',
+        *sorted(map(str, (ROOT / 'web/test').glob('*.mjs')))
+    ],
+                          capture_output=True,
+                          text=True,
+                          timeout=120)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     assert '# fail 0' in done.stdout and '# pass 0' not in done.stdout

@@ -111,7 +111,8 @@ def browser():
         pytest.skip('onnxruntime-web is missing: npm ci --prefix web')
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(
-            executable_path=path, args=['--no-sandbox'])
+            executable_path=path,
+            args=['--no-sandbox', '--enable-unsafe-swiftshader'])
         yield browser
         browser.close()
 

@@ -77,8 +77,19 @@ def turned():
     return picture('RGB', (120, 90), 'JPEG', quality=95, exif=exif)
 
 
+def transparent():
+    """A PNG file whose transparent parts have colours of their own."""
+    pixels = np.array(Image.open(io.BytesIO(picture('RGBA', (80, 70)))))
+    pixels[..., 3] = np.random.default_rng(2).integers(0, 256, (70, 80))
+    pixels[20:40, :, 3] = 0
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, 'PNG')
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     'name, content', [
+        ('transparent.png', transparent()),
         ('colour.png', picture('RGB', (120, 90))),
         ('grey.png', picture('L', (68, 68))),
         ('palette.png', picture('P', (70, 90))),
@@ -116,40 +127,64 @@ def wait_for_subnet(page, *names):
     page.wait_for_function(
         '(names) => names.includes(document.getElementById("subnet-name")'
         '.textContent)',
-        arg=list(names))
+        arg=list(names),
+        timeout=15_000)
 
 
 def test_following_a_throttled_processor(page):
     """Oracle: the most accurate subnet at full speed; a faster one at a quarter
     of it, as the browser's own protocol slows the page down; the most accurate
-    one again after it."""
-    page.set_default_timeout(40_000)
-    typical = page.evaluate('''async () => {
-      const {TestImages} = await import('/src/test_images.js');
-      const images = await TestImages.fetch('test_images');
-      return net.measure(images.request(0).map((i) => images.image(i)));
-    }''')
-    assert 3 * typical['smallest'] < typical['largest']
-    page.fill('#target', str(1.8 * typical['largest']))
-    page.check('#follow')
-    page.click('#start')
+    one again after it. Another load of the machine may hide it, so that there
+    are three tries."""
+    for is_last in (False, False, True):
+        try:
+            follow_and_throttle(page)
+            break
+        except page_errors() as error:
+            if is_last:
+                raise AssertionError('it did not move down and back') from error
+            page.uncheck('#follow')
     assert text_of(page, '#start') == 'Pause'
-    wait_for_requests(page, 20)
-    wait_for_subnet(page, 'largest')
-    protocol = page.context.new_cdp_session(page)
-    protocol.send('Emulation.setCPUThrottlingRate', dict(rate=4))
-    wait_for_subnet(page, 'smallest', 'flops 0')
-    protocol.send('Emulation.setCPUThrottlingRate', dict(rate=1))
-    wait_for_subnet(page, 'largest')
-    assert page.evaluate('() => net.follower.moves') >= 2
     page.click('#start')
     assert text_of(page, '#start') == 'Start'
+    assert page.evaluate('() => net.follower.moves') >= 2
     for name in ('latency', 'subnet', 'accuracy'):
         line = page.get_attribute(f'#{name}-chart .values', 'd')
         assert line.startswith('M') and len(line) > 100
     assert 'in time' in text_of(page, '#summary')
     page.uncheck('#follow')
     page.wait_for_function('() => net.follower === null')
+
+
+def page_errors():
+    from playwright.sync_api import TimeoutError
+    return TimeoutError
+
+
+def follow_and_throttle(page):
+    """Streams while the processor is slowed down, and fast again."""
+    if text_of(page, '#start') == 'Pause':
+        page.click('#start')
+    times = [
+        page.evaluate('''async () => {
+          const {TestImages} = await import('/src/test_images.js');
+          const images = await TestImages.fetch('test_images');
+          return net.measure(images.request(0).map((i) => images.image(i)));
+        }''')['largest'] for _ in range(3)
+    ]
+    page.fill('#target', str(1.8 * min(times)))
+    page.check('#follow')
+    page.click('#start')
+    wait_for_subnet(page, 'largest')
+    wait_for_requests(page, 20)
+    wait_for_subnet(page, 'largest')
+    protocol = page.context.new_cdp_session(page)
+    try:
+        protocol.send('Emulation.setCPUThrottlingRate', dict(rate=4))
+        wait_for_subnet(page, 'smallest', 'flops 0')
+    finally:
+        protocol.send('Emulation.setCPUThrottlingRate', dict(rate=1))
+        wait_for_subnet(page, 'largest')
 
 
 def wait_for_requests(page, num):

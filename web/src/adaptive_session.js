@@ -224,8 +224,9 @@ export class AdaptiveSession extends BankSelection {
     const times = choices.map(({name}) => typical[name]);
     const fastest = Math.min(...times);
     if (fastest > latencyMs) {
-      throw new InputError(`latency_ms=${general(latencyMs)}: no subnet meets ` +
-        `it; the nearest is ${quoted(choices[times.indexOf(fastest)].name)}, ` +
+      throw new InputError(
+        `latency_ms=${general(latencyMs)}: no subnet meets it; the nearest ` +
+        `is ${quoted(choices[times.indexOf(fastest)].name)}, ` +
         `which needs ${general(fastest, 3)} ms for such a request`);
     }
     const follower = new LatencyFollower(latencyMs, times,

@@ -7,7 +7,7 @@ const LARGEST_IMAGE = 2 ** 27; // pixels
 /**
  * The pixels of an image file, turned upright, BGR or grey.
  *
- * Colour profiles are ignored, as in Python. Transparent parts become black.
+ * Colour profiles are ignored, and so is transparency, as in Python.
  *
  * Throws an InputError for a file that is not an image.
  * @param {Blob} file
@@ -18,22 +18,58 @@ const LARGEST_IMAGE = 2 ** 27; // pixels
 export async function readImage(file, name, isGrey) {
   let image;
   try {
-    image = await createImageBitmap(file, {colorSpaceConversion: 'none'});
+    image = await createImageBitmap(file,
+      {colorSpaceConversion: 'none', premultiplyAlpha: 'none'});
     const {width, height} = image;
     if (width * height > LARGEST_IMAGE) {
       throw new Error(`${width} x ${height} pixels; expected at most ` +
         LARGEST_IMAGE);
     }
-    const canvas = new OffscreenCanvas(width, height);
-    const context = canvas.getContext('2d', {willReadFrequently: true});
-    context.drawImage(image, 0, 0);
-    return fromImageData(context.getImageData(0, 0, width, height), isGrey);
+    return fromImageData(pixelsOf(image), isGrey);
   } catch (error) {
     throw new InputError(
       `${name}: cannot be read as an image (${error.message})`);
   } finally {
     image?.close();
   }
+}
+
+/** @returns {ImageData} */
+function pixelsOf(image) {
+  const {width, height} = image;
+  const context = new OffscreenCanvas(width, height)
+    .getContext('2d', {willReadFrequently: true});
+  context.drawImage(image, 0, 0);
+  const pixels = context.getImageData(0, 0, width, height);
+  const isOpaque = pixels.data.every(
+    (value, i) => i % 4 !== 3 || value === 255);
+  return isOpaque ? pixels : transparentPixels(image) ?? pixels;
+}
+
+/**
+ * The pixels of an image with the colours of its transparent parts, which a
+ * canvas does not keep; null without WebGL, or for an image that is too large
+ * for it.
+ * @returns {?ImageData}
+ */
+function transparentPixels(image) {
+  const {width, height} = image;
+  const gl = new OffscreenCanvas(1, 1).getContext('webgl2');
+  if (!gl || Math.max(width, height) > gl.getParameter(gl.MAX_TEXTURE_SIZE)) {
+    return null;
+  }
+  const texture = gl.createTexture();
+  gl.bindTexture(gl.TEXTURE_2D, texture);
+  gl.pixelStorei(gl.UNPACK_COLORSPACE_CONVERSION_WEBGL, gl.NONE);
+  gl.texImage2D(
+    gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, image);
+  gl.bindFramebuffer(gl.FRAMEBUFFER, gl.createFramebuffer());
+  gl.framebufferTexture2D(
+    gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, texture, 0);
+  const data = new Uint8Array(4 * width * height);
+  gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, data);
+  gl.getExtension('WEBGL_lose_context')?.loseContext();
+  return {width, height, data};
 }
 
 /**

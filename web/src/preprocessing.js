@@ -98,7 +98,9 @@ function checked(image, name, wanted) {
     throw new InputError(`${name}: shape (${height}, ${width}, ${channels}) ` +
       `(height, width, channels); expected ${wanted} channels, or grey`);
   }
-  if (data instanceof Uint8Array) return {height, width, channels, data};
+  if (data instanceof Uint8Array || data instanceof Uint8ClampedArray) {
+    return {height, width, channels, data};
+  }
   const [least, most] = data.reduce(
     ([a, b], value) => [Math.min(a, value), Math.max(b, value)],
     [Infinity, -Infinity]);

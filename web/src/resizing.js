@@ -59,14 +59,13 @@ function nearest(pixels, axis, side) {
   for (let i = 0, place = step * 0.5; i < side; i++, place += step) {
     places.push({first: Math.min(Math.floor(place), size - 1), factors: [1]});
   }
-  return along(pixels, axis, places, Uint8ClampedArray, (value) => value);
+  return along(pixels, axis, places, Uint8ClampedArray, addProducts, finish(0));
 }
 
 function antialiased(pixels, axis, side, method) {
   const size = axis ? pixels.width : pixels.height;
-  const half = 2 ** (BITS - 1);
   return along(pixels, axis, pillowFactors(size, side, ...FILTERS[method]),
-    Uint8ClampedArray, (sum) => Math.floor((sum + half) / 2 ** BITS));
+    Uint8ClampedArray, addProducts, finish(BITS));
 }
 
 /** For each place of the result, the first one that it is made of, and the
@@ -101,11 +100,10 @@ function pillowFactors(size, side, reach, weight) {
  */
 export function resizeOpenCV(pixels, height, width) {
   const wide = along(pixels, 1, linearFactors(pixels.width, width, true),
-    Int32Array, (sum) => sum);
+    Int32Array, addProducts, finish(0));
   // in the second pass each product is cut, not their sum
   return along(wide, 0, linearFactors(pixels.height, height, false),
-    Uint8ClampedArray, (sum) => (sum + 2) >> 2,
-    (value, factor) => (value >> 4) * factor >> 16);
+    Uint8ClampedArray, addCutProducts, finish(2));
 }
 
 /** Two factors of 11 bits for each place of the result. */
@@ -122,6 +120,29 @@ function linearFactors(size, side, isRow) {
   });
 }
 
+/** Adds the products of a run of values with a factor to sums of 32 bits. */
+function addProducts(sums, values, start, factor) {
+  for (let k = 0; k < sums.length; k++) {
+    sums[k] += Math.imul(values[start + k], factor);
+  }
+}
+
+function addCutProducts(sums, values, start, factor) {
+  for (let k = 0; k < sums.length; k++) {
+    sums[k] += Math.imul(values[start + k] >> 4, factor) >> 16;
+  }
+}
+
+/** Makes what stores sums without their last bits, rounded. */
+function finish(bits) {
+  const half = bits > 0 ? 1 << bits - 1 : 0;
+  return (sums, result, start) => {
+    for (let k = 0; k < sums.length; k++) {
+      result[start + k] = (sums[k] + half) >> bits;
+    }
+  };
+}
+
 /**
  * Sums products of values and factors along an axis: 1 along rows, 0 along
  * columns.
@@ -130,29 +151,28 @@ function linearFactors(size, side, isRow) {
  * @param {{first?: number, places?: number[], factors: number[]}[]} plan for
  *     each place of the result
  * @param {Function} Type of the result's array
- * @param {(sum: number) => number} finish
- * @param {(value: number, factor: number) => number} [times]
+ * @param {typeof addProducts} add
+ * @param {ReturnType<typeof finish>} store
  * @returns {Pixels}
  */
-function along(pixels, axis, plan, Type, finish, times = (a, b) => a * b) {
+function along(pixels, axis, plan, Type, add, store) {
   const {height, width, channels, data} = pixels;
   const side = plan.length;
   const shape = axis ? {height, width: side} : {height: side, width};
-  // axis 1: each row by itself; axis 0: all rows at once, value by value
+  // axis 1: pixel by pixel; axis 0: row by row
   const [outer, inner] = axis ? [height, channels] : [1, width * channels];
   const size = axis ? width : height;
   const result = new Type(outer * side * inner);
+  const sums = new Int32Array(inner);
   for (let o = 0; o < outer; o++) {
     for (let i = 0; i < side; i++) {
       const {first, places, factors} = plan[i];
-      for (let k = 0; k < inner; k++) {
-        let sum = 0;
-        for (let j = 0; j < factors.length; j++) {
-          const place = places ? places[j] : first + j;
-          sum += times(data[(o * size + place) * inner + k], factors[j]);
-        }
-        result[(o * side + i) * inner + k] = finish(sum);
+      sums.fill(0);
+      for (let j = 0; j < factors.length; j++) {
+        const place = places ? places[j] : first + j;
+        add(sums, data, (o * size + place) * inner, factors[j]);
       }
+      store(sums, result, (o * side + i) * inner);
     }
   }
   return {...shape, channels, data: result};

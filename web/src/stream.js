@@ -4,13 +4,14 @@ import {Chart} from './chart.js';
 import {general} from './errors.js';
 
 const SHOWN = 240; // requests in the charts
-const RECENT = 200; // images that the running accuracy is of
+const RECENT = 500; // images that the running accuracy is of
 
 /**
  * @typedef {object} Row a request
  * @property {number} latency in milliseconds
  * @property {import('./device_bank.js').KeptSubnet} kept what answered it
- * @property {boolean[]} hits whether each image's class was right
+ * @property {number} num how many images it had
+ * @property {number} right how many of their classes were right
  * @property {?number} target the latency that was followed
  * @property {boolean} isLoaded whether the page's own load was on
  */
@@ -20,6 +21,7 @@ export class Stream {
   rows = [];
   isRunning = false;
   #count = 0;
+  #loop = null;
 
   /**
    * @param {() => Promise<Row>} ask makes the next request
@@ -31,8 +33,14 @@ export class Stream {
   }
 
   /** Makes requests until pause() is called or one fails. */
-  async start() {
+  start() {
     this.isRunning = true;
+    // started again before the last request has ended, it goes on
+    this.#loop ??= this.#run().finally(() => (this.#loop = null));
+    return this.#loop;
+  }
+
+  async #run() {
     try {
       while (this.isRunning) {
         const row = await this.ask(this.#count++);
@@ -75,8 +83,7 @@ export class StreamCharts {
    */
   draw(rows, target) {
     const latencies = rows.map((row) => row.latency);
-    const hits = rows.map((row) => row.hits);
-    const accuracies = rows.map((_, i) => recentAccuracy(hits, i));
+    const accuracies = rows.map((_, i) => recentAccuracy(rows, i));
     const loads = rows.map((row) => row.isLoaded);
     const common = {places: SHOWN, loads};
     this.latency.draw(latencies, {
@@ -110,12 +117,13 @@ export class StreamCharts {
 }
 
 /** The share of recent images that were right, in percent. */
-function recentAccuracy(hits, last) {
-  const recent = [];
-  for (let i = last; i >= 0 && recent.length < RECENT; i--) {
-    recent.push(...hits[i]);
+function recentAccuracy(rows, last) {
+  let [num, right] = [0, 0];
+  for (let i = last; i >= 0 && num < RECENT; i--) {
+    num += rows[i].num;
+    right += rows[i].right;
   }
-  return 100 * recent.filter(Boolean).length / recent.length;
+  return 100 * right / num;
 }
 
 /** The top of the latencies' axis: single slow requests may go beyond. */

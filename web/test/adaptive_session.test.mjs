@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import {AdaptiveSession} from '../src/adaptive_session.js';
+import {assertClose} from './vectors.mjs';
 
 const NAMES = ['a', 'b', 'c', 'd'];
 
@@ -75,13 +76,13 @@ test('predicts', async (t) => {
   assert.equal(net.active.name, 'd');
   const [found] = await net.predict(IMAGE);
   assert.equal(found.pred_class, 'd');
-  assert.ok(Math.abs(found.pred_score - Math.exp(5) / (Math.exp(5) + 3)) < 1e-9);
+  assertClose(found.pred_score, Math.exp(5) / (Math.exp(5) + 3));
   await net.switch({flops: 2});
   assert.deepEqual((await net.predict([IMAGE, IMAGE, IMAGE], 2))
     .map((result) => result.pred_label), [1, 1, 1]);
   assert.deepEqual(await net.predict([]), []);
   assert.deepEqual(ort.opened, ['d', 'b']);
-  await assert.rejects(net.predict(IMAGE, 0), /batch_size=0: expected an integ/);
+  await assert.rejects(net.predict(IMAGE, 0), /batch_size=0: expected an/);
   await assert.rejects(net.predict('a.png'), /images: not an image/);
   await assert.rejects(net.predict([IMAGE, null]), /images\[1\]: not an image/);
   ort.logits = () => [0, 0, NaN, 0];
@@ -176,7 +177,7 @@ test('a graph that cannot run', async (t) => {
   const {net, ort} = await opened(t);
   ort.broken = 1;
   await assert.rejects(net.switch('b'),
-    /^InputError: bank\/b.onnx: onnxruntime-web cannot run it \(out of memory\)/);
+    /bank\/b.onnx: onnxruntime-web cannot run it \(out of memory\)/);
   assert.equal(net.active.name, 'd');
   ort.broken = null;
   assert.equal((await net.switch('b')).name, 'b');

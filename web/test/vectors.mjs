@@ -5,6 +5,9 @@ import {readFileSync} from 'node:fs';
 
 import {InputError} from '../src/errors.js';
 
+// browsers have it, and Node since 20
+globalThis.crypto ??= (await import('node:crypto')).webcrypto;
+
 /** The vectors of a file. */
 export function vectors(name) {
   const file = `../../tests/runtime/vectors/${name}.json`;
