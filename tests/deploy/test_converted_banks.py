@@ -68,12 +68,7 @@ KINDS = dict(
         norm_cfg=dict(type='BN')),
     plain=dict(type='Plain'))
 FEATURES = dict(
-    resnet=16,
-    resnext=32,
-    mobilenet_v3=288,
-    convnext=320,
-    vgg=256,
-    plain=24)
+    resnet=16, resnext=32, mobilenet_v3=288, convnext=320, vgg=256, plain=24)
 
 
 @pytest.mark.parametrize('kind', list(KINDS))
