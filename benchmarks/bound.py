@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
 import numpy as np
-from compare import EPOCHS, Run, config_of
+from compare import EPOCHS, Run
 from head_start import accuracies, trained, training
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from mmengine.runner import load_checkpoint
 
 from pss.cli import run
+from pss.deploy import model_config
 from pss.errors import InputError
 from pss.evaluation import read_results
 from pss.files import write_json
+from pss.models import SupernetClassifier
 from pss.registry import MODELS, SAMPLERS
 from pss.sampling.sampler import Candidates, Pass, Plan
 from pss.structures import Budget, CostTable, SearchSpace, Subnet
@@ -99,16 +103,20 @@ def measure(seed: int, epochs: int, folder: Path) -> Dict[str, Any]:
     kept = [Subnet.from_dict(row['subnet']) for row in results['pools']]
     subnets = list(dict.fromkeys(kept))
     config = training(epochs, seed, folder / f'fixed_{epochs}ep_seed{seed}')
-    random = MODELS.build(config_of(task).model)
-    load_checkpoint(random, str(folder / task.name / f'epoch_{epochs}.pth'),
-                    'cpu')
     config.default_hooks.pss_sampler.sampler = dict(
         type='FixedSampler', subnets=[subnet.as_dict() for subnet in subnets])
-    alone = trained(config)  # the runner also sets the scope of datasets
-    found = {
-        name: accuracies(model, subnets, config)
-        for name, model in dict(random=random, alone=alone).items()
-    }
+    paths = [
+        Path(config.work_dir, f'epoch_{epochs}.pth'),
+        folder / task.name / f'epoch_{epochs}.pth'
+    ]
+    if not paths[0].is_file():
+        trained(config)
+    # set by a runner otherwise, for models and for datasets
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        alone, random = (
+            accuracies(_loaded(config, path), subnets, config)
+            for path in paths)
+    found = dict(random=random, alone=alone)
     gains = np.subtract(found['alone'], found['random'])
     return dict(
         seed=seed,
@@ -118,6 +126,13 @@ def measure(seed: int, epochs: int, folder: Path) -> Dict[str, Any]:
             name: [round(v, 2) for v in values]
             for name, values in found.items()
         })
+
+
+def _loaded(config: Config, checkpoint: Path) -> SupernetClassifier:
+    """A trained network."""
+    model = MODELS.build(model_config(config))
+    load_checkpoint(model, str(checkpoint), 'cpu')
+    return model
 
 
 def _summary(rows: List[Dict[str, Any]]) -> Dict[str, Any]:
