@@ -255,7 +255,7 @@ def test_bad_device_banks(new_page, serve, own_bank, change, words):
         page = new_page(address, 360)
         page.wait_for_selector('#error:not([hidden])')
         message = text_of(page, '#error')
-        assert page.get_attribute('#main', 'inert') is not None
+        assert page.is_hidden('#main') and page.is_visible('h1')
         assert page.evaluate('document.documentElement.scrollWidth') <= 360
     with pytest.raises(InputError) as caught:
         read_device_bank(own_bank)
@@ -306,6 +306,8 @@ def test_targets_that_cannot_be_held(page, target, words):
     assert text_of(page, '#error').startswith(words)
     page.wait_for_selector('#follow:not(:checked)')
     assert text_of(page, '#status') == ''
+    for part in ('#subnet-facts', '#budget-text'):
+        assert 'undefined' not in text_of(page, part)
 
 
 CONTROLS = [
