@@ -323,7 +323,7 @@ def errors():
         edge='short')
     found = []
     for steps, shape in (([], (5, 4, 3)), ([], (4, 4, 4)), ([], (4, 4, 2)),
-                         ([edge], (3, 9, 3)), ([edge], (1, 1 << 20, 1))):
+                         ([edge], (3, 9, 3)), ([edge], (1, 1 << 22, 1))):
         config = dict(steps=steps, to_rgb=True, mean=3 * [0.], std=3 * [1.])
         found.append(
             dict(

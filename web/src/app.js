@@ -46,7 +46,6 @@ function show(error) {
   if (!(error instanceof InputError)) console.error(error);
   find('error').textContent = error.message;
   find('error').hidden = false;
-  find('status').textContent = '';
 }
 
 async function open() {
@@ -98,8 +97,10 @@ function typicalRequest() {
 // The subnet
 
 function showSubnet() {
+  // its entry now: measuring adds a cost
+  const kept = net.subnets.find(({name}) => name === net.active.name);
   const {name, resolution, costs, held_out_accuracy: accuracy,
-    standard_error: error, test_accuracy: tested} = net.active;
+    standard_error: error, test_accuracy: tested} = kept;
   find('subnet-name').textContent = name;
   const percent = /^top\d/.test(net.bank.metric) ? ' %' : '';
   const facts = {Resolution: `${resolution} × ${resolution}`};
@@ -117,8 +118,12 @@ function showSubnet() {
 }
 
 function showResources() {
-  const {value} = find('resource');
+  const {value, options} = find('resource');
   const names = Object.keys(net.resources);
+  if (options.length === names.length) {
+    showBudget(); // perhaps measured anew
+    return;
+  }
   find('resource').replaceChildren(...names.map((name) =>
     Object.assign(element('option', name), {value: name})));
   find('resource-field').hidden = names.length < 2;
@@ -163,11 +168,11 @@ async function onFollow() {
   await act(async () => {
     if (!find('follow').checked) return net.follow(null);
     find('status').textContent = 'Measuring how long each subnet takes…';
-    await net.follow(find('target').valueAsNumber, typicalRequest());
-    find('status').textContent = '';
-    return showResources();
+    return net.follow(find('target').valueAsNumber, typicalRequest());
   });
+  find('status').textContent = '';
   find('follow').checked = net.follower !== null;
+  showResources();
   showSubnet();
   charts.draw(stream.rows, net.follower?.targetMs ?? null);
 }
@@ -255,4 +260,8 @@ function connect() {
   window.net = net; // for the browser's console
 }
 
-open().catch(show);
+open().catch((error) => {
+  show(error);
+  find('status').textContent = '';
+  find('main').hidden = true;
+});
