@@ -214,7 +214,7 @@ export class AdaptiveSession extends BankSelection {
     for (const key of Object.keys(options)) {
       if (key !== 'share' && key !== 'patience') {
         throw new InputError(`follow: unknown key ${quoted(key)}; expected ` +
-          'one of patience, share');
+          "one of 'patience', 'share'");
       }
     }
     const typical = await this.measure(images);

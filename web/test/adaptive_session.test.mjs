@@ -163,7 +163,7 @@ test('what cannot be followed', async (t) => {
     [-1, {}, /latency_ms=-1: expected a finite number above 0/],
     ['5', {}, /latency_ms='5'/],
     [5, {share: 2}, /share=2/],
-    [5, {margin: 1}, /follow: unknown key 'margin'; expected one of patience/],
+    [5, {margin: 1}, /follow: unknown key 'margin'; expected one of 'patience'/],
   ]) {
     await assert.rejects(net.follow(latency, IMAGE, options), words);
   }
