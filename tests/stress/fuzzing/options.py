@@ -174,7 +174,7 @@ class Options:
                                      (1, VALUE)],
             build_bank=[config, checkpoint, *to('bank'), *work, *settings],
             export_bank=[(f.bank, READ), *to('device'), ('--int8', OPTION),
-                         ('--calibration', OPTION), (f.images, READ),
+                         ('--calibration', OPTION), (f.photo.parent, READ),
                          *values(num_images=5), ('--images', OPTION),
                          (f.photo, READ)],
             export_subnet=[(f.bank, READ), ('--budget', OPTION),
