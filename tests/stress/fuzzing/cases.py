@@ -13,6 +13,7 @@ from pss.apis import load_config
 from pss.cli import run as run_main
 from pss.deploy import read_bank
 from pss.engine.checkpoints import read_checkpoint_data
+from pss.runtime import read_device_bank
 
 from .sandbox import ROOT, state
 
@@ -123,7 +124,10 @@ def check_file(path: Path) -> None:
         if file.read() == OTHER:  # it was there before
             return
     if path.name == 'bank.json':
-        read_bank(path.parent)
+        if (path.parent / 'weights.bin').exists():
+            read_device_bank(path.parent)
+        else:
+            read_bank(path.parent)
     elif 'vis_data' in path.parts and kind == '.json':
         for line in path.read_text().splitlines():
             check_finite(json.loads(line), str(path.name))
