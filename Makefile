@@ -35,7 +35,8 @@ install: .venv/.installed
 	$(BIN)/python -m pip install --no-deps -r requirements/torchvision.txt
 	$(BIN)/python -m pip install -r requirements/runtime.txt \
 		-r requirements/mminstall.txt -r requirements/deploy.txt \
-		-r requirements/backbones.txt -r requirements/tests.txt
+		-r requirements/backbones.txt -r requirements/serve.txt \
+		-r requirements/tests.txt
 	$(BIN)/python -m pip install --no-build-isolation --no-deps -e .
 	touch $@
 

@@ -3,7 +3,7 @@
 import math
 from collections import deque
 from statistics import NormalDist, median
-from typing import Deque
+from typing import Deque, Tuple
 
 from ..checks import check_number
 
@@ -54,36 +54,39 @@ class Slowness:
 class ArrivalRate:
     """How many images arrive a millisecond.
 
-    Of the last 4, 8, 16, ... arrivals it takes as many as do not contradict
+    Of the last 4, 8, 16, ... requests it takes as many as do not contradict
     fewer of them: many while traffic is steady, few right after it changed.
 
     Args:
-        kept: the most arrivals to look back.
+        kept: the most requests to look back.
         width: a rate contradicts another one beyond so many standard
             deviations.
     """
 
     def __init__(self, kept: int = 512, width: float = 2.) -> None:
         self.width = width
-        self._times: Deque[float] = deque(maxlen=kept)
+        self._seen: Deque[Tuple[float, int]] = deque(maxlen=kept)
 
     def observe(self, now: float, count: int = 1) -> None:
-        """Records the arrival of some images."""
-        self._times.extend(count * [now])
+        """Records the arrival of a request of some images."""
+        self._seen.append((now, count))
 
     def rate(self, now: float) -> float:
         """Images a millisecond at a time."""
-        times = self._times
         low, high, best = 0., math.inf, 0.
+        images = squares = 0
         number = 4
-        while number <= len(times):
-            span = max(now - times[-number], 1e-6)
-            # from an arrival till now: its own does not count
-            rate = (number - 1) / span
-            spread = self.width * math.sqrt(number) / span
-            low, high = max(low, rate - spread), min(high, rate + spread)
-            if low > high:
-                break
-            best = min(max(rate, low), high)
-            number *= 2
+        for i, (time, count) in enumerate(reversed(self._seen), 1):
+            if i == number:
+                # from this arrival till now, so its own images do not count
+                span = max(now - time, 1e-6)
+                rate = images / span
+                spread = self.width * math.sqrt(squares + count**2) / span
+                low, high = max(low, rate - spread), min(high, rate + spread)
+                if low > high:
+                    break
+                best = min(max(rate, low), high)
+                number *= 2
+            images += count
+            squares += count**2
         return best

@@ -31,7 +31,13 @@ class Adaptive(BankSelection):
 
     Args:
         bank: see :class:`.BankSelection`.
+
+    Attributes:
+        input_shape (tuple[int]): channels, height and width after
+            preprocessing.
     """
+
+    input_shape: Tuple[int, ...]
 
     def __init__(self, bank: Any) -> None:
         super().__init__(bank)
@@ -138,15 +144,14 @@ class Adaptive(BankSelection):
         """
         return [np.asarray(image) for image in self._load(images)]
 
-    def run(self, kept: Any, loaded: Sequence[np.ndarray]) -> \
-            List[Dict[str, Any]]:
+    def run(self, kept: Any, loaded: Any) -> List[Dict[str, Any]]:
         """The other half of :meth:`predict`, with any subnet.
 
         Neither the active subnet nor following has to do with it.
 
         Args:
             kept: an entry of :attr:`subnets`.
-            loaded: what :meth:`load` gave, as one batch.
+            loaded: what :meth:`load` gave, as one batch: a list, or an array.
 
         Returns:
             See :meth:`predict`.

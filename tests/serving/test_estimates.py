@@ -73,8 +73,18 @@ def test_silence_lowers_the_rate():
         arrivals.observe(float(i))
     assert arrivals.rate(99.) == pytest.approx(1, rel=0.1)
     assert arrivals.rate(400.) < 0.05
-    arrivals.observe(400., count=64)
-    assert arrivals.rate(401.) > 5
+
+
+def test_images_of_one_request():
+    """Oracle: the images and their time: 5 each 10 ms; those of one request
+    come at the same moment, which is no rate."""
+    arrivals = ArrivalRate()
+    for i in range(100):
+        if i < 4:
+            assert arrivals.rate(10. * i + 1) == 0
+        arrivals.observe(10. * i, 5)
+        if i > 20:
+            assert arrivals.rate(10. * i) == pytest.approx(0.5, rel=0.01)
 
 
 def test_bad_share():

@@ -1,0 +1,92 @@
+"""Messages between a server's two processes, without pickle.
+
+One process speaks HTTP and decodes images, the other one runs the networks. A
+request is a JSON object, a line end, and pixels; an answer is a JSON object.
+"""
+
+import json
+from multiprocessing.connection import Connection, Pipe
+from typing import Any, Dict, List, Sequence, Tuple
+
+import numpy as np
+
+CLOSED = (EOFError, OSError)  # what an end raises when the other one is gone
+
+
+class Channel:
+    """Two pipes: requests one way, answers the other.
+
+    Each process closes the ends that it does not use, so that either notices
+    when the other one is gone.
+    """
+
+    requests: Tuple[Connection, Connection]
+    answers: Tuple[Connection, Connection]
+
+    def open(self) -> None:
+        """Opens the pipes: before both processes start, and after all others,
+        which would keep them open."""
+        self.requests = Pipe(duplex=False)
+        self.answers = Pipe(duplex=False)
+
+    def close_of_worker(self) -> None:
+        """Closes the ends of the process that runs the networks."""
+        self.requests[0].close()
+        self.answers[1].close()
+
+    def close_of_front(self) -> None:
+        """Closes the ends of the process that speaks HTTP."""
+        self.requests[1].close()
+        self.answers[0].close()
+
+    def ask(self, number: int, arrived: float,
+            images: Sequence[np.ndarray]) -> None:
+        """Sends a request.
+
+        Args:
+            number: which its answer will name.
+            arrived: when it did, in milliseconds of the monotonic clock.
+            images: loaded ones, all of one shape and type.
+        """
+        first = images[0]
+        head = dict(
+            number=number,
+            arrived=arrived,
+            shape=[len(images), *first.shape],
+            type=first.dtype.str)
+        self.requests[1].send_bytes(
+            json.dumps(head).encode() + b'\n' + b''.join(image.tobytes()
+                                                         for image in images))
+
+    def asked(self) -> Tuple[int, float, np.ndarray]:
+        """Waits for a request.
+
+        Returns:
+            The arguments of :meth:`ask`.
+        """
+        head, _, content = self.requests[0].recv_bytes().partition(b'\n')
+        value = json.loads(head)
+        images = np.frombuffer(content, np.dtype(value['type']))
+        return value['number'], value['arrived'], images.reshape(value['shape'])
+
+    def answer(self, value: Dict[str, Any]) -> None:
+        """Sends a message back."""
+        self.answers[1].send_bytes(json.dumps(value).encode())
+
+    def answered(self) -> Dict[str, Any]:
+        """Waits for a message."""
+        return json.loads(self.answers[0].recv_bytes())
+
+
+def plain(prediction: Dict[str, Any]) -> Dict[str, Any]:
+    """A prediction as JSON has it."""
+    scores: List[float] = [
+        float(f'{score:.6g}') for score in prediction['pred_scores']
+    ]
+    found = dict(
+        label=prediction['pred_label'],
+        score=float(f"{prediction['pred_score']:.6g}"),
+        scores=scores)
+    if 'pred_class' in prediction:
+        found['class'] = prediction['pred_class']
+    return found

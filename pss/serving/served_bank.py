@@ -1,0 +1,178 @@
+"""Opening a bank of either kind to serve it."""
+
+import io
+import json
+import time
+from pathlib import Path
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+from PIL import Image
+
+from ..errors import InputError
+from ..runtime import Adaptive, AdaptiveSession
+from ..runtime.device_bank import FORMAT, INDEX, LARGEST_INDEX
+from .latency_grid import LatencyGrid
+
+# Pillow knows more kinds, some of which start other programs
+KINDS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'PPM', 'TIFF', 'GIF')
+
+
+class Source(NamedTuple):
+    """What a process needs to open a bank.
+
+    Attributes:
+        folder: of a bank or a device bank.
+        device: where a bank's networks go; a device bank's stay on the CPU.
+        threads: that a network computes with.
+        trust: packages whose classes a bank may name.
+    """
+    folder: str
+    device: str = 'cpu'
+    threads: int = 1
+    trust: Tuple[str, ...] = ()
+
+
+class ServedSession(AdaptiveSession):
+    """A device bank all of whose sessions stay open and share one arena of
+    memory: they run one at a time, and each on its own would keep what its
+    largest batch took."""
+
+    _has_arena = False  # of the process
+
+    def _options(self) -> Any:
+        import onnxruntime
+        if not ServedSession._has_arena:
+            onnxruntime.create_and_register_allocator(
+                onnxruntime.OrtMemoryInfo(
+                    'Cpu', onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0,
+                    onnxruntime.OrtMemType.DEFAULT), None)
+            ServedSession._has_arena = True
+        options = super()._options()
+        options.add_session_config_entry('session.use_env_allocators', '1')
+        return options
+
+
+def open_bank(source: Source) -> Adaptive:
+    """Opens a bank or a device bank, told apart by the format in its index.
+
+    Raises:
+        InputError: for one that cannot be read, and for one whose task is not
+            classification.
+    """
+    if _format(source.folder) != FORMAT:
+        # a device bank is served without them
+        import torch
+
+        from ..apis.adaptive_classifier import AdaptiveClassifier
+        torch.set_num_threads(source.threads)
+        return AdaptiveClassifier(
+            source.folder, source.device, trust=source.trust)
+    for name, given in (('device', source.device
+                         != 'cpu'), ('trust', bool(source.trust))):
+        if given:
+            raise InputError(f'--{name}={getattr(source, name)}: expected a '
+                             f"bank with PyTorch; {source.folder} is a device "
+                             'bank')
+    net = ServedSession(source.folder, keep=1 << 20, threads=source.threads)
+    if net.bank.task != 'classification':
+        raise InputError(f'{source.folder}: task={net.bank.task!r}: expected '
+                         'classification')
+    return net
+
+
+def _format(folder: str) -> Optional[str]:
+    """What an index says; whoever reads the bank says what is wrong."""
+    index = Path(folder) / INDEX
+    try:
+        if not index.is_file():  # opening a named pipe would wait for ever
+            return None
+        with open(index, 'rb') as file:
+            value = json.loads(file.read(LARGEST_INDEX + 1))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return value.get('format') if isinstance(value, dict) else None
+
+
+def measure_grid(net: Adaptive,
+                 largest: int,
+                 most_ms: float,
+                 rounds: int = 3) -> Tuple[List[Any], LatencyGrid]:
+    """Measures how long each subnet takes for 1, 2, 4, ... images.
+
+    Args:
+        net: the bank.
+        largest: the most images at once.
+        most_ms: sizes whose batches take longer are not measured.
+        rounds: so many batches of each size are timed, in two passes.
+
+    Returns:
+        The subnets, and their grid: the shortest of all times, since another
+        load can only add to them.
+    """
+    kepts = list({kept.subnet: kept for kept in net.subnets}.values())
+    sizes = sorted({
+        *(1 << k for k in range(largest.bit_length()) if 1 << k <= largest),
+        largest
+    })
+    blank = blank_image(net)
+    times = np.full((len(kepts), len(sizes)), np.inf)
+    for _ in range(2):
+        for i, kept in enumerate(kepts):
+            net.run(kept, [blank])  # opens it
+            for k, size in enumerate(sizes):
+                if k and times[i, k - 1] > most_ms:
+                    times[i, k] = times[i, k - 1] * size / sizes[k - 1]
+                    continue
+                batch = np.stack([blank] * size)
+                found = []
+                for _ in range(rounds):
+                    start = time.perf_counter()
+                    net.run(kept, batch)
+                    found.append(1e3 * (time.perf_counter() - start))
+                times[i, k] = min(times[i, k], *found)
+    return kepts, LatencyGrid(sizes, times.tolist(),
+                              [kept.held_out_accuracy for kept in kepts])
+
+
+def blank_image(net: Adaptive) -> np.ndarray:
+    """A loaded image of zeros."""
+    _, height, width = net.input_shape
+    for side in ((height, width), (2 * height, 2 * width)):
+        try:
+            return np.zeros_like(net.load(np.zeros((*side, 1), np.uint8))[0])
+        except InputError:  # another size than its steps make fit
+            continue
+    raise InputError(f'no image of {height} x {width} pixels fits the bank')
+
+
+def decode(net: Adaptive, contents: Sequence[bytes],
+           most_pixels: int) -> List[np.ndarray]:
+    """Loads image files' contents.
+
+    Args:
+        net: the bank.
+        contents: of the files.
+        most_pixels: of an image, by its header, before it is decoded.
+
+    Raises:
+        InputError: for one that is not an image of a known kind, and for one of
+            too many pixels.
+    """
+    loaded = []
+    for i, content in enumerate(contents):
+        try:
+            with Image.open(io.BytesIO(content), formats=KINDS) as header:
+                width, height = header.size
+        except Exception as error:  # each format has its own types
+            kind = type(error).__name__
+            if 'DecompressionBomb' in kind:
+                raise InputError(f'images[{i}]: too many pixels; expected at '
+                                 f'most {most_pixels}') from None
+            raise InputError(f'images[{i}]: not an image; expected a file of '
+                             f'one of {", ".join(KINDS)}') from None
+        if width * height > most_pixels:
+            raise InputError(f'images[{i}]: {width} x {height} pixels; '
+                             f'expected at most {most_pixels} of them')
+        loaded += net.load([content])
+    return loaded
