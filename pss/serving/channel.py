@@ -6,7 +6,7 @@ request is a JSON object, a line end, and pixels; an answer is a JSON object.
 
 import json
 from multiprocessing.connection import Connection, Pipe
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -39,26 +39,28 @@ class Channel:
         self.requests[1].close()
         self.answers[0].close()
 
-    def ask(self, number: int, arrived: float,
+    def ask(self, number: int, arrived: float, top: Optional[int],
             images: Sequence[np.ndarray]) -> None:
         """Sends a request.
 
         Args:
             number: which its answer will name.
             arrived: when it did, in milliseconds of the monotonic clock.
+            top: so many classes are answered; ``None`` for all scores.
             images: loaded ones, all of one shape and type.
         """
         first = images[0]
         head = dict(
             number=number,
             arrived=arrived,
+            top=top,
             shape=[len(images), *first.shape],
             type=first.dtype.str)
         self.requests[1].send_bytes(
             json.dumps(head).encode() + b'\n' + b''.join(image.tobytes()
                                                          for image in images))
 
-    def asked(self) -> Tuple[int, float, np.ndarray]:
+    def asked(self) -> Tuple[int, float, Optional[int], np.ndarray]:
         """Waits for a request.
 
         Returns:
@@ -67,7 +69,8 @@ class Channel:
         head, _, content = self.requests[0].recv_bytes().partition(b'\n')
         value = json.loads(head)
         images = np.frombuffer(content, np.dtype(value['type']))
-        return value['number'], value['arrived'], images.reshape(value['shape'])
+        return (value['number'], value['arrived'], value['top'],
+                images.reshape(value['shape']))
 
     def answer(self, value: Dict[str, Any]) -> None:
         """Sends a message back."""
@@ -78,15 +81,33 @@ class Channel:
         return json.loads(self.answers[0].recv_bytes())
 
 
-def plain(prediction: Dict[str, Any]) -> Dict[str, Any]:
-    """A prediction as JSON has it."""
-    scores: List[float] = [
-        float(f'{score:.6g}') for score in prediction['pred_scores']
-    ]
+def plain(prediction: Dict[str, Any],
+          top: Optional[int] = None,
+          classes: Optional[Sequence[str]] = None) -> Dict[str, Any]:
+    """A prediction as JSON has it.
+
+    Args:
+        prediction: see :meth:`.Adaptive.predict`.
+        top: so many classes, best first, instead of all scores.
+        classes: their names.
+    """
+    scores = prediction['pred_scores']
     found = dict(
-        label=prediction['pred_label'],
-        score=float(f"{prediction['pred_score']:.6g}"),
-        scores=scores)
+        label=prediction['pred_label'], score=_short(prediction['pred_score']))
     if 'pred_class' in prediction:
         found['class'] = prediction['pred_class']
+    if top is None:
+        found['scores'] = [_short(score) for score in scores.tolist()]
+        return found
+    found['top'] = [{
+        'label': int(label),
+        'score': _short(scores[label]),
+        **({} if classes is None else {
+               'class': classes[label]
+           })
+    } for label in np.argsort(-scores, kind='stable')[:top]]
     return found
+
+
+def _short(score: float) -> float:
+    return float(f'{score:.6g}')

@@ -249,6 +249,7 @@ class Front:
             raise Refusal(
                 503, f'{self.limits.requests} requests are open '
                 'already', 1e3)
+        top = _top(request.query_params.get('top'))
         body = bytearray()
         try:
             try:
@@ -269,7 +270,7 @@ class Front:
                                                       self.limits.pixels)
         except InputError as error:
             raise Refusal(422, str(error)) from None
-        results = await self._ask(arrived, images)
+        results = await self._ask(arrived, top, images)
         total = clock() - arrived
         if total > self.limits.slo_ms:
             self.metrics.misses.labels('late').inc()
@@ -277,14 +278,15 @@ class Front:
             self.metrics.queue.observe(result['queue_ms'])
         return JSONResponse(dict(predictions=results, total_ms=round(total, 3)))
 
-    async def _ask(self, arrived: float, images: List[Any]) -> Any:
+    async def _ask(self, arrived: float, top: Optional[int],
+                   images: List[Any]) -> Any:
         """Lets the worker answer."""
         self._number += 1
         number = self._number
         future = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         try:
-            self.channel.ask(number, arrived, images)
+            self.channel.ask(number, arrived, top, images)
             return await asyncio.wait_for(future, self.limits.answer_s)
         except (asyncio.TimeoutError, *CLOSED):  # noqa: UP041
             raise Refusal(503, 'the networks do not answer', 5e3) from None
@@ -388,6 +390,17 @@ class Front:
         return Response(
             generate_latest(self.metrics.registry),
             headers={'Content-Type': CONTENT_TYPE_LATEST})
+
+
+def _top(text: Optional[str]) -> Optional[int]:
+    """How many classes are asked for; ``None`` for all scores."""
+    if text is None:
+        return None
+    if not (text.isdecimal() and text.isascii() and 0 < int(text[:9]) < 10**6):
+        raise Refusal(
+            422, f'top={text[:80]!r}: expected an integer of at '
+            'least 1')
+    return int(text)
 
 
 def from_json(body: bytes, most: int) -> List[bytes]:

@@ -26,11 +26,13 @@ class Source(NamedTuple):
         device: where a bank's networks go; a device bank's stay on the CPU.
         threads: that a network computes with.
         trust: packages whose classes a bank may name.
+        only: names of the subnets that are served; all if there are none.
     """
     folder: str
     device: str = 'cpu'
     threads: int = 1
     trust: Tuple[str, ...] = ()
+    only: Tuple[str, ...] = ()
 
 
 class ServedSession(AdaptiveSession):
@@ -94,23 +96,45 @@ def _format(folder: str) -> Optional[str]:
     return value.get('format') if isinstance(value, dict) else None
 
 
+def served_subnets(net: Adaptive, only: Sequence[str]) -> List[Any]:
+    """The subnets that are served, each once, since one may have several names.
+
+    Args:
+        net: the bank.
+        only: their names; all if there are none.
+
+    Raises:
+        InputError: for a name that is not in the bank.
+    """
+    names = [kept.name for kept in net.subnets]
+    for name in only:
+        if name not in names:
+            raise InputError(f'--only={name!r}: not in the bank; expected some '
+                             f'of {names}')
+    return list({
+        kept.subnet: kept
+        for kept in net.subnets if not only or kept.name in only
+    }.values())
+
+
 def measure_grid(net: Adaptive,
+                 kepts: Sequence[Any],
                  largest: int,
                  most_ms: float,
-                 rounds: int = 3) -> Tuple[List[Any], LatencyGrid]:
+                 rounds: int = 3) -> LatencyGrid:
     """Measures how long each subnet takes for 1, 2, 4, ... images.
 
     Args:
         net: the bank.
+        kepts: its subnets.
         largest: the most images at once.
         most_ms: sizes whose batches take longer are not measured.
         rounds: so many batches of each size are timed, in two passes.
 
     Returns:
-        The subnets, and their grid: the shortest of all times, since another
-        load can only add to them.
+        Their grid: the shortest of all times, since another load can only add
+        to them.
     """
-    kepts = list({kept.subnet: kept for kept in net.subnets}.values())
     sizes = sorted({
         *(1 << k for k in range(largest.bit_length()) if 1 << k <= largest),
         largest
@@ -131,8 +155,8 @@ def measure_grid(net: Adaptive,
                     net.run(kept, batch)
                     found.append(1e3 * (time.perf_counter() - start))
                 times[i, k] = min(times[i, k], *found)
-    return kepts, LatencyGrid(sizes, times.tolist(),
-                              [kept.held_out_accuracy for kept in kepts])
+    return LatencyGrid(sizes, times.tolist(),
+                       [kept.held_out_accuracy for kept in kepts])
 
 
 def blank_image(net: Adaptive) -> np.ndarray:

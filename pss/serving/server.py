@@ -23,7 +23,7 @@ from ..runtime import Adaptive
 from .channel import CLOSED, Channel
 from .front import Front, Limits
 from .latency_grid import LatencyGrid
-from .served_bank import Source, measure_grid, open_bank
+from .served_bank import Source, measure_grid, open_bank, served_subnets
 from .worker import Worker
 
 HOSTS = ('127.0.0.1', '0.0.0.0', '::')  # that LitServe takes
@@ -84,7 +84,8 @@ class BankAPI(litserve.LitAPI):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process acts
         end_with_parent()
         net = open_bank(self.source)
-        kepts, grid = measure_grid(net, self.largest_batch, self.slo_ms)
+        kepts = served_subnets(net, self.source.only)
+        grid = measure_grid(net, kepts, self.largest_batch, self.slo_ms)
         self.worker = Worker(self.channel, net, kepts, grid, self.slo_ms)
         self.channel.answer(described(net, kepts, grid, self.slo_ms))
         self.channel.close_of_front()
@@ -200,6 +201,7 @@ def serve(source: Source,
     """
     check_address(host, port)
     net = open_bank(source)
+    served_subnets(net, source.only)
     channel = Channel()
     front = Front(channel, net, limits)
     api = BankAPI(source, channel, front, limits.slo_ms, largest_batch)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from typing import Any, Dict, List, NamedTuple, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -27,9 +27,11 @@ class Image(NamedTuple):
 class Request:
     """A request whose images may be answered in several batches."""
 
-    def __init__(self, number: int, arrived: float, images: np.ndarray) -> None:
+    def __init__(self, number: int, arrived: float, top: Optional[int],
+                 images: np.ndarray) -> None:
         self.number = number
         self.arrived = arrived
+        self.top = top
         self.images = images
         self.results: List[Dict[str, Any]] = [{} for _ in images]
         self.left = len(images)
@@ -76,21 +78,24 @@ class Worker:
                 self._run(batch, waiting)
 
     def _receive(self) -> None:
-        while True:
-            try:
-                request = Request(*self.channel.asked())
-            except CLOSED:
-                with self._changed:
-                    self._is_over = True
-                    self._changed.notify()
-                return
+        try:
+            while True:
+                self._admit(Request(*self.channel.asked()))
+        except CLOSED:
+            pass
+        finally:
             with self._changed:
-                wait = self.scheduler.arrive(
-                    clock(), [Image(request, i) for i in range(request.left)],
-                    request.arrived)
+                self._is_over = True
                 self._changed.notify()
-            if wait is not None:
-                self._refuse(request, wait)
+
+    def _admit(self, request: Request) -> None:
+        with self._changed:
+            wait = self.scheduler.arrive(
+                clock(), [Image(request, i) for i in range(request.left)],
+                request.arrived)
+            self._changed.notify()
+        if wait is not None:
+            self._refuse(request, wait)
 
     def _refuse(self, request: Request, wait_ms: float) -> None:
         request.is_open = False
@@ -125,7 +130,7 @@ class Worker:
             request = image.request
             request.left -= 1
             request.results[image.position] = dict(
-                plain(prediction),
+                plain(prediction, request.top, self.net.classes),
                 subnet=kept.name,
                 queue_ms=round(start - request.arrived, 3),
                 network_ms=round(took, 3))

@@ -103,6 +103,24 @@ def test_predictions_equal_the_classifiers(both, files):
                 assert 0 < one['network_ms'] <= answer['total_ms'] < SLO
 
 
+def test_the_best_classes(both, files):
+    """Oracle: the same answer's scores, sorted."""
+    for running, net in both:
+        scores = running.predict(files[0])[2]['predictions'][0]['scores']
+        status, _, answer = running.ask(
+            'POST', '/predict?top=3', files[0], Content_Type='image/png')
+        one = answer['predictions'][0]
+        assert status == 200 and 'scores' not in one
+        assert [found['label'] for found in one['top']
+                ] == np.argsort(scores)[::-1][:3].tolist()
+        assert [found['class'] for found in one['top']
+                ] == [net.classes[found['label']] for found in one['top']]
+        assert one['label'] == one['top'][0]['label']
+        for wrong in ('0', '-1', 'x', '3.5', '1' * 5000, '%C2%B2'):
+            found = running.ask('POST', f'/predict?top={wrong}', files[0])
+            assert found[0] == 422 and 'top=' in found[2]['error']
+
+
 def test_what_is_served(both):
     """Oracle: the banks' own tables."""
     for running, net in both:

@@ -41,6 +41,13 @@ def test_a_port_in_use(refuse, bank):
             SERVE, bank, '--port', port)
 
 
+def test_subnets_that_are_not_there(refuse, bank):
+    """Oracle: status 2, and one line that names the option and the bank's."""
+    pytest.importorskip('litserve', reason='needs requirements/serve.txt')
+    message = refuse(SERVE, bank, '--port', 20917, '--only', 'largest', 'x')
+    assert "--only='x': not in the bank" in message and 'smallest' in message
+
+
 def test_options_that_a_device_bank_has_not(refuse, tmp_path):
     """Oracle: status 2, and one line that names the option."""
     pytest.importorskip('litserve', reason='needs requirements/serve.txt')

@@ -9,7 +9,8 @@ refused at once with status 503 and Retry-After.
   curl -F image=@boot.png http://127.0.0.1:8000/predict
 
 POST /predict takes files as form uploads, one image as the body, or JSON with
-base64: {"images": ["...", "..."]}. GET /subnets, /metrics (Prometheus), /ready
+base64: {"images": ["...", "..."]}. With ?top=5 it answers the five best classes
+instead of all scores. GET /subnets, /metrics (Prometheus), /ready
 and /health. SIGTERM stops it after it has answered what it holds.
 """
 
@@ -54,6 +55,12 @@ def parse_args():
         type=int,
         default=16,
         help='most images in a batch (default: %(default)s)')
+    parser.add_argument(
+        '--only',
+        nargs='+',
+        metavar='SUBNET',
+        default=[],
+        help='serve only these subnets, by their names (default: all)')
     limits = parser.add_argument_group('limits')
     limits.add_argument(
         '--max-body-mb',
@@ -135,7 +142,8 @@ def main():
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     serve(
-        Source(args.bank, args.device, args.threads, tuple(args.trust)),
+        Source(args.bank, args.device, args.threads, tuple(args.trust),
+               tuple(args.only)),
         Limits(
             slo_ms=args.slo_ms,
             body_bytes=int(args.max_body_mb * 1e6),
