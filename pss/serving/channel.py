@@ -6,11 +6,28 @@ request is a JSON object, a line end, and pixels; an answer is a JSON object.
 
 import json
 from multiprocessing.connection import Connection, Pipe
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 CLOSED = (EOFError, OSError)  # what an end raises when the other one is gone
+
+
+class Asked(NamedTuple):
+    """What a request says beside its images.
+
+    Attributes:
+        number: which its answer will name.
+        arrived: when it did, in milliseconds of the monotonic clock.
+        reserve: milliseconds that its answer takes after the networks.
+        top: so many classes are answered; ``None`` for all scores.
+        missed: images that were refused since the last request, without asking.
+    """
+    number: int
+    arrived: float
+    reserve: float = 0.
+    top: Optional[int] = None
+    missed: int = 0
 
 
 class Channel:
@@ -39,38 +56,23 @@ class Channel:
         self.requests[1].close()
         self.answers[0].close()
 
-    def ask(self, number: int, arrived: float, top: Optional[int],
-            images: Sequence[np.ndarray]) -> None:
-        """Sends a request.
-
-        Args:
-            number: which its answer will name.
-            arrived: when it did, in milliseconds of the monotonic clock.
-            top: so many classes are answered; ``None`` for all scores.
-            images: loaded ones, all of one shape and type.
-        """
+    def ask(self, asked: Asked, images: Sequence[np.ndarray]) -> None:
+        """Sends a request, with loaded images, all of one shape and type."""
         first = images[0]
         head = dict(
-            number=number,
-            arrived=arrived,
-            top=top,
+            asked._asdict(),
             shape=[len(images), *first.shape],
             type=first.dtype.str)
         self.requests[1].send_bytes(
             json.dumps(head).encode() + b'\n' + b''.join(image.tobytes()
                                                          for image in images))
 
-    def asked(self) -> Tuple[int, float, Optional[int], np.ndarray]:
-        """Waits for a request.
-
-        Returns:
-            The arguments of :meth:`ask`.
-        """
+    def asked(self) -> Tuple[Asked, np.ndarray]:
+        """Waits for a request: the arguments of :meth:`ask`."""
         head, _, content = self.requests[0].recv_bytes().partition(b'\n')
         value = json.loads(head)
-        images = np.frombuffer(content, np.dtype(value['type']))
-        return (value['number'], value['arrived'], value['top'],
-                images.reshape(value['shape']))
+        shape, kind = value.pop('shape'), np.dtype(value.pop('type'))
+        return Asked(**value), np.frombuffer(content, kind).reshape(shape)
 
     def answer(self, value: Dict[str, Any]) -> None:
         """Sends a message back."""

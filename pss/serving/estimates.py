@@ -22,7 +22,8 @@ class Slowness:
     Attributes:
         level (float): observed latencies divided by measured ones.
         noise (float): standard deviation of that ratio's logarithm.
-        reserve (float): how many standard deviations the share takes.
+        spread (float): by so much of its latency a batch may exceed the level:
+            as many standard deviations as the share takes.
     """
 
     RECENT, KEPT = 7, 64  # batches: for the level, for the noise
@@ -30,9 +31,10 @@ class Slowness:
 
     def __init__(self, share: float = 0.995) -> None:
         check_number('share', share, least=0.5, below=1)
-        self.reserve = NormalDist().inv_cdf(share)
+        self._reserve = NormalDist().inv_cdf(share)
         self.level = 1.
         self.noise = self.NOISE
+        self.spread = self._reserve * self.noise
         self._logs: Deque[float] = deque(maxlen=self.KEPT)
 
     def observe(self, expected_ms: float, observed_ms: float) -> None:
@@ -49,6 +51,7 @@ class Slowness:
         if len(steps) >= self.RECENT:
             # the median of |a - b| is 0.6745 * sqrt(2) standard deviations
             self.noise = max(median(steps) / (0.6745 * math.sqrt(2)), 1e-4)
+            self.spread = self._reserve * self.noise
 
 
 class ArrivalRate:

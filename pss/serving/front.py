@@ -6,8 +6,9 @@ import binascii
 import json
 import math
 import threading
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Deque, Dict, List, NamedTuple, Optional
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -23,7 +24,7 @@ from starlette.responses import JSONResponse, Response
 
 from ..errors import InputError
 from ..runtime import Adaptive
-from .channel import CLOSED, Channel
+from .channel import CLOSED, Asked, Channel
 from .served_bank import decode
 from .worker import clock
 
@@ -162,6 +163,10 @@ class Front:
         self._held = 0  # bytes of their bodies
         self._subnets: Optional[Dict[str, Any]] = None
         self._is_lost = False
+        self._full_until = 0.  # refused without asking
+        self._full_for = 0  # requests of at least so many images
+        self._missed = 0  # images
+        self._after: Deque[float] = deque(maxlen=64)  # the networks, in ms
         self._loop: Optional[asyncio.AbstractEventLoop] = None
         self._known = asyncio.Event()
 
@@ -199,6 +204,9 @@ class Front:
             self._known.set()
         elif 'refused' in value:
             wait = value['wait_ms']
+            if wait is not None:
+                self._full_until = clock() + wait
+                self._full_for = value['count']
             self._settle(
                 value['refused'],
                 Refusal(
@@ -213,6 +221,11 @@ class Front:
                 self._settle(answer['number'], answer['results'])
             for number in value['failed']:
                 self._settle(number, Refusal(500, value['problem']))
+
+    def _is_full(self, wait_ms: float) -> Refusal:
+        return Refusal(
+            503, 'more arrives than can be answered within '
+            f'{self.limits.slo_ms:g} ms', wait_ms)
 
     def _settle(self, number: int, result: Any) -> None:
         future = self._waiting.pop(number, None)
@@ -263,6 +276,11 @@ class Front:
             contents = await self._contents(request, bytes(body))
         finally:
             self._held -= len(body)
+        left = self._full_until - clock()
+        if left > 0 and len(contents) >= self._full_for:
+            # the worker would refuse it as well, and decoding takes time
+            self._missed += len(contents)
+            raise self._is_full(left)
         assert self._loop is not None
         try:
             images = await self._loop.run_in_executor(self._pool, decode,
@@ -274,6 +292,8 @@ class Front:
         total = clock() - arrived
         if total > self.limits.slo_ms:
             self.metrics.misses.labels('late').inc()
+        last = max(r['queue_ms'] + r['network_ms'] for r in results)
+        self._after.append(max(total - last, 0.))
         for result in results:
             self.metrics.queue.observe(result['queue_ms'])
         return JSONResponse(dict(predictions=results, total_ms=round(total, 3)))
@@ -286,12 +306,23 @@ class Front:
         future = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         try:
-            self.channel.ask(number, arrived, top, images)
+            self.channel.ask(
+                Asked(number, arrived, self._reserve(), top, self._missed),
+                images)
+            self._missed = 0
             return await asyncio.wait_for(future, self.limits.answer_s)
         except (asyncio.TimeoutError, *CLOSED):  # noqa: UP041
             raise Refusal(503, 'the networks do not answer', 5e3) from None
         finally:
             self._waiting.pop(number, None)
+
+    def _reserve(self) -> float:
+        """How long an answer takes after the networks, as of most of the last
+        ones, in milliseconds; at most a third of the objective."""
+        if not self._after:
+            return 0.
+        longest = sorted(self._after)[int(0.95 * len(self._after))]
+        return min(longest, self.limits.slo_ms / 3)
 
     async def _read(self, request: Request, body: bytearray) -> None:
         """Reads a body as far as it may be held."""

@@ -59,8 +59,7 @@ class Scheduler:
 
     def pace(self, now: float) -> Pace:
         """What the policy takes from the observations so far."""
-        return Pace(self.slowness.level,
-                    self.slowness.reserve * self.slowness.noise,
+        return Pace(self.slowness.level, self.slowness.spread,
                     self.arrivals.rate(now))
 
     def arrive(self,

@@ -2,13 +2,13 @@
 
 import threading
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Sequence
 
 import numpy as np
 
 from ..errors import InputError
 from ..runtime import Adaptive
-from .channel import CLOSED, Channel, plain
+from .channel import CLOSED, Asked, Channel, plain
 from .latency_grid import LatencyGrid
 from .scheduler import Batch, Scheduler
 
@@ -27,11 +27,8 @@ class Image(NamedTuple):
 class Request:
     """A request whose images may be answered in several batches."""
 
-    def __init__(self, number: int, arrived: float, top: Optional[int],
-                 images: np.ndarray) -> None:
-        self.number = number
-        self.arrived = arrived
-        self.top = top
+    def __init__(self, asked: Asked, images: np.ndarray) -> None:
+        self.asked = asked
         self.images = images
         self.results: List[Dict[str, Any]] = [{} for _ in images]
         self.left = len(images)
@@ -90,9 +87,11 @@ class Worker:
 
     def _admit(self, request: Request) -> None:
         with self._changed:
+            if request.asked.missed:
+                self.scheduler.arrivals.observe(clock(), request.asked.missed)
             wait = self.scheduler.arrive(
                 clock(), [Image(request, i) for i in range(request.left)],
-                request.arrived)
+                request.asked.arrived - request.asked.reserve)
             self._changed.notify()
         if wait is not None:
             self._refuse(request, wait)
@@ -102,11 +101,15 @@ class Worker:
         # infinity is not JSON
         self._send(
             dict(
-                refused=request.number,
+                refused=request.asked.number,
+                count=len(request.images),
                 wait_ms=wait_ms if np.isfinite(wait_ms) else None))
 
     def _run(self, batch: Batch, waiting: int) -> None:
-        late = {image.request.number: image.request for image in batch.late}
+        late = {
+            image.request.asked.number: image.request
+            for image in batch.late
+        }
         for request in late.values():
             if request.is_open:
                 self._refuse(request, 1.)
@@ -130,12 +133,12 @@ class Worker:
             request = image.request
             request.left -= 1
             request.results[image.position] = dict(
-                plain(prediction, request.top, self.net.classes),
+                plain(prediction, request.asked.top, self.net.classes),
                 subnet=kept.name,
-                queue_ms=round(start - request.arrived, 3),
+                queue_ms=round(start - request.asked.arrived, 3),
                 network_ms=round(took, 3))
         done = {
-            image.request.number: image.request
+            image.request.asked.number: image.request
             for image in items if image.request.is_open
         }
         self._send(

@@ -50,7 +50,7 @@ def test_every_admitted_image_is_in_time(seed):
     rng = np.random.default_rng(seed)
     grid = grids(seed)
     scheduler = Scheduler(grid, SLO)
-    scheduler.slowness.noise = 0.
+    scheduler.slowness.spread = 0.
     gap = grid.latencies_ms[grid.fastest][1] * rng.uniform(0.3, 3)
     times = np.cumsum(rng.exponential(gap, 300)).tolist()
     counts = rng.choice([1, 1, 1, 2, 5], 300).tolist()
