@@ -1,6 +1,7 @@
 # make demo: trains, selects and tests on Fashion-MNIST (12 to 40 minutes)
 # make demo-latency: the same, with pools for FLOPs and this CPU's latency
 # make demo-adaptive: holds a latency under competing load (one more minute)
+# make demo-serve: a server under varying traffic (two more minutes)
 # make compare: PSS-Net, random sampling, MutualNet and US-Net (hours;
 #   SEEDS="0" EPOCHS=4 for a smaller study, JOBS=1 for one run at a time)
 # make lint: yapf, ruff, import contracts and mypy; make format applies yapf
@@ -21,7 +22,7 @@ DETECTION := .venv-detection/bin
 # outside the checkout, so that wheels are compiled once for all checkouts
 WHEELS ?= $(HOME)/.cache/pss-net/wheels
 
-.PHONY: install demo demo-latency demo-adaptive compare test lint format benchmarks \
+.PHONY: install demo demo-latency demo-adaptive demo-serve compare test lint format benchmarks \
 	clean install-detection test-detection
 
 install: .venv/.installed
@@ -57,6 +58,16 @@ demo-adaptive: install
 		--work-dir $(DEMO) --out $(DEMO)/bank
 	$(BIN)/python demo/adaptive_demo.py $(DEMO)/bank --config $(CONFIG) \
 		--out $(DEMO)/adaptive.png
+
+# two minutes on the demo's bank: a server under three times its traffic
+demo-serve: install
+	test -f $(DEMO)/epoch_3.pth || $(MAKE) demo
+	test -f $(DEMO)/bank/bank.json || $(BIN)/python \
+		tools/deployment/build_bank.py $(CONFIG) $(DEMO)/epoch_3.pth \
+		--work-dir $(DEMO) --out $(DEMO)/bank
+	$(BIN)/python benchmarks/serving.py $(DEMO)/bank --runs 1 --seconds 6 \
+		--fashion-mnist data/fashion_mnist --out $(DEMO)/serving.json \
+		--plot $(DEMO)/serving.png
 
 demo-latency: install
 	$(BIN)/python tools/dataset_converters/fashion_mnist.py
