@@ -72,7 +72,7 @@ class Refusal(Exception):
         value: Dict[str, Any] = dict(error=str(self))
         headers = {}
         if self.wait_ms is not None:
-            value['retry_after_ms'] = round(self.wait_ms, 1)
+            value['retry_after_ms'] = max(round(self.wait_ms, 1), 1.)
             headers['Retry-After'] = str(max(math.ceil(self.wait_ms / 1e3), 1))
         if self.status in (408, 413):
             headers['Connection'] = 'close'  # the rest of the body is not read

@@ -79,19 +79,15 @@ class AdaptiveSession(Adaptive):
 
     def _session(self, path: Path) -> Any:
         import onnxruntime
-        try:
-            return onnxruntime.InferenceSession(
-                str(path), self._options(), providers=self.providers)
-        except Exception as error:  # it has its own types
-            raise InputError(f'{path}: onnxruntime {onnxruntime.__version__} '
-                             f'cannot run it ({error})') from None
-
-    def _options(self) -> Any:
-        import onnxruntime
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.log_severity_level = 3  # errors
-        return options
+        try:
+            return onnxruntime.InferenceSession(
+                str(path), options, providers=self.providers)
+        except Exception as error:  # it has its own types
+            raise InputError(f'{path}: onnxruntime {onnxruntime.__version__} '
+                             f'cannot run it ({error})') from None
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         """Logits ``(N, classes)`` of the active subnet, or a detector's first
