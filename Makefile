@@ -3,6 +3,7 @@
 # make demo-adaptive: holds a latency under competing load (one more minute)
 # make demo-web: serves a page that runs the demo's bank in the browser, on this
 #   machine only (PORT=8000); needs npm
+# make demo-serve: a server under varying traffic (two more minutes)
 # make compare: PSS-Net, random sampling, MutualNet and US-Net (hours;
 #   SEEDS="0" EPOCHS=4 for a smaller study, JOBS=1 for one run at a time)
 # make lint: yapf, ruff, import contracts and mypy; make format applies yapf
@@ -27,8 +28,8 @@ DETECTION := .venv-detection/bin
 # outside the checkout, so that wheels are compiled once for all checkouts
 WHEELS ?= $(HOME)/.cache/pss-net/wheels
 
-.PHONY: install demo demo-latency demo-adaptive demo-web compare test lint format \
-	benchmarks clean install-detection test-detection
+.PHONY: install demo demo-latency demo-adaptive demo-web demo-serve compare test \
+	lint format benchmarks clean install-detection test-detection
 
 install: .venv/.installed
 
@@ -41,7 +42,8 @@ install: .venv/.installed
 	$(BIN)/python -m pip install --no-deps -r requirements/torchvision.txt
 	$(BIN)/python -m pip install -r requirements/runtime.txt \
 		-r requirements/mminstall.txt -r requirements/deploy.txt \
-		-r requirements/backbones.txt -r requirements/tests.txt
+		-r requirements/backbones.txt -r requirements/serve.txt \
+		-r requirements/tests.txt
 	$(BIN)/python -m pip install --no-build-isolation --no-deps -e .
 	touch $@
 
@@ -77,6 +79,12 @@ $(WEB): web/package.json web/package-lock.json
 		'Node.js, and installs onnxruntime-web for the page'; exit 1; }
 	npm ci --prefix web --ignore-scripts --no-audit --no-fund
 	touch $@
+
+# two minutes on the demo's bank: a server under three times its traffic
+demo-serve: install $(DEMO)/bank/bank.json
+	$(BIN)/python benchmarks/serving.py $(DEMO)/bank --runs 1 --seconds 6 \
+		--fashion-mnist data/fashion_mnist --out $(DEMO)/serving.json \
+		--plot $(DEMO)/serving.png
 
 demo-latency: install
 	$(BIN)/python tools/dataset_converters/fashion_mnist.py

@@ -1,6 +1,6 @@
 """A classifier that switches between the subnets of a bank."""
 
-from typing import Any, Dict, List, Union
+from typing import Any, Dict, List, Sequence, Union
 
 import numpy as np
 import torch
@@ -107,26 +107,27 @@ class AdaptiveClassifier(Adaptive):
         """
         return self._active.network(inputs)
 
+    def _load(self, images: Any) -> List[Tensor]:
+        return self._preprocessing.load(images)
+
     @torch.no_grad()
-    def _answer(self, network: KeptNetwork, images: Any,
-                batch_size: int) -> List[Dict[str, Any]]:
-        loaded = self._preprocessing.load(images)
+    def _run(self, network: KeptNetwork,
+             loaded: Sequence[Any]) -> List[Dict[str, Any]]:
+        batch = self._preprocessing.batch(
+            [torch.as_tensor(image) for image in loaded])
+        head: Any = network.head
         results = []
-        for first in range(0, len(loaded), batch_size):
-            batch = self._preprocessing.batch(loaded[first:first + batch_size])
-            head: Any = network.head
-            for sample in head.predict(network.features(batch)):
-                scores = sample.pred_score.cpu().numpy()
-                if not np.isfinite(scores).all():
-                    raise InputError('the scores of the network are not '
-                                     'finite: expected weights and images of '
-                                     'ordinary size')
-                label = int(scores.argmax())
-                result = dict(
-                    pred_scores=scores,
-                    pred_label=label,
-                    pred_score=float(scores[label]))
-                if self.classes is not None:
-                    result['pred_class'] = self.classes[label]
-                results.append(result)
+        for sample in head.predict(network.features(batch)):
+            scores = sample.pred_score.cpu().numpy()
+            if not np.isfinite(scores).all():
+                raise InputError('the scores of the network are not finite: '
+                                 'expected weights and images of ordinary size')
+            label = int(scores.argmax())
+            result = dict(
+                pred_scores=scores,
+                pred_label=label,
+                pred_score=float(scores[label]))
+            if self.classes is not None:
+                result['pred_class'] = self.classes[label]
+            results.append(result)
         return results

@@ -20,7 +20,7 @@ from ..models import SupernetClassifier
 from ..registry import importing_nothing
 from .bank import Bank
 
-Image = Union[str, Path, np.ndarray, Tensor]
+Image = Union[str, Path, bytes, np.ndarray, Tensor]
 LARGEST_FILE = 1 << 28  # bytes of an image file
 LARGEST_IMAGE = 1 << 27  # pixels, as they are or resized
 
@@ -95,6 +95,11 @@ class Preprocessing:
         if isinstance(image, (str, Path)):
             where = str(image)
             pixels = _read(where, self.input_shape[0] == 1, self._decoder)
+        elif isinstance(image, bytes):
+            pixels = _decoded(image, where, self.input_shape[0] == 1,
+                              self._decoder)
+            if _ends_early(image):
+                raise InputError(f'{where}: the file is cut off')
         else:
             pixels = _pixels(image, where)
             if self._type is not None and pixels.dtype != self._type:
@@ -188,18 +193,37 @@ def _read(path: str, grey: bool, decoder: str) -> np.ndarray:
         grey: whether one channel is wanted.
         decoder: mmcv's name of the library that decodes it.
     """
-    content = read_regular(path, most=LARGEST_FILE)
-    _check_pixels(path, content)
+    pixels = _decoded(
+        read_regular(path, most=LARGEST_FILE), path, grey, decoder)
+    if is_cut_off(path):
+        raise InputError(f'{path}: the file is cut off')
+    return pixels
+
+
+def _decoded(content: bytes, where: str, grey: bool,
+             decoder: str) -> np.ndarray:
+    """The pixels of an image file's content, see :func:`_read`."""
+    _check_pixels(where, content)
     try:
         pixels = imfrombytes(
             content, 'grayscale' if grey else 'color', backend=decoder)
     except Exception as error:  # each decoder has its own types
-        raise InputError(f'{path}: cannot be read ({error})') from None
+        raise InputError(f'{where}: cannot be read ({error})') from None
     if pixels is None:
-        raise InputError(f'{path}: not an image file')
-    if is_cut_off(path):
-        raise InputError(f'{path}: the file is cut off')
+        raise InputError(f'{where}: not an image file')
     return pixels
+
+
+def _ends_early(content: bytes) -> bool:
+    """Whether a JPEG file's content ends before its image does."""
+    if content[:2] != b'\xff\xd8' or content[-2:] == b'\xff\xd9':
+        return False
+    try:
+        with Pillow.open(io.BytesIO(content)) as image:
+            image.load()
+    except (OSError, SyntaxError):
+        return True
+    return False
 
 
 def _check_pixels(path: str, content: bytes) -> None:

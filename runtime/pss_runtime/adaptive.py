@@ -6,7 +6,9 @@ import time
 from abc import abstractmethod
 from dataclasses import replace
 from statistics import median
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
 
 from .errors import InputError, integer, number
 from .latency_follower import LatencyFollower
@@ -29,7 +31,13 @@ class Adaptive(BankSelection):
 
     Args:
         bank: see :class:`.BankSelection`.
+
+    Attributes:
+        input_shape (tuple[int]): channels, height and width after
+            preprocessing.
     """
+
+    input_shape: Tuple[int, ...]
 
     def __init__(self, bank: Any) -> None:
         super().__init__(bank)
@@ -43,9 +51,21 @@ class Adaptive(BankSelection):
         """The network of a kept subnet, ready to run."""
 
     @abstractmethod
+    def _load(self, images: Any) -> List[Any]:
+        """Images as networks take them, but for the normalisation."""
+
+    @abstractmethod
+    def _run(self, network: Any, loaded: Sequence[Any]) -> List[Dict[str, Any]]:
+        """The predictions of a network for a batch of loaded images."""
+
     def _answer(self, network: Any, images: Any,
                 batch_size: int) -> List[Dict[str, Any]]:
         """The predictions of a network."""
+        loaded = self._load(images)
+        results = []
+        for first in range(0, len(loaded), batch_size):
+            results += self._run(network, loaded[first:first + batch_size])
+        return results
 
     @abstractmethod
     def _blank(self) -> Any:
@@ -77,8 +97,9 @@ class Adaptive(BankSelection):
         The subnet that is active at the beginning answers all images.
 
         Args:
-            images: one image or a list of them, each a path or an array ``(H,
-                W)`` or ``(H, W, C)``; or a batch, an array ``(N, H, W, C)``.
+            images: one image or a list of them, each a path, an image file's
+                content as ``bytes``, or an array ``(H, W)`` or ``(H, W, C)``;
+                or a batch, an array ``(N, H, W, C)``.
                 Channels are BGR, as OpenCV reads them, and values 0 to 255.
                 With PyTorch, tensors ``(C, H, W)`` and ``(N, C, H, W)`` too.
             batch_size: how many images run at once.
@@ -110,6 +131,32 @@ class Adaptive(BankSelection):
                     if self._following is following:  # not ended meanwhile
                         self._active = running
         return results
+
+    def load(self, images: Any) -> List[np.ndarray]:
+        """The first half of :meth:`predict`, which needs no network: decodes,
+        resizes and crops, so that all images have one shape.
+
+        Args:
+            images: see :meth:`predict`.
+
+        Raises:
+            InputError: as :meth:`predict` does.
+        """
+        return [np.asarray(image) for image in self._load(images)]
+
+    def run(self, kept: Any, loaded: Any) -> List[Dict[str, Any]]:
+        """The other half of :meth:`predict`, with any subnet.
+
+        Neither the active subnet nor following has to do with it.
+
+        Args:
+            kept: an entry of :attr:`subnets`.
+            loaded: what :meth:`load` gave, as one batch: a list, or an array.
+
+        Returns:
+            See :meth:`predict`.
+        """
+        return self._run(self._open(kept), loaded) if len(loaded) else []
 
     def measure(self, images: Any = None, rounds: int = 5) -> Dict[str, float]:
         """Measures how long a request takes each subnet on this device.

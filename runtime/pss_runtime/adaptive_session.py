@@ -112,26 +112,27 @@ class AdaptiveSession(Adaptive):
         channels, height, width = self.input_shape
         return np.zeros((height, width, channels), np.uint8)
 
-    def _answer(self, network: Any, images: Any,
-                batch_size: int) -> List[Dict[str, Any]]:
+    def _load(self, images: Any) -> List[np.ndarray]:
         if self._preprocessing is None:
             raise InputError(f'{self.bank.folder}: task={self.bank.task!r}: '
                              'predict() expects classification; outputs() '
                              'gives the feature maps')
-        inputs = self._preprocessing(images)
+        return self._preprocessing.load(images)
+
+    def _run(self, network: Any,
+             loaded: Sequence[np.ndarray]) -> List[Dict[str, Any]]:
+        assert self._preprocessing is not None  # _load() refused it
+        inputs = self._preprocessing.batch(loaded)
         results = []
-        for first in range(0, len(inputs), batch_size):
-            batch = inputs[first:first + batch_size]
-            logits = network.run(None, {'images': batch})[0]
-            for scores in self._scores(logits):
-                label = int(scores.argmax())
-                result = dict(
-                    pred_scores=scores,
-                    pred_label=label,
-                    pred_score=float(scores[label]))
-                if self.classes is not None:
-                    result['pred_class'] = self.classes[label]
-                results.append(result)
+        for scores in self._scores(network.run(None, {'images': inputs})[0]):
+            label = int(scores.argmax())
+            result = dict(
+                pred_scores=scores,
+                pred_label=label,
+                pred_score=float(scores[label]))
+            if self.classes is not None:
+                result['pred_class'] = self.classes[label]
+            results.append(result)
         return results
 
     def _scores(self, logits: np.ndarray) -> np.ndarray:

@@ -42,17 +42,30 @@ class Preprocessing:
             InputError: for a file that is not an image, and for an image of
                 another shape or type.
         """
+        return self.batch(self.load(images))
+
+    def load(self, images: Any) -> List[np.ndarray]:
+        """Loads images and applies the steps; each becomes ``(H, W, C)``.
+
+        Args:
+            images: see :meth:`.Adaptive.predict`.
+
+        Raises:
+            InputError: for a file that is not an image, and for an image of
+                another shape or type.
+        """
         if not isinstance(images, (list, tuple)) and \
                 getattr(images, 'ndim', 3) != 4:
-            loaded = [self._one(images, 'images')]
-        else:
-            loaded = [
-                self._one(image, f'images[{i}]')
-                for i, image in enumerate(images)
-            ]
-        if not loaded:
+            return [self._one(images, 'images')]
+        return [
+            self._one(image, f'images[{i}]') for i, image in enumerate(images)
+        ]
+
+    def batch(self, loaded: Sequence[np.ndarray]) -> np.ndarray:
+        """A normalised batch ``(N, C, H, W)`` of loaded images, float32."""
+        if not len(loaded):
             return np.zeros((0, *self.input_shape), np.float32)
-        batch = np.stack(loaded).transpose(0, 3, 1, 2)
+        batch = np.stack(list(loaded)).transpose(0, 3, 1, 2)
         if self._to_rgb:
             batch = batch[:, ::-1]
         return np.ascontiguousarray((batch - self._mean) / self._std)
@@ -63,6 +76,8 @@ class Preprocessing:
         if isinstance(image, (str, Path)):
             name = str(image)
             pixels = _read(name, channels == 1)
+        elif isinstance(image, bytes):
+            pixels = _decoded(image, name, channels == 1)
         else:
             pixels = _checked(image, name)
         pixels = pixels if pixels.ndim == 3 else pixels[..., None]
@@ -156,8 +171,18 @@ def _read(path: str, grey: bool) -> np.ndarray:
     try:
         if not Path(path).is_file():  # a named pipe would be waited for
             raise ValueError('no such file')
-        with open(path, 'rb') as file, \
-                Image.open(io.BytesIO(file.read())) as image:
+        with open(path, 'rb') as file:
+            content = file.read()
+    except (OSError, ValueError) as error:
+        raise InputError(f'{path}: cannot be read as an image '
+                         f'({error})') from None
+    return _decoded(content, path, grey)
+
+
+def _decoded(content: bytes, name: str, grey: bool) -> np.ndarray:
+    """The pixels of an image file's content, see :func:`_read`."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
             if image.width * image.height > LARGEST_IMAGE:
                 raise ValueError(f'{image.width} x {image.height} pixels; '
                                  f'expected at most {LARGEST_IMAGE}')
@@ -170,7 +195,7 @@ def _read(path: str, grey: bool) -> np.ndarray:
             return np.asarray(pixels.convert('L')) if grey else \
                 np.asarray(pixels.convert('RGB'))[..., ::-1]
     except Exception as error:  # each format has its own types
-        raise InputError(f'{path}: cannot be read as an image '
+        raise InputError(f'{name}: cannot be read as an image '
                          f'({error})') from None
 
 

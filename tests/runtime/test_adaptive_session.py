@@ -75,6 +75,27 @@ def test_predictions_equal_pytorchs(both_banks, files):
         ours.predict(files, batch_size=2), theirs.predict(files, batch_size=2))
 
 
+def test_the_halves_of_a_prediction(both_banks, files):
+    """Oracle: predict() with the same subnet, given the files' contents; all
+    loaded images have one shape and type. The active subnet stays."""
+    contents = [Path(file).read_bytes() for file in files]
+    for net in (AdaptiveClassifier(both_banks[0]),
+                AdaptiveSession(both_banks[1])):
+        active = net.active
+        loaded = net.load(contents)
+        assert {(image.shape, image.dtype)
+                for image in loaded} == {(loaded[0].shape, np.dtype('uint8'))}
+        kept = next(kept for kept in net.subnets if kept != active)
+        found = net.run(kept, np.stack(loaded))
+        assert net.active == active and net.run(kept, []) == []
+        net.switch(kept)
+        assert_same(found, net.predict(files))
+        assert_same(found, net.predict(contents))
+        for bad in (b'', b'no image', contents[0][:-99]):
+            with pytest.raises(InputError, match=r'images\[1\]'):
+                net.load([contents[0], bad])
+
+
 def test_selection_equals_pytorchs(both_banks):
     """Oracle: AdaptiveClassifier's choices and messages."""
     nets = [

@@ -1,0 +1,347 @@
+"""A real server under open-loop traffic, on this machine.
+
+Starts tools/deployment/serve.py with all subnets (adaptive), with only the most
+accurate one and with only the fastest one, and sends requests that arrive at
+random (Poisson) at 0.5, 1.5 and 3 times what the most accurate subnet can
+answer, and again at 0.5 times. Arrivals do not wait for answers. A request is
+in time if its whole answer was read within the objective, by the client's
+clock; refused ones are not.
+
+Client and server share the machine's cores; the results say what the client
+took and what else ran.
+"""
+
+import argparse
+import asyncio
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+from PIL import Image
+from tabulate import tabulate
+
+from pss.checks import check_integer, check_number
+from pss.cli import run
+from pss.files import write_json
+
+RATES = (0.5, 1.5, 3., 0.5)  # times the most accurate subnet's capacity
+TOOL = Path(__file__).parents[1] / 'tools' / 'deployment' / 'serve.py'
+Connection = Tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Answer(NamedTuple):
+    """What became of a request.
+
+    Attributes:
+        sent: when it was due, in seconds from the beginning.
+        ms: until the whole answer was read.
+        status: of HTTP; 0 if there was no answer.
+        subnet: that answered it.
+        label: the class that it answered.
+        image: the index of the image.
+    """
+    sent: float
+    ms: float
+    status: int
+    subnet: Optional[str]
+    label: Optional[int]
+    image: int
+
+
+class Client:
+    """Sends images at given times over as many connections as it takes."""
+
+    def __init__(self, port: int, bodies: List[bytes]) -> None:
+        self.port = port
+        self.requests = [
+            b'POST /predict?top=1 HTTP/1.1\r\nHost: a\r\n'
+            b'Content-Type: application/octet-stream\r\n'
+            b'Content-Length: %d\r\n\r\n' % len(body) + body for body in bodies
+        ]
+        self.free: List[Connection] = []
+
+    async def send(self, times: np.ndarray) -> List[Answer]:
+        """Sends a request at each time, in seconds from now."""
+        start = time.perf_counter()
+        tasks = []
+        for i, due in enumerate(times):
+            wait = start + due - time.perf_counter()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            tasks.append(
+                asyncio.ensure_future(
+                    self._one(start, due, i % len(self.requests))))
+        found = await asyncio.gather(*tasks)
+        for _, writer in self.free:
+            writer.close()
+        return list(found)
+
+    async def _one(self, start: float, due: float, image: int) -> Answer:
+        """A request; its latency counts from when it was due."""
+        status = 0
+        value: Dict[str, Any] = {}
+        # in Python 3.10 asyncio has a TimeoutError of its own
+        with suppress(OSError, asyncio.IncompleteReadError,
+                      asyncio.TimeoutError):
+            status, value = await asyncio.wait_for(self._ask(image), 10)
+        one = value.get('predictions', [{}])[0]
+        return Answer(due, 1e3 * (time.perf_counter() - start - due), status,
+                      one.get('subnet'), one.get('label'), image)
+
+    async def _ask(self, image: int) -> Tuple[int, Dict[str, Any]]:
+        connection = self.free.pop() if self.free else \
+            await asyncio.open_connection('127.0.0.1', self.port)
+        reader, writer = connection
+        writer.write(self.requests[image])
+        head = (await reader.readuntil(b'\r\n\r\n')).lower()
+        size = int(head.partition(b'content-length:')[2].split(b'\r')[0])
+        content = await reader.readexactly(size)
+        if b'connection: close' in head:
+            writer.close()
+        else:
+            self.free.append(connection)
+        return int(head[9:12]), json.loads(content)
+
+
+class Server:
+    """The tool in processes of its own; used as a context."""
+
+    def __init__(self, bank: str, slo_ms: float, only: List[str],
+                 options: List[str]) -> None:
+        with socket.socket() as found:
+            found.bind(('127.0.0.1', 0))
+            self.port = found.getsockname()[1]
+        words = [
+            sys.executable,
+            str(TOOL), bank, '--slo-ms',
+            str(slo_ms), '--port',
+            str(self.port), *options
+        ]
+        if only:
+            words += ['--only', *only]
+        self.process = subprocess.Popen(words, start_new_session=True)
+
+    def __enter__(self) -> 'Server':
+        for _ in range(1200):
+            if self.process.poll() is not None:
+                raise RuntimeError('the server did not start')
+            try:
+                self.get('/ready')
+                return self
+            except OSError:
+                time.sleep(0.2)
+        raise RuntimeError('the server did not start')
+
+    def get(self, path: str) -> bytes:
+        """What it answers."""
+        with urllib.request.urlopen(
+                f'http://127.0.0.1:{self.port}{path}', timeout=10) as answer:
+            return answer.read()
+
+    def __exit__(self, *_: Any) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)  # its own session
+
+
+def drawn_images(num: int, side: int) -> List[bytes]:
+    """JPEG files of smooth random images."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(num):
+        buffer = io.BytesIO()
+        Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).resize(
+            (side, side)).save(buffer, 'JPEG')
+        found.append(buffer.getvalue())
+    return found
+
+
+def labelled_images(folder: str, num: int) -> Tuple[List[bytes], List[int]]:
+    """PNG files of Fashion-MNIST's test images, and their labels."""
+    pixels = np.fromfile(f'{folder}/t10k-images-idx3-ubyte', np.uint8)[16:]
+    labels = np.fromfile(f'{folder}/t10k-labels-idx1-ubyte', np.uint8)[8:]
+    found = []
+    for image in pixels.reshape(-1, 28, 28)[:num]:
+        buffer = io.BytesIO()
+        Image.fromarray(image).save(buffer, 'PNG')
+        found.append(buffer.getvalue())
+    return found, labels[:num].tolist()
+
+
+def arrivals(capacity: float, seconds: float, seed: int) -> np.ndarray:
+    """Times of all phases, in seconds."""
+    rng = np.random.default_rng(seed)
+    return np.concatenate([
+        seconds *
+        (phase +
+         np.sort(rng.uniform(0, 1, rng.poisson(rate * capacity * seconds))))
+        for phase, rate in enumerate(RATES)
+    ])
+
+
+def summary(answers: List[Answer], slo_ms: float, accuracies: Dict[str, float],
+            labels: Optional[List[int]], seconds: float) -> Dict[str, Any]:
+    """Of the requests of a phase: shares in percent, latencies in ms."""
+    answered = [a for a in answers if a.status == 200]
+    good = [a for a in answered if a.ms <= slo_ms]
+    times = [a.ms for a in answered] or [np.nan]
+    found = dict(
+        requests=len(answers),
+        in_time=100 * len(good) / max(len(answers), 1),
+        refused=100 * sum(a.status == 503
+                          for a in answers) / max(len(answers), 1),
+        lost=sum(a.status not in (200, 503) for a in answers),
+        p50=float(np.median(times)),
+        p99=float(np.percentile(times, 99)),
+        goodput=len(good) / seconds,
+        accuracy=float(np.mean([accuracies[str(a.subnet)]
+                                for a in good])) if good else None)
+    if labels is not None:
+        found['labelled'] = 100 * float(
+            np.mean([labels[a.image] == a.label
+                     for a in good])) if good else None
+    return {
+        key: round(value, 2) if isinstance(value, float) else value
+        for key, value in found.items()
+    }
+
+
+def plot(series: Dict[str, List[Answer]], slo_ms: float,
+         accuracies: Dict[str, float], seconds: float, path: str) -> None:
+    """Draws arrivals, shares in time and accuracies over time."""
+    figure, axes = plt.subplots(3, 1, figsize=(8, 7), sharex=True)
+    width = seconds / 12
+    edges = np.arange(0, len(RATES) * seconds + width / 2, width)
+    middles = (edges[:-1] + edges[1:]) / 2
+    for name, answers in series.items():
+        place = np.digitize([a.sent for a in answers], edges) - 1
+        good = np.array([a.status == 200 and a.ms <= slo_ms for a in answers])
+        worth = np.array([accuracies.get(str(a.subnet), 0.) for a in answers])
+        number = np.bincount(place, minlength=len(middles))[:len(middles)]
+        in_time = np.bincount(place, good, len(middles))[:len(middles)]
+        total = np.bincount(place, good * worth, len(middles))[:len(middles)]
+        with np.errstate(invalid='ignore', divide='ignore'):
+            if name == 'adaptive':
+                axes[0].plot(middles, number / width, color='black')
+            axes[1].plot(middles, 100 * in_time / number, label=name)
+            axes[2].plot(middles, total / in_time, label=name)
+    for axis, text in zip(
+            axes, ('requests a second', f'answered within {slo_ms:g} ms (%)',
+                   'accuracy of these (%)')):
+        axis.set_ylabel(text)
+        axis.grid(alpha=0.3)
+    axes[1].legend()
+    axes[2].set_xlabel('seconds')
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('bank', help='the folder of a bank or a device bank')
+    parser.add_argument('--slo-ms', type=float, default=100.)
+    parser.add_argument(
+        '--seconds', type=float, default=10., help='of each of 4 phases')
+    parser.add_argument('--runs', type=int, default=3)
+    parser.add_argument(
+        '--capacity',
+        type=float,
+        help="the most accurate subnet's requests a second (default: what the "
+        'server measures at the start)')
+    parser.add_argument(
+        '--side', type=int, default=256, help='of drawn images, in pixels')
+    parser.add_argument(
+        '--fashion-mnist',
+        metavar='DIR',
+        help='send its labelled test images instead of drawn ones')
+    parser.add_argument(
+        '--only', nargs='+', default=[], help='subnets of the adaptive server')
+    parser.add_argument('--max-batch', type=int, default=8)
+    parser.add_argument('--beside', default='', help='what else runs, in words')
+    parser.add_argument('--out', default='benchmarks/results/serving.json')
+    parser.add_argument('--plot', default='')
+    args = parser.parse_args()
+    check_number('--slo-ms', args.slo_ms, above=0)
+    check_number('--seconds', args.seconds, above=0)
+    check_integer('--runs', args.runs, 1)
+    labels = None
+    if args.fashion_mnist:
+        bodies, labels = labelled_images(args.fashion_mnist, 1000)
+    else:
+        bodies = drawn_images(50, args.side)
+    options = ['--max-batch', str(args.max_batch)]
+    rows: List[Dict[str, Any]] = []
+    chosen: Dict[str, List[str]] = dict(adaptive=args.only)
+    capacity = args.capacity
+    series: Dict[str, List[Answer]] = {}
+    subnets: List[Dict[str, Any]] = []
+    accuracies: Dict[str, float] = {}
+    for seed in range(args.runs):
+        for policy in ('adaptive', 'largest', 'smallest'):
+            with Server(args.bank, args.slo_ms, chosen[policy],
+                        options) as server:
+                if not subnets:
+                    subnets = json.loads(server.get('/subnets'))['subnets']
+                    accuracies = {
+                        row['name']: row['held_out_accuracy']
+                        for row in subnets
+                    }
+                    used = sorted((row for row in subnets if row['used']),
+                                  key=lambda row: row['held_out_accuracy'])
+                    chosen['largest'] = [used[-1]['name']]
+                    chosen['smallest'] = [used[0]['name']]
+                    capacity = capacity or used[-1]['capacity']
+                times = arrivals(capacity, args.seconds, seed)
+                before = time.process_time()
+                load = os.getloadavg()[0]
+                answers = asyncio.run(Client(server.port, bodies).send(times))
+                client = time.process_time() - before
+            series.setdefault(policy, answers)
+            for phase, rate in enumerate(RATES):
+                mine = [
+                    a for a in answers if int(a.sent // args.seconds) == phase
+                ]
+                rows.append(
+                    dict(
+                        run=seed,
+                        policy=policy,
+                        phase=phase,
+                        rate=rate,
+                        client_cores=round(client / (len(RATES) * args.seconds),
+                                           2),
+                        load_before=round(load, 2),
+                        **summary(mine, args.slo_ms, accuracies, labels,
+                                  args.seconds)))
+                print(tabulate([list(rows[-1].values())]), flush=True)
+    print(tabulate(rows, headers='keys'))
+    write_json(
+        dict(
+            slo_ms=args.slo_ms,
+            seconds=args.seconds,
+            rates=RATES,
+            capacity=capacity,
+            cores=os.cpu_count(),
+            beside=args.beside,
+            subnets=subnets,
+            rows=rows), args.out)
+    if args.plot:
+        plot(series, args.slo_ms, accuracies, args.seconds, args.plot)
+
+
+if __name__ == '__main__':
+    run(main)

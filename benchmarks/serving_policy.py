@@ -1,0 +1,336 @@
+"""How well a server's policy does, on simulated traffic.
+
+Requests of one image arrive at random (Poisson) at 0.5, 1.5 and 3 times what
+the largest subnet can answer, and again at 0.5 times. A batch takes what the
+grid says, times noise. A request counts as in time if it is answered within the
+objective; refused ones do not count.
+
+The oracle knows all arrivals, though not the noise: dynamic programming finds
+the batches and subnets with which the most requests are in time and, of those,
+the most accurate ones.
+"""
+
+import argparse
+from collections import deque
+from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+from tabulate import tabulate
+
+from pss.cli import run
+from pss.files import write_json
+from pss.runtime import LatencyFollower
+from pss.serving import LatencyGrid, Scheduler
+
+RATES = (0.5, 1.5, 3., 0.5)  # times the largest subnet's capacity
+REQUESTS = 250  # that arrive in the mean in a phase of rate 0.5
+LARGEST_BATCH = 16
+STEP = 1 / 400  # of the objective: the oracle's clock
+
+
+class Case(NamedTuple):
+    """A bank on a device, and an objective."""
+    name: str
+    grid: LatencyGrid
+    slo_ms: float
+
+
+class Answers(NamedTuple):
+    """For each request its latency, infinite if it was refused, and the subnet
+    that answered it, -1 if none did."""
+    latencies: np.ndarray
+    subnets: np.ndarray
+
+
+def cases() -> List[Case]:
+    """Banks of 13 and 24 subnets; devices that gain little and much from
+    batches; objectives of 2.5 and 5 times the largest subnet's latency."""
+    found = []
+    sizes = (1, 2, 4, 8, 16)
+    for num, ratio, low, high in ((13, 2.3, 86., 90.), (24, 4.3, 68., 73.5)):
+        accuracies = low + (high - low) * np.linspace(0, 1, num)**0.6
+        single = np.geomspace(1, ratio, num)
+        for fixed in (0.1, 0.6):
+            rows = np.multiply.outer(
+                single, [fixed + (1 - fixed) * size for size in sizes])
+            grid = LatencyGrid(sizes, rows.tolist(), accuracies.tolist())
+            for tight in (2.5, 5):
+                found.append(
+                    Case(f'{num} subnets, {fixed:g} fixed, {tight:g}', grid,
+                         tight * single[-1]))
+    return found
+
+
+def traffic(case: Case, rng: np.random.Generator) -> Tuple[Any, Any]:
+    """Times of arrival in milliseconds, and the phase of each."""
+    capacity = case.grid.capacity(case.grid.order[0], case.slo_ms) / 1e3
+    duration = REQUESTS / (RATES[0] * capacity)
+    times, phases = [], []
+    for phase, rate in enumerate(RATES):
+        number = rng.poisson(rate * capacity * duration)
+        times.append(duration * (phase + np.sort(rng.uniform(0, 1, number))))
+        phases.append(np.full(number, phase))
+    return np.concatenate(times), np.concatenate(phases)
+
+
+def simulate(scheduler: Any, grid: LatencyGrid, times: np.ndarray, noise: float,
+             rng: np.random.Generator) -> Answers:
+    """Answers requests one batch after the other."""
+    latencies = np.full(len(times), np.inf)
+    subnets = np.full(len(times), -1)
+    now, coming = 0., 0
+    while coming < len(times) or len(scheduler):
+        if not len(scheduler):
+            now = max(now, times[coming])
+        while coming < len(times) and times[coming] <= now:
+            scheduler.arrive(times[coming], [coming])
+            coming += 1
+        batch = scheduler.next(now)
+        if batch is None or not batch.items:
+            continue
+        took = grid.latencies_ms[batch.subnet][len(batch.items)] * \
+            rng.lognormal(0, noise)
+        # those that arrive while it runs are admitted or refused at once
+        while coming < len(times) and times[coming] < now + took:
+            scheduler.arrive(times[coming], [coming])
+            coming += 1
+        now += took
+        scheduler.ended(now, batch, took)
+        latencies[batch.items] = now - times[batch.items]
+        subnets[batch.items] = batch.subnet
+    return Answers(latencies, subnets)
+
+
+def only(grid: LatencyGrid, subnet: int) -> LatencyGrid:
+    """The grid of a single subnet."""
+    return LatencyGrid(
+        grid.sizes, [[grid.latencies_ms[subnet][size] for size in grid.sizes]],
+        [grid.accuracies[subnet]])
+
+
+def adaptive(case: Case, times: np.ndarray, noise: float,
+             rng: np.random.Generator) -> Answers:
+    """The policy."""
+    return simulate(
+        Scheduler(case.grid, case.slo_ms), case.grid, times, noise, rng)
+
+
+def always(which: int) -> Callable[..., Answers]:
+    """The policy with a single subnet: of the grid's order, this one."""
+
+    def answer(case: Case, times: np.ndarray, noise: float,
+               rng: np.random.Generator) -> Answers:
+        subnet = case.grid.order[which]
+        grid = only(case.grid, subnet)
+        found = simulate(Scheduler(grid, case.slo_ms), grid, times, noise, rng)
+        return Answers(found.latencies, np.where(found.subnets < 0, -1, subnet))
+
+    return answer
+
+
+class Follower:
+    """A queue in front of :class:`pss.runtime.LatencyFollower`, which is told
+    how long the oldest image of a batch waited and ran. Whatever waits runs, up
+    to a useful batch; what is late already is refused."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.order = case.grid.order[::-1]
+        self.follower = LatencyFollower(
+            case.slo_ms, [case.grid.latencies_ms[i][1] for i in self.order],
+            [case.grid.accuracies[i] for i in self.order])
+        self.queue: Deque[Tuple[float, int]] = deque()
+        self.oldest = 0.
+
+    def __len__(self) -> int:
+        return len(self.queue)
+
+    def arrive(self, now: float, items: List[int]) -> None:
+        """Queues images."""
+        self.queue.extend((now, item) for item in items)
+
+    def next(self, now: float) -> Optional[Any]:
+        """Takes a batch."""
+        while self.queue and now - self.queue[0][0] > self.case.slo_ms:
+            self.queue.popleft()
+        if not self.queue:
+            return None
+        self.position = self.follower.position
+        subnet = self.order[self.position]
+        size = max(
+            s for s in self.case.grid.useful_sizes(subnet, self.case.slo_ms / 2)
+            if s <= len(self.queue))
+        self.oldest = self.queue[0][0]
+        return _Taken(subnet, [self.queue.popleft()[1] for _ in range(size)])
+
+    def ended(self, now: float, batch: Any, took: float) -> None:
+        """Tells the follower."""
+        self.follower.observe(self.position, now - self.oldest)
+
+
+class _Taken(NamedTuple):
+    subnet: int
+    items: List[int]
+
+
+def follow(case: Case, times: np.ndarray, noise: float,
+           rng: np.random.Generator) -> Answers:
+    """The latency follower."""
+    return simulate(Follower(case), case.grid, times, noise, rng)
+
+
+def oracle(case: Case, times: np.ndarray, *_: Any) -> Answers:
+    """The most requests in time and, of those, the most accurate answers.
+
+    ``value[i][u]`` is the best from request ``i`` on if the device is free
+    ``u`` steps after that arrived. Latencies are rounded down to steps, so it
+    is at least as good as any real schedule.
+    """
+    grid, num = case.grid, len(times)
+    step = STEP * case.slo_ms
+    steps = int(round(1 / STEP)) + 1
+    free = np.arange(steps) * step
+    order = np.array(grid.order)
+    rows = np.array(grid.latencies_ms)[order]
+    accuracies = np.array(grid.accuracies)[order]
+    worth = 1e4 + accuracies  # being in time comes first
+    value = np.zeros((num + 1, steps))
+    action = np.zeros((num, steps, 2), np.int16)  # batch size (0: refuse), row
+    for i in range(num - 1, -1, -1):
+        ahead = times[i:i + LARGEST_BATCH + 1] - times[i]
+        # refused: the device is free as before
+        best = _at(value[i + 1], free - (ahead[1] if len(ahead) > 1 else 0),
+                   step)
+        chosen = np.zeros((steps, 2), np.int16)
+        for size in range(1, min(LARGEST_BATCH, num - i) + 1):
+            if ahead[size - 1] >= case.slo_ms:
+                break
+            ends = np.maximum(free, ahead[size - 1]) + rows[:, size, None]
+            later = ahead[size] if len(ahead) > size else 0
+            found = np.where(
+                ends <= case.slo_ms + step, size * worth[:, None] +
+                _at(value[i + size], ends - later, step), -1)
+            row = found.argmax(axis=0)
+            found = found[row, np.arange(steps)]
+            better = found > best
+            best = np.where(better, found, best)
+            chosen[better] = np.stack([np.full(steps, size), row], 1)[better]
+        value[i], action[i] = best, chosen
+    latencies, subnets = np.full(num, np.inf), np.full(num, -1)
+    i, now = 0, 0.
+    while i < num:
+        size, row = action[
+            i, min(max(int((now - times[i]) / step + 1e-6), 0), steps - 1)]
+        if not size:
+            i += 1
+            continue
+        now = max(now, times[i + size - 1]) + rows[row, size]
+        # what rounding gained is not counted as late
+        latencies[i:i + size] = np.minimum(now - times[i:i + size], case.slo_ms)
+        subnets[i:i + size] = order[row]
+        i += size
+    return Answers(latencies, subnets)
+
+
+def _at(value: np.ndarray, free: np.ndarray, step: float) -> np.ndarray:
+    """Values where the device is free so long after a request arrived."""
+    index = np.floor(free / step + 1e-6).astype(int)
+    return value[np.clip(index, 0, len(value) - 1)]
+
+
+POLICIES: Dict[str, Callable[..., Answers]] = {
+    'adaptive': adaptive,
+    'largest': always(0),
+    'smallest': always(-1),
+    'follower': follow,
+    'oracle': oracle
+}
+
+
+def summary(case: Case, answers: Answers,
+            taken: np.ndarray) -> Dict[str, float]:
+    """Of some requests: shares in time, refused and late, in percent; the
+    accuracy of answers in time; the median and the 99th percentile of the
+    answers' latencies, as shares of the objective."""
+    latencies, subnets = answers.latencies[taken], answers.subnets[taken]
+    in_time = latencies <= case.slo_ms
+    answered = np.isfinite(latencies)
+    accuracies = np.array(case.grid.accuracies)
+    return dict(
+        in_time=100 * in_time.mean(),
+        refused=100 * (~answered).mean(),
+        late=100 * (answered & ~in_time).mean(),
+        accuracy=accuracies[subnets[in_time]].mean()
+        if in_time.any() else np.nan,
+        p50=np.median(latencies[answered]) / case.slo_ms,
+        p99=np.percentile(latencies[answered], 99) / case.slo_ms)
+
+
+def measure(case: Case, noise: float, repeats: int) -> List[Dict[str, Any]]:
+    """A row for each phase and policy, means of some repeats.
+
+    ``way`` is how far the accuracy gets from the smallest subnet's to the
+    oracle's, in percent.
+    """
+    found: Dict[Tuple[int, str], List[Dict[str, float]]] = {}
+    for seed in range(repeats):
+        times, phases = traffic(case, np.random.default_rng(seed))
+        for policy, answer in POLICIES.items():
+            answers = answer(case, times, noise, np.random.default_rng(seed))
+            for phase in range(len(RATES)):
+                found.setdefault(
+                    (phase, policy),
+                    []).append(summary(case, answers, phases == phase))
+    means = {
+        key: {
+            name: float(np.mean([row[name] for row in rows]))
+            for name in rows[0]
+        }
+        for key, rows in found.items()
+    }
+    least = case.grid.accuracies[case.grid.fastest]
+    rows = []
+    for (phase, policy), row in sorted(
+            means.items(), key=lambda item: item[0][0]):
+        reach = means[phase, 'oracle']['accuracy'] - least
+        rows.append(
+            dict(
+                case=case.name,
+                noise=noise,
+                phase=phase,
+                rate=RATES[phase],
+                policy=policy,
+                manageable=means[phase, 'smallest']['in_time'] >= 99,
+                **{
+                    name: round(value, 3)
+                    for name, value in row.items()
+                },
+                way=None if reach < 0.1 else round(
+                    100 * (row['accuracy'] - least) / reach, 1)))
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--repeats', type=int, default=5)
+    parser.add_argument(
+        '--noise',
+        type=float,
+        nargs='+',
+        default=[0.02, 0.08],
+        help="standard deviations of a latency's logarithm "
+        '(default: %(default)s)')
+    parser.add_argument(
+        '--out', default='benchmarks/results/serving_policy.json')
+    args = parser.parse_args()
+    rows = [
+        row for case in cases() for noise in args.noise
+        for row in measure(case, noise, args.repeats)
+    ]
+    names = [name for name in rows[0] if name not in ('phase', 'manageable')]
+    print(tabulate([[row[name] for name in names] for row in rows], names))
+    write_json(dict(repeats=args.repeats, rates=RATES, rows=rows), args.out)
+
+
+if __name__ == '__main__':
+    run(main)

@@ -1,0 +1,95 @@
+"""What a server observes while it runs: how slow it is, how much arrives."""
+
+import math
+from collections import deque
+from statistics import NormalDist, median
+from typing import Deque, Tuple
+
+from ..checks import check_number
+
+
+class Slowness:
+    """How much slower batches are than the measured latencies.
+
+    The level is a median of the last few, so that single slow batches move
+    nothing; the noise comes from the differences of successive ones, so that a
+    change of the level is not taken for noise.
+
+    Args:
+        share: of the batches that should take at most what is expected with
+            the reserve.
+
+    Attributes:
+        level (float): observed latencies divided by measured ones.
+        noise (float): standard deviation of that ratio's logarithm.
+        spread (float): by so much of its latency a batch may exceed the level:
+            as many standard deviations as the share takes.
+    """
+
+    RECENT, KEPT = 7, 64  # batches: for the level, for the noise
+    NOISE = 0.04  # until there are enough
+
+    def __init__(self, share: float = 0.995) -> None:
+        check_number('share', share, least=0.5, below=1)
+        self._reserve = NormalDist().inv_cdf(share)
+        self.level = 1.
+        self.noise = self.NOISE
+        self.spread = self._reserve * self.noise
+        self._logs: Deque[float] = deque(maxlen=self.KEPT)
+
+    def observe(self, expected_ms: float, observed_ms: float) -> None:
+        """Records a batch.
+
+        Args:
+            expected_ms: what the grid has for it.
+            observed_ms: what it took.
+        """
+        self._logs.append(math.log(max(observed_ms, 1e-3) / expected_ms))
+        seen = list(self._logs)
+        self.level = math.exp(median(seen[-self.RECENT:]))
+        steps = [abs(a - b) for a, b in zip(seen[1:], seen)]
+        if len(steps) >= self.RECENT:
+            # the median of |a - b| is 0.6745 * sqrt(2) standard deviations
+            self.noise = max(median(steps) / (0.6745 * math.sqrt(2)), 1e-4)
+            self.spread = self._reserve * self.noise
+
+
+class ArrivalRate:
+    """How many images arrive a millisecond.
+
+    Of the last 4, 8, 16, ... requests it takes as many as do not contradict
+    fewer of them: many while traffic is steady, few right after it changed.
+
+    Args:
+        kept: the most requests to look back.
+        width: a rate contradicts another one beyond so many standard
+            deviations.
+    """
+
+    def __init__(self, kept: int = 512, width: float = 2.) -> None:
+        self.width = width
+        self._seen: Deque[Tuple[float, int]] = deque(maxlen=kept)
+
+    def observe(self, now: float, count: int = 1) -> None:
+        """Records the arrival of a request of some images."""
+        self._seen.append((now, count))
+
+    def rate(self, now: float) -> float:
+        """Images a millisecond at a time."""
+        low, high, best = 0., math.inf, 0.
+        images = squares = 0
+        number = 4
+        for i, (time, count) in enumerate(reversed(self._seen), 1):
+            if i == number:
+                # from this arrival till now, so its own images do not count
+                span = max(now - time, 1e-6)
+                rate = images / span
+                spread = self.width * math.sqrt(squares + count**2) / span
+                low, high = max(low, rate - spread), min(high, rate + spread)
+                if low > high:
+                    break
+                best = min(max(rate, low), high)
+                number *= 2
+            images += count
+            squares += count**2
+        return best

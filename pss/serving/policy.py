@@ -1,0 +1,223 @@
+"""Which subnet answers how many of the waiting images."""
+
+import math
+from typing import List, NamedTuple, Optional, Sequence, Tuple
+
+from ..checks import check_number
+from .latency_grid import LatencyGrid
+
+
+class Choice(NamedTuple):
+    """A decision about the waiting images, oldest first.
+
+    Attributes:
+        late: so many cannot be in time any more; they are refused.
+        subnet: the index of the subnet that runs.
+        size: how many images it runs for, after those that are refused; 0 if
+            none is left.
+    """
+    late: int
+    subnet: int
+    size: int
+
+
+class Pace(NamedTuple):
+    """What a policy takes from observations.
+
+    Attributes:
+        level: how much slower batches are than the grid's latencies.
+        spread: by so much of its latency a batch may exceed that.
+        rate: images that arrive in a millisecond.
+    """
+    level: float = 1.
+    spread: float = 0.
+    rate: float = 0.
+
+
+class SlackPolicy:
+    """Chooses subnet and batch size by the time that waiting images have left.
+
+    All times are in milliseconds, and all images have the same objective. It
+    has neither clock nor memory: equal arguments give equal answers.
+
+    A plan serves all images that wait, and those that are expected to arrive,
+    with one subnet. The policy takes the most accurate subnet whose
+    plan keeps every deadline. Whatever it takes, the images that it leaves
+    waiting can still be answered in time by the fastest subnet; so every image
+    that was admitted stays in time as long as latencies are as expected.
+
+    Args:
+        grid: latencies and accuracies.
+        slo_ms: the objective: an image is answered so long after it arrived.
+
+    Raises:
+        InputError: for an objective that is not a number above 0.
+    """
+
+    HORIZON = 3  # how far a plan looks ahead, times the objective
+    BURST = 0.5  # more arrivals than the mean, in standard deviations
+
+    def __init__(self, grid: LatencyGrid, slo_ms: float) -> None:
+        self.grid = grid
+        self.slo_ms = check_number('slo_ms', slo_ms, above=0)
+        self._sizes = [
+            grid.useful_sizes(i, slo_ms / 2) for i in range(grid.num)
+        ]
+        self._fast = grid.latencies_ms[grid.fastest]
+        self._all_sizes = grid.useful_sizes(grid.fastest, slo_ms)
+
+    def choose(self, now: float, deadlines: Sequence[float],
+               pace: Pace) -> Choice:
+        """Decides what runs now.
+
+        Args:
+            now: the time; nothing else is running.
+            deadlines: of the waiting images, rising.
+            pace: what was observed.
+        """
+        late = 0
+        single = self._fast[1] * pace.level
+        while late < len(deadlines) and now + single > deadlines[late]:
+            late += 1
+        left = deadlines[late:]
+        if not left:
+            return Choice(late, self.grid.fastest, 0)
+        for subnet in self.grid.order:
+            for size in self._candidates(subnet, len(left)):
+                if self._keeps_all(subnet, size, now, left, pace) and \
+                        self._leaves_enough(subnet, size, now, left, pace):
+                    return Choice(late, subnet, size)
+        size = self._fast_size(now, left, pace)
+        return Choice(late, self.grid.fastest, size)
+
+    def wait_ms(self,
+                now: float,
+                free_at: float,
+                deadlines: Sequence[float],
+                pace: Pace,
+                count: int = 1) -> Optional[float]:
+        """Decides whether images that arrive now are admitted.
+
+        Args:
+            now: when they arrive.
+            free_at: when the running batch ends, as expected.
+            deadlines: of the images that wait already, rising.
+            pace: what was observed.
+            count: how many arrive, as one request: all are admitted, or none.
+
+        Returns:
+            ``None`` if they are admitted: the fastest subnet can answer them
+            and all earlier ones in time. Otherwise after how long the same
+            request would be, if nothing else arrived; infinity if it cannot be
+            answered in time even alone.
+        """
+        start = max(now, free_at)
+        own = count * [now + self.slo_ms]
+        if self._fast_end([*deadlines, *own], start, pace) is not None:
+            return None
+        alone = self._fast_end(own, now, pace)
+        if alone is None:
+            return math.inf
+        end = start + self._drain(len(deadlines)) * pace.level
+        return max(end + (alone - now) - now - self.slo_ms, 1.)
+
+    def _candidates(self, subnet: int, waiting: int) -> List[int]:
+        """Batch sizes to try, largest first."""
+        return [
+            size for size in reversed(self._sizes[subnet]) if size <= waiting
+        ]
+
+    def _keeps_all(self, subnet: int, size: int, now: float,
+                   deadlines: Sequence[float], pace: Pace) -> bool:
+        """Whether a plan keeps every deadline: a batch of a size, then as many
+        as wait each time, all with the same subnet."""
+        row, sizes = self.grid.latencies_ms[subnet], self._sizes[subnet]
+        level, variance = pace.level, 0.
+        waiting, first = len(deadlines), 0  # first: index of the oldest
+        time, horizon = now, now + self.HORIZON * self.slo_ms
+        while True:
+            latency = row[size] * level
+            time += latency
+            variance += (pace.spread * latency)**2
+            if time + math.sqrt(variance) > self._deadline(
+                    first, now, deadlines, pace.rate):
+                return False
+            first += size
+            # known ones, and those that arrive meanwhile
+            arrived = waiting + self._arrivals((time - now) * pace.rate)
+            if time > horizon:
+                return True
+            if arrived <= first:
+                if pace.rate <= 0:
+                    return True
+                time = max(time,
+                           now + self._mean(first - waiting + 1) / pace.rate)
+                variance = 0.
+                if time > horizon:
+                    return True
+                arrived = first + 1
+            size = _at_most(sizes, arrived - first)
+
+    def _deadline(self, index: int, now: float, deadlines: Sequence[float],
+                  rate: float) -> float:
+        """Of a waiting image, or of one expected to arrive."""
+        if index < len(deadlines):
+            return deadlines[index]
+        return now + self._mean(index - len(deadlines) + 1) / rate + self.slo_ms
+
+    def _arrivals(self, mean: float) -> int:
+        """How many arrivals a plan expects where there are so many in the
+        mean; :meth:`_mean` is its inverse."""
+        return int(mean + self.BURST * math.sqrt(mean) + 1e-9)
+
+    def _mean(self, count: int) -> float:
+        return ((math.sqrt(self.BURST**2 + 4 * count) - self.BURST) / 2)**2
+
+    def _leaves_enough(self, subnet: int, size: int, now: float,
+                       deadlines: Sequence[float], pace: Pace) -> bool:
+        """Whether the fastest subnet can answer what a batch leaves."""
+        if size == len(deadlines):
+            return True
+        end = now + self.grid.latencies_ms[subnet][size] * pace.level
+        return self._fast_end(deadlines[size:], end, pace) is not None
+
+    def _fast_end(self, deadlines: Sequence[float], start: float,
+                  pace: Pace) -> Optional[float]:
+        """When the fastest subnet has answered all images; ``None`` if one
+        would be late."""
+        time, first = start, 0
+        variance = 0.
+        while first < len(deadlines):
+            size = self._fast_size(time, deadlines[first:], pace)
+            latency = self._fast[size] * pace.level
+            time += latency
+            variance += (pace.spread * latency)**2
+            if time + math.sqrt(variance) > deadlines[first]:
+                return None
+            first += size
+        return time
+
+    def _fast_size(self, now: float, deadlines: Sequence[float],
+                   pace: Pace) -> int:
+        """The largest useful batch of the fastest subnet that keeps the oldest
+        image's deadline; 1 if none does."""
+        slower = pace.level * (1 + pace.spread)
+        for size in reversed(self._all_sizes):
+            if size <= len(deadlines) and \
+                    now + self._fast[size] * slower <= deadlines[0]:
+                return size
+        return 1
+
+    def _drain(self, waiting: int) -> float:
+        """How long the fastest subnet takes for some images."""
+        size = self._sizes[self.grid.fastest][-1]
+        return self._fast[size] * (waiting // size) + \
+            self._fast[waiting % size]
+
+
+def _at_most(sizes: Tuple[int, ...], number: int) -> int:
+    """The largest of rising sizes, the first of which is 1, up to a number."""
+    for size in reversed(sizes):
+        if size <= number:
+            return size
+    return 1

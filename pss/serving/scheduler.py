@@ -1,0 +1,112 @@
+"""The queue of a server, without its clock and its threads."""
+
+from bisect import insort
+from typing import Any, List, NamedTuple, Optional
+
+from .estimates import ArrivalRate, Slowness
+from .latency_grid import LatencyGrid
+from .policy import Pace, SlackPolicy
+
+
+class Waiting(NamedTuple):
+    """An image in the queue."""
+    deadline: float
+    number: int  # of the arrival, which settles ties
+    item: Any
+
+
+class Batch(NamedTuple):
+    """What runs next.
+
+    Attributes:
+        subnet: its index.
+        items: what it answers, oldest first.
+        late: items that are refused, since they cannot be in time any more.
+        expected_ms: how long it will take.
+    """
+    subnet: int
+    items: List[Any]
+    late: List[Any]
+    expected_ms: float
+
+
+class Scheduler:
+    """Admits images, and says what runs next.
+
+    It is told the time with every call, in milliseconds, and is called by one
+    thread at a time.
+
+    Args:
+        grid: latencies and accuracies.
+        slo_ms: an image is answered so long after it arrived.
+
+    Attributes:
+        slowness (Slowness): of the batches so far.
+        arrivals (ArrivalRate): of admitted and refused images.
+    """
+
+    def __init__(self, grid: LatencyGrid, slo_ms: float) -> None:
+        self.grid = grid
+        self.policy = SlackPolicy(grid, slo_ms)
+        self.slowness = Slowness()
+        self.arrivals = ArrivalRate()
+        self._queue: List[Waiting] = []
+        self._number = 0
+        self._free_at = 0.
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def pace(self, now: float) -> Pace:
+        """What the policy takes from the observations so far."""
+        return Pace(self.slowness.level, self.slowness.spread,
+                    self.arrivals.rate(now))
+
+    def arrive(self,
+               now: float,
+               items: List[Any],
+               arrived: Optional[float] = None) -> Optional[float]:
+        """Admits the images of a request, or refuses them all.
+
+        Args:
+            now: the time.
+            items: one for each image.
+            arrived: when they arrived, if that is earlier.
+
+        Returns:
+            ``None`` if they are admitted, otherwise when to come again, see
+            :meth:`.SlackPolicy.wait_ms`.
+        """
+        arrived = now if arrived is None else arrived
+        self.arrivals.observe(now, len(items))
+        wait = self.policy.wait_ms(arrived, max(
+            self._free_at, now), [waiting.deadline for waiting in self._queue],
+                                   self.pace(now), len(items))
+        if wait is None:
+            for item in items:
+                self._number += 1
+                insort(
+                    self._queue,
+                    Waiting(arrived + self.policy.slo_ms, self._number, item))
+        return wait
+
+    def next(self, now: float) -> Optional[Batch]:
+        """Takes what runs next from the queue; ``None`` if it is empty."""
+        if not self._queue:
+            return None
+        choice = self.policy.choose(
+            now, [waiting.deadline for waiting in self._queue], self.pace(now))
+        taken = [
+            waiting.item for waiting in self._queue[:choice.late + choice.size]
+        ]
+        del self._queue[:len(taken)]
+        expected = self.grid.latencies_ms[choice.subnet][choice.size]
+        self._free_at = now + expected * self.slowness.level
+        return Batch(choice.subnet, taken[choice.late:], taken[:choice.late],
+                     expected)
+
+    def ended(self, now: float, batch: Batch, took_ms: float) -> None:
+        """Records that a batch has ended."""
+        self._free_at = now
+        if batch.items:
+            self.slowness.observe(batch.expected_ms, took_ms)

@@ -1,0 +1,77 @@
+"""The client that sends traffic to a server."""
+
+import asyncio
+import json
+import time
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def bench(script):
+    """The script's module."""
+    return script('serving')
+
+
+def test_arrivals(bench):
+    """Oracle: the phases' rates, to four standard deviations."""
+    times = bench.arrivals(100., 10., 0)
+    assert (np.diff(times) >= 0).all() and times[-1] < 40
+    for phase, rate in enumerate(bench.RATES):
+        number = ((times >= 10 * phase) & (times < 10 * phase + 10)).sum()
+        assert abs(number - 1000 * rate) < 4 * np.sqrt(1000 * rate)
+
+
+def test_slow_answers_do_not_slow_arrivals_down(bench):
+    """Oracle: a server that answers each request 0.3 s after it came, or
+    refuses it, or closes the connection: the requests come as planned, on as
+    many connections as that takes, and latencies count from then."""
+    seen = []
+
+    async def answer(reader, writer):
+        while True:
+            try:
+                head = await reader.readuntil(b'\r\n\r\n')
+            except (asyncio.IncompleteReadError, ConnectionError):
+                break
+            size = int(head.partition(b'Content-Length: ')[2].split(b'\r')[0])
+            kind = (await reader.readexactly(size)).decode()
+            seen.append(time.perf_counter())
+            await asyncio.sleep(0.3)
+            if kind == 'lost':
+                break
+            content = json.dumps(
+                dict(predictions=[dict(subnet='a', label=3)]) if kind ==
+                'good' else dict(error='x')).encode()
+            status = b'200 OK' if kind == 'good' else b'503 No'
+            writer.write(b'HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n%b' %
+                         (status, len(content), content))
+        writer.close()
+
+    async def run():
+        server = await asyncio.start_server(answer, '127.0.0.1', 0)
+        port = server.sockets[0].getsockname()[1]
+        client = bench.Client(port, [b'good', b'bad', b'lost'])
+        found = await client.send(0.02 * np.arange(30))
+        server.close()
+        return found
+
+    found = asyncio.run(run())
+    assert len(seen) == 30 and seen[-1] - seen[0] < 2  # not 30 times 0.3
+    assert [a.status for a in found] == [200, 503, 0] * 10
+    assert all(a.ms >= 300 for a in found)
+    rows = bench.summary(found, 1e4, dict(a=80.), [3, 0, 0], 1.)
+    assert (rows['requests'], rows['lost']) == (30, 10)
+    assert rows['in_time'] == rows['refused'] == pytest.approx(33.33)
+    assert rows['accuracy'] == 80 and rows['labelled'] == 100
+    assert bench.summary(found, 100., dict(a=80.), None, 1.)['in_time'] == 0
+
+
+def test_images(bench, tiny_fashion_mnist):
+    """Oracle: what the files are: labels of the data, JPEG of a size."""
+    bodies, labels = bench.labelled_images(tiny_fashion_mnist, 5)
+    assert len(bodies) == len(labels) == 5
+    assert all(body.startswith(b'\x89PNG') for body in bodies)
+    assert all(
+        body.startswith(b'\xff\xd8') for body in bench.drawn_images(3, 40))

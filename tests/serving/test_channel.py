@@ -1,0 +1,71 @@
+"""Messages between the server's processes."""
+
+import json
+
+import numpy as np
+import pytest
+
+from pss.serving.channel import CLOSED, Asked, Channel, plain
+
+
+@pytest.fixture
+def channel():
+    """A channel both of whose ends are in this process."""
+    found = Channel()
+    found.open()
+    return found
+
+
+@pytest.mark.parametrize('kind', ['uint8', 'float32'])
+def test_requests_arrive_as_they_were(channel, kind):
+    """Oracle: what was sent, also bytes that end lines."""
+    images = [
+        np.full((2, 3, 4), value).astype(kind) for value in (10, 0, 13, 255)
+    ]
+    asked = Asked(7, 123.456, 2.5, None, 3)
+    channel.ask(asked, images)
+    found, loaded = channel.asked()
+    assert found == asked and loaded.dtype == kind
+    np.testing.assert_array_equal(loaded, images)
+
+
+def test_answers_and_the_end(channel):
+    """Oracle: what was sent; afterwards an error for which the other side
+    listens."""
+    channel.answer(dict(refused=3, wait_ms=1.5))
+    assert channel.answered() == dict(refused=3, wait_ms=1.5)
+    channel.close_of_worker()
+    with pytest.raises(CLOSED):
+        channel.answered()
+    with pytest.raises(CLOSED):
+        channel.ask(Asked(1, 0.), [np.zeros(3, np.uint8)])
+
+
+def test_predictions_as_json():
+    """Oracle: by hand: of equal scores, the first class comes first."""
+    prediction = dict(
+        pred_label=2,
+        pred_score=0.5,
+        pred_class='c',
+        pred_scores=np.array([0.25, 0.25, 0.5], np.float32))
+    found = plain(prediction)
+    assert found == {
+        'label': 2,
+        'score': 0.5,
+        'class': 'c',
+        'scores': [0.25, 0.25, 0.5]
+    }
+    found = plain(prediction, 2, 'abc')
+    assert found['top'] == [{
+        'label': 2,
+        'score': 0.5,
+        'class': 'c'
+    }, {
+        'label': 0,
+        'score': 0.25,
+        'class': 'a'
+    }]
+    del prediction['pred_class']
+    found = plain(prediction, 9)
+    assert [row['label'] for row in found['top']] == [2, 0, 1]
+    assert json.loads(json.dumps(found)) == found and 'scores' not in found

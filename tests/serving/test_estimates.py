@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+
+from pss.errors import InputError
+from pss.serving import ArrivalRate, Slowness
+
+
+def test_slowness_and_its_noise():
+    """Oracle: the distribution that the latencies are drawn from: a level of
+    1.7 and noise of 6 %."""
+    rng = np.random.default_rng(0)
+    slowness = Slowness()
+    assert slowness.level == 1
+    for expected in rng.uniform(1, 20, 500):
+        slowness.observe(expected, expected * 1.7 * rng.lognormal(0, 0.06))
+    assert slowness.level == pytest.approx(1.7, rel=0.1)
+    assert slowness.noise == pytest.approx(0.06, rel=0.4)
+
+
+def test_spikes_move_nothing():
+    """Oracle: no noise: the level stays 1 whatever single batches take."""
+    slowness = Slowness()
+    for i in range(100):
+        slowness.observe(10., 80. if i % 10 == 3 else 10.)
+        assert slowness.level == 1
+    assert slowness.noise < 0.01
+
+
+def test_a_lasting_change_is_followed():
+    """Oracle: the majority of the last seven batches."""
+    slowness = Slowness()
+    for _ in range(50):
+        slowness.observe(10., 10.)
+    levels = []
+    for _ in range(7):
+        slowness.observe(10., 20.)
+        levels.append(slowness.level)
+    assert levels[2] == pytest.approx(1) and levels[3] == pytest.approx(2)
+
+
+def test_a_steady_rate():
+    """Oracle: the rate that arrivals are drawn with; by all of them, its
+    standard error is 6 %."""
+    rng = np.random.default_rng(0)
+    found = []
+    arrivals, now = ArrivalRate(), 0.
+    assert arrivals.rate(0.) == 0
+    for _ in range(3000):
+        now += rng.exponential(1 / 0.3)
+        arrivals.observe(now)
+        found.append(arrivals.rate(now))
+    assert np.mean(found[500:]) == pytest.approx(0.3, rel=0.1)
+    assert np.std(found[500:]) < 0.3 * 0.25
+
+
+@pytest.mark.parametrize('before, after', [(0.1, 0.6), (0.6, 0.1)])
+def test_a_change_is_noticed(before, after):
+    """Oracle: the new rate, within a factor of two after 40 arrivals with it;
+    all 512 together would be near the old one."""
+    rng = np.random.default_rng(1)
+    arrivals, now = ArrivalRate(), 0.
+    for rate, number in ((before, 500), (after, 40)):
+        for _ in range(number):
+            now += rng.exponential(1 / rate)
+            arrivals.observe(now)
+    assert 0.5 < arrivals.rate(now) / after < 2
+
+
+def test_silence_lowers_the_rate():
+    """Oracle: no arrivals any more, hence a rate towards 0."""
+    arrivals = ArrivalRate()
+    for i in range(100):
+        arrivals.observe(float(i))
+    assert arrivals.rate(99.) == pytest.approx(1, rel=0.1)
+    assert arrivals.rate(400.) < 0.05
+
+
+def test_images_of_one_request():
+    """Oracle: the images and their time: 5 each 10 ms; those of one request
+    come at the same moment, which is no rate."""
+    arrivals = ArrivalRate()
+    for i in range(100):
+        if i < 4:
+            assert arrivals.rate(10. * i + 1) == 0
+        arrivals.observe(10. * i, 5)
+        if i > 20:
+            assert arrivals.rate(10. * i) == pytest.approx(0.5, rel=0.01)
+
+
+def test_bad_share():
+    """Oracle: the field and its value are in the message."""
+    with pytest.raises(InputError, match='share=1: expected'):
+        Slowness(1)

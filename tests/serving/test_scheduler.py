@@ -1,0 +1,90 @@
+"""The queue under traffic, without noise."""
+
+import numpy as np
+import pytest
+
+from pss.serving import Scheduler
+
+from .test_policy import SLO, grids
+
+
+def answer(scheduler, times, counts, slower=1.):
+    """Answers requests that arrive at some times; returns by image when it
+    arrived and when it was answered, refused or found late."""
+    grid = scheduler.grid
+    coming, now = 0, 0.
+    ends = {}
+
+    def arrive(until):
+        nonlocal coming
+        while coming < len(times) and times[coming] <= until:
+            items = [(coming, times[coming], k) for k in range(counts[coming])]
+            wait = scheduler.arrive(times[coming], items)
+            assert wait is None or wait >= 1
+            if wait is not None:
+                ends.update(dict.fromkeys(items, 'refused'))
+            coming += 1
+
+    while coming < len(times) or len(scheduler):
+        if not len(scheduler):
+            now = max(now, times[coming])
+        arrive(now)
+        batch = scheduler.next(now)
+        if batch is None:
+            continue
+        ends.update(dict.fromkeys(batch.late, 'late'))
+        if not batch.items:
+            continue
+        took = grid.latencies_ms[batch.subnet][len(batch.items)] * slower
+        arrive(now + took)
+        now += took
+        scheduler.ended(now, batch, took)
+        ends.update(dict.fromkeys(batch.items, now))
+    return ends
+
+
+@pytest.mark.parametrize('seed', range(40))
+def test_every_admitted_image_is_in_time(seed):
+    """Oracle: latencies as expected, so whatever arrives, each image is refused
+    when it arrives or answered within the objective; none is lost."""
+    rng = np.random.default_rng(seed)
+    grid = grids(seed)
+    scheduler = Scheduler(grid, SLO)
+    scheduler.slowness.spread = 0.
+    gap = grid.latencies_ms[grid.fastest][1] * rng.uniform(0.3, 3)
+    times = np.cumsum(rng.exponential(gap, 300)).tolist()
+    counts = rng.choice([1, 1, 1, 2, 5], 300).tolist()
+    ends = answer(scheduler, times, counts)
+    assert len(ends) == sum(counts)
+    assert 'late' not in ends.values()
+    for (_, arrived, _), end in ends.items():
+        assert end == 'refused' or end <= arrived + SLO + 1e-6
+
+
+@pytest.mark.parametrize('slower', [0.7, 1.8])
+def test_a_device_of_another_speed(slower):
+    """Oracle: after the first batches the scheduler expects what batches take,
+    so nearly all that it admits are in time."""
+    grid = grids(3)
+    scheduler = Scheduler(grid, SLO)
+    gap = grid.latencies_ms[grid.fastest][1] * 2 * slower
+    times = np.cumsum(np.random.default_rng(0).exponential(gap, 500)).tolist()
+    ends = answer(scheduler, times, [1] * 500, slower)
+    late = sum(end == 'late' or end != 'refused' and end > arrived + SLO
+               for (_, arrived, _), end in ends.items())
+    assert scheduler.slowness.level == pytest.approx(slower, rel=0.01)
+    assert late < 10
+
+
+def test_first_come_first_served():
+    """Oracle: the order of arrival; earlier ones that were told later go
+    first."""
+    scheduler = Scheduler(grids(0), SLO)
+    assert scheduler.next(0.) is None and len(scheduler) == 0
+    scheduler.arrive(5., ['b'], arrived=2.)
+    scheduler.arrive(5., ['c'], arrived=4.)
+    scheduler.arrive(5., ['a'], arrived=1.)
+    found = []
+    while len(scheduler):
+        found += scheduler.next(5.).items
+    assert found == ['a', 'b', 'c']

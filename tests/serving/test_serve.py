@@ -1,0 +1,366 @@
+"""The server, over a real socket."""
+
+import base64
+import io
+import json
+import os
+import signal
+import socket
+import struct
+import threading
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pss.apis import AdaptiveClassifier
+from pss.runtime import AdaptiveSession
+
+SLO = 20000  # other tests run at the same time
+
+
+@pytest.fixture(scope='module')
+def both(start_server, bank, tmp_path_factory):
+    """Servers of a bank and of its device bank, and what they serve."""
+    from pss.apis import DeviceExporter, read_bank
+    folder = tmp_path_factory.mktemp('served') / 'bank'
+    DeviceExporter(read_bank(bank)).export(folder)
+    options = ('--slo-ms', SLO, '--max-batch', 4, '--max-body-mb', 1,
+               '--max-images', 4, '--max-megapixels', 1, '--body-timeout', 1.5)
+    with ThreadPoolExecutor(2) as pool:
+        servers = pool.map(lambda path: start_server(path, *options),
+                           (bank, folder))
+        return list(
+            zip(servers,
+                (AdaptiveClassifier(bank), AdaptiveSession(folder, threads=1))))
+
+
+@pytest.fixture(scope='module')
+def server(both):
+    """The server of the device bank, which starts sooner."""
+    return both[1][0]
+
+
+@pytest.fixture(scope='module')
+def files():
+    """Contents of image files of several kinds and sizes."""
+    rng = np.random.default_rng(0)
+    found = []
+    for kind, size in (('PNG', (30, 40)), ('JPEG', (64, 48)),
+                       ('WEBP', (33, 33)), ('BMP', (50, 28))):
+        image = Image.fromarray(rng.integers(0, 256, (5, 6, 3),
+                                             np.uint8)).resize(size)
+        buffer = io.BytesIO()
+        image.save(buffer, kind)
+        found.append(buffer.getvalue())
+    return found
+
+
+def form(contents):
+    """A multipart body, and its type."""
+    parts = b''.join(b'--xyz\r\nContent-Disposition: form-data; name="image"; '
+                     b'filename="a"\r\n\r\n' + content + b'\r\n'
+                     for content in contents)
+    return parts + b'--xyz--\r\n', 'multipart/form-data; boundary=xyz'
+
+
+def as_json(contents):
+    """A JSON body, and its type."""
+    return json.dumps(
+        dict(
+            images=[base64.b64encode(content).decode()
+                    for content in contents])), 'application/json'
+
+
+def test_predictions_equal_the_classifiers(both, files):
+    """Oracle: predict() of the same bank on the same files, with the subnet
+    that the answer names; without other requests that is the most accurate."""
+    for running, net in both:
+        best = max(net.subnets, key=lambda kept: kept.held_out_accuracy)
+        for body, kind in (form(files), as_json(files), form(files[:1]),
+                           (files[1], 'image/jpeg')):
+            status, headers, answer = running.predict(body, kind)
+            assert status == 200, answer
+            sent = files if len(answer['predictions']) == 4 else \
+                files[:1] if kind.startswith('multi') else files[1:2]
+            assert len(answer['predictions']) == len(sent)
+            wanted = {
+                kept.name: (net.switch(kept), net.predict(sent))[1]
+                for kept in net.subnets
+            }
+            for i, one in enumerate(answer['predictions']):
+                assert one['subnet'] == best.name
+                expected = wanted[one['subnet']][i]
+                assert one['label'] == expected['pred_label']
+                assert one['class'] == expected['pred_class']
+                np.testing.assert_allclose(
+                    one['scores'], expected['pred_scores'], atol=2e-5)
+                assert one['score'] == max(one['scores'])
+                assert 0 <= one['queue_ms'] <= answer['total_ms']
+                assert 0 < one['network_ms'] <= answer['total_ms'] < SLO
+
+
+def test_the_best_classes(both, files):
+    """Oracle: the same answer's scores, sorted."""
+    for running, net in both:
+        scores = running.predict(files[0])[2]['predictions'][0]['scores']
+        status, _, answer = running.ask(
+            'POST', '/predict?top=3', files[0], Content_Type='image/png')
+        one = answer['predictions'][0]
+        assert status == 200 and 'scores' not in one
+        assert [found['label'] for found in one['top']
+                ] == np.argsort(scores)[::-1][:3].tolist()
+        assert [found['class'] for found in one['top']
+                ] == [net.classes[found['label']] for found in one['top']]
+        assert one['label'] == one['top'][0]['label']
+        for wrong in ('0', '-1', 'x', '3.5', '1' * 5000, '%C2%B2'):
+            found = running.ask('POST', f'/predict?top={wrong}', files[0])
+            assert found[0] == 422 and 'top=' in found[2]['error']
+
+
+def test_what_is_served(both):
+    """Oracle: the banks' own tables."""
+    for running, net in both:
+        status, _, answer = running.ask('GET', '/subnets')
+        assert status == 200 and answer['slo_ms'] == SLO
+        kept = {k.subnet: k for k in net.subnets}.values()
+        assert len(answer['subnets']) == len(kept)
+        for row in answer['subnets']:
+            found = next(k for k in net.subnets if k.name == row['name'])
+            assert row['costs'] == dict(found.costs)
+            assert row['held_out_accuracy'] == found.held_out_accuracy
+            assert list(row['latency_ms']) == ['1', '2', '4']
+        assert answer['classes'] == list('abcdefghij')
+        assert running.ask('GET', '/health')[0] == 200
+        assert running.ask('GET', '/ready')[2] == dict(ready=True)
+
+
+def test_metrics(server, files):
+    """Oracle: counting what was sent."""
+
+    def read():
+        rows = server.ask('GET', '/metrics')[2].splitlines()
+        return {
+            name: float(value)
+            for name, _, value in (row.rpartition(' ') for row in rows
+                                   if not row.startswith('#'))
+        }
+
+    before = read()
+    for _ in range(3):
+        assert server.predict(*form(files[:2]))[0] == 200
+    assert server.predict('x', 'text/plain')[0] == 415
+    after = read()
+
+    def more(*names):
+        return sum(value - before.get(name, 0) for name, value in after.items()
+                   if name.startswith(names))
+
+    assert more('pss_requests_total{status="200"}') == 3
+    assert more('pss_requests_total{status="415"}') == 1
+    assert more('pss_images_total') == 6
+    assert more('pss_batch_size_sum') == 6
+    assert 3 <= more('pss_batch_size_count') <= 6
+    assert more('pss_misses_total') == 0
+    assert more('pss_queue_ms_count') == 6
+
+
+def bomb():
+    """A small PNG file whose header announces 10 gigapixels."""
+
+    def chunk(kind, data):
+        return struct.pack('>I', len(data)) + kind + data + struct.pack(
+            '>I', zlib.crc32(kind + data))
+
+    return b'\x89PNG\r\n\x1a\n' + chunk(
+        b'IHDR', struct.pack(
+            '>IIBBBBB', 100_000, 100_000, 8, 2, 0, 0, 0)) + chunk(
+                b'IDAT', zlib.compress(bytes(1000))) + chunk(b'IEND', b'')
+
+
+def bad_requests(files):
+    """Status, words of the message, and the body and its type."""
+    large = bytes(1_100_000)
+    yield 413, 'at most 1000000 bytes', (large, 'image/png')
+    yield 413, 'at most 1000000 bytes', form([large])
+    yield 422, 'expected at most 1000000', (bomb(), 'image/png')
+    buffer = io.BytesIO()
+    Image.new('1', (2000, 2000)).save(buffer, 'PNG')
+    yield 422, '2000 x 2000 pixels', form([buffer.getvalue()])
+    yield 422, 'not an image', (b'', 'image/png')
+    yield 422, 'not an image', (b'%!PS-Adobe-3.0 EPSF-3.0', 'image/png')
+    yield 422, 'not an image', form([files[0], b'GIF89a'])
+    yield 422, 'images[0]', (files[1][:-200], 'image/jpeg')
+    yield 422, 'multipart', (b'nothing', 'multipart/form-data; boundary=a')
+    yield 422, 'multipart', (b'nothing', 'multipart/form-data')
+    yield 422, 'multipart', (form(5 * files[:1]))
+    yield 422, 'multipart', (
+        b'--a\r\nContent-Disposition: form-data; name="x"\r\n\r\nhello\r\n'
+        b'--a--\r\n', 'multipart/form-data; boundary=a')
+    yield 422, 'expected 1 to 4', (form([]))
+    for text in ('', '[]', '3', '{}', '{"images": []}', '{"images": "x"}',
+                 '{"images": [3]}', '{"image": null}', '[' * 100_000,
+                 '{"image": "é"}', '{"image": "abc"}', '{"a": 1, "image": ""}',
+                 '{"images": ["", "", "", "", ""]}'):
+        yield 422, '', (text.encode(), 'application/json')
+    yield 415, 'content-type', (files[0], 'text/html')
+    yield 415, 'content-type', (files[0], '')
+
+
+def test_bad_requests(server, files):
+    """Oracle: the statuses of HTTP, and a message that says what was expected;
+    afterwards it answers as before."""
+    for status, words, (body, kind) in bad_requests(files):
+        found, _, answer = server.predict(body, kind)
+        assert found == status, (words, kind, body[:50], answer)
+        assert words in answer['error'] and len(answer) == 1, answer
+    assert server.ask('GET', '/predict')[0] == 405
+    assert server.ask('GET', '/nothing')[0] == 404
+    assert server.predict(files[0])[0] == 200
+
+
+def test_bad_connections(server, files):
+    """Oracle: it answers others meanwhile and afterwards; a body that does not
+    arrive is given up after the time limit."""
+    head = (b'POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\n'
+            b'Content-Length: %d\r\n\r\n' % len(files[0]))
+    slow = server.connect()
+    slow.sendall(head + files[0][:10])
+    idle = [server.connect() for _ in range(200)]
+    gone = server.connect()
+    gone.sendall(head + files[0][:10])
+    gone.close()
+    half = server.connect()
+    half.sendall(head + files[0])
+    half.shutdown(socket.SHUT_WR)
+    reset = server.connect()
+    reset.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                     struct.pack('ii', 1, 0))
+    reset.sendall(head + files[0])
+    reset.close()
+    for text in (b'\x16\x03\x01' + bytes(50), b'GET\r\n\r\n',
+                 b'GET / HTTP/1.1\r\nA: ' + 100_000 * b'a'):
+        with server.connect() as wrong:
+            wrong.sendall(text)
+            with_answer = b''
+            try:
+                with_answer = wrong.recv(1000)
+            except ConnectionError:
+                continue
+            assert with_answer[:12] in (b'', b'HTTP/1.1 400'), with_answer
+    assert server.predict(files[0])[0] == 200
+    answer = b''.join(iter(lambda: slow.recv(1000), b''))
+    assert answer.startswith(b'HTTP/1.1 408') and b'1.5 s' in answer
+    for connection in (*idle, slow, half):
+        connection.close()
+    assert server.predict(files[0])[0] == 200
+
+
+@pytest.fixture(scope='module')
+def tight(start_server, both):
+    """A server with an objective that few requests can meet at once."""
+    return start_server(both[1][1].bank.folder, '--slo-ms', 60, '--max-batch',
+                        4)
+
+
+def test_more_than_can_be_answered(tight, files):
+    """Oracle: with an objective that few requests can meet at once, every one
+    is answered, or refused with a time to come again; a refusal does not wait
+    for the batches before it."""
+    running = tight
+    body, kind = form(files)
+    refused, answered = [], []
+
+    def ask():
+        for _ in range(12):
+            start = time.monotonic()
+            status, headers, answer = running.predict(body, kind)
+            took = 1e3 * (time.monotonic() - start)
+            if status == 200:
+                answered.append(answer)
+                continue
+            assert status in (413, 503), answer
+            refused.append(took)
+            if status == 503:
+                assert int(headers['Retry-After']) >= 1
+                assert answer['retry_after_ms'] > 0
+
+    threads = [threading.Thread(target=ask) for _ in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) + len(answered) == 24 * 12
+    assert refused and running.predict(files[0])[0] in (200, 503)
+
+
+def test_when_a_process_is_killed(tight, files):
+    """Oracle: without the process that runs the networks nothing can be
+    answered: requests are refused at once, and the server ends with an error,
+    so that what supervises it starts it again."""
+    running = tight
+    children = [
+        int(name) for name in os.listdir('/proc')
+        if name.isdecimal() and _is_worker(name, running.process.pid)
+    ]
+    assert len(children) == 1
+    os.kill(children[0], signal.SIGKILL)
+    time.sleep(0.2)
+    try:
+        status, headers, answer = running.predict(files[0])
+        assert status == 503 and int(headers['Retry-After']) >= 1
+        assert 'the networks' in answer['error']
+    except ConnectionError:  # it has ended already
+        pass
+    assert running.process.wait(timeout=40) == 1
+    assert 'the process that runs the networks has ended' in running.text()
+
+
+def test_it_stops_after_answering(both, files):
+    """Oracle: requests sent before SIGTERM get answers; the status is 0, and no
+    process is left."""
+    running = both[0][0]
+    body, kind = form(files)
+    head = (f'POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\n'
+            f'Content-Length: {len(body)}\r\n\r\n').encode()
+    connections = [running.connect() for _ in range(20)]
+    for connection in connections[:19]:
+        connection.sendall(head + body)
+    # the last byte of this one comes after the signal
+    connections[19].sendall(head + body[:-1])
+    time.sleep(0.3)
+    running.process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    connections[19].sendall(body[-1:])
+    for connection in connections:
+        answer = b''
+        while True:
+            more = connection.recv(1 << 16)
+            if not more:
+                break
+            answer += more
+        assert answer.startswith(b'HTTP/1.1 200'), answer[:300]
+        connection.close()
+    assert running.process.wait(timeout=40) == 0, running.text()
+    assert 'Traceback' not in running.text()
+    for _ in range(100):
+        try:
+            os.killpg(running.process.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    raise AssertionError('a process is left')
+
+
+def _is_worker(number, parent):
+    try:
+        with open(f'/proc/{number}/cmdline', 'rb') as file:
+            words = file.read()
+        with open(f'/proc/{number}/stat', 'rb') as file:
+            above = int(file.read().rpartition(b')')[2].split()[1])
+    except OSError:
+        return False
+    return above == parent and b'spawn_main' in words
