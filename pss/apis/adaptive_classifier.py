@@ -93,10 +93,6 @@ class AdaptiveClassifier(Adaptive):
     def _open(self, kept: KeptSubnet) -> KeptNetwork:
         return self._networks[kept.subnet]
 
-    def _blank(self) -> np.ndarray:
-        channels, height, width = self.input_shape
-        return np.zeros((height, width, channels), np.uint8)
-
     @torch.no_grad()
     def logits(self, inputs: Tensor) -> Tensor:
         """Logits ``(N, classes)`` of the active subnet.
@@ -111,23 +107,12 @@ class AdaptiveClassifier(Adaptive):
         return self._preprocessing.load(images)
 
     @torch.no_grad()
-    def _run(self, network: KeptNetwork,
-             loaded: Sequence[Any]) -> List[Dict[str, Any]]:
+    def _scores(self, network: KeptNetwork,
+                loaded: Sequence[Any]) -> List[np.ndarray]:
         batch = self._preprocessing.batch(
             [torch.as_tensor(image) for image in loaded])
         head: Any = network.head
-        results = []
-        for sample in head.predict(network.features(batch)):
-            scores = sample.pred_score.cpu().numpy()
-            if not np.isfinite(scores).all():
-                raise InputError('the scores of the network are not finite: '
-                                 'expected weights and images of ordinary size')
-            label = int(scores.argmax())
-            result = dict(
-                pred_scores=scores,
-                pred_label=label,
-                pred_score=float(scores[label]))
-            if self.classes is not None:
-                result['pred_class'] = self.classes[label]
-            results.append(result)
-        return results
+        return [
+            sample.pred_score.cpu().numpy()
+            for sample in head.predict(network.features(batch))
+        ]

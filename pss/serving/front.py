@@ -388,7 +388,7 @@ class Front:
             raise Refusal(422, f'multipart: {type(error).__name__}') from None
         try:
             return [
-                await part.read()  # type: ignore[union-attr]
+                await part.read()  # type: ignore[union-attr,unused-ignore]
                 for _, part in form.multi_items()
             ]
         finally:

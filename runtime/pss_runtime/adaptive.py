@@ -55,8 +55,26 @@ class Adaptive(BankSelection):
         """Images as networks take them, but for the normalisation."""
 
     @abstractmethod
+    def _scores(self, network: Any,
+                loaded: Sequence[Any]) -> Sequence[np.ndarray]:
+        """The scores ``(classes, )`` of each of a batch of loaded images."""
+
     def _run(self, network: Any, loaded: Sequence[Any]) -> List[Dict[str, Any]]:
         """The predictions of a network for a batch of loaded images."""
+        results = []
+        for scores in self._scores(network, loaded):
+            if not np.isfinite(scores).all():
+                raise InputError('the scores of the network are not finite: '
+                                 'expected weights and images of ordinary size')
+            label = int(scores.argmax())
+            result = dict(
+                pred_scores=scores,
+                pred_label=label,
+                pred_score=float(scores[label]))
+            if self.classes is not None:
+                result['pred_class'] = self.classes[label]
+            results.append(result)
+        return results
 
     def _answer(self, network: Any, images: Any,
                 batch_size: int) -> List[Dict[str, Any]]:
@@ -67,9 +85,10 @@ class Adaptive(BankSelection):
             results += self._run(network, loaded[first:first + batch_size])
         return results
 
-    @abstractmethod
-    def _blank(self) -> Any:
+    def _blank(self) -> np.ndarray:
         """One blank image."""
+        channels, height, width = self.input_shape
+        return np.zeros((height, width, channels), np.uint8)
 
     def _running(self, kept: Any) -> Running:
         return Running(kept, self._open(kept))
@@ -99,9 +118,8 @@ class Adaptive(BankSelection):
         Args:
             images: one image or a list of them, each a path, an image file's
                 content as ``bytes``, or an array ``(H, W)`` or ``(H, W, C)``;
-                or a batch, an array ``(N, H, W, C)``.
-                Channels are BGR, as OpenCV reads them, and values 0 to 255.
-                With PyTorch, tensors ``(C, H, W)`` and ``(N, C, H, W)`` too.
+                or a batch, an array ``(N, H, W, C)``. Channels are BGR, as
+                OpenCV reads them, and values 0 to 255. With PyTorch, tensors ``(C, H, W)`` and ``(N, C, H, W)`` too.
             batch_size: how many images run at once.
 
         Returns:

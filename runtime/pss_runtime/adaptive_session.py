@@ -108,10 +108,6 @@ class AdaptiveSession(Adaptive):
         """
         return self._active.network.run(None, {'images': inputs})
 
-    def _blank(self) -> np.ndarray:
-        channels, height, width = self.input_shape
-        return np.zeros((height, width, channels), np.uint8)
-
     def _load(self, images: Any) -> List[np.ndarray]:
         if self._preprocessing is None:
             raise InputError(f'{self.bank.folder}: task={self.bank.task!r}: '
@@ -119,26 +115,11 @@ class AdaptiveSession(Adaptive):
                              'gives the feature maps')
         return self._preprocessing.load(images)
 
-    def _run(self, network: Any,
-             loaded: Sequence[np.ndarray]) -> List[Dict[str, Any]]:
+    def _scores(self, network: Any,
+                loaded: Sequence[np.ndarray]) -> np.ndarray:
         assert self._preprocessing is not None  # _load() refused it
         inputs = self._preprocessing.batch(loaded)
-        results = []
-        for scores in self._scores(network.run(None, {'images': inputs})[0]):
-            label = int(scores.argmax())
-            result = dict(
-                pred_scores=scores,
-                pred_label=label,
-                pred_score=float(scores[label]))
-            if self.classes is not None:
-                result['pred_class'] = self.classes[label]
-            results.append(result)
-        return results
-
-    def _scores(self, logits: np.ndarray) -> np.ndarray:
-        if not np.isfinite(logits).all():
-            raise InputError('the scores of the network are not finite: '
-                             'expected weights and images of ordinary size')
+        logits = network.run(None, {'images': inputs})[0]
         if self.bank.scores == 'sigmoid':
             return 1 / (1 + np.exp(-logits))
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
