@@ -1,6 +1,6 @@
 """A classifier that switches between the subnets of a bank."""
 
-from typing import Any, Dict, List, Sequence, Union
+from typing import Any, List, Sequence, Union
 
 import numpy as np
 import torch

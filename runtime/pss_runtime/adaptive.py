@@ -6,7 +6,16 @@ import time
 from abc import abstractmethod
 from dataclasses import replace
 from statistics import median
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import (
+    Any,
+    Dict,
+    Iterable,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import numpy as np
 
@@ -56,7 +65,7 @@ class Adaptive(BankSelection):
 
     @abstractmethod
     def _scores(self, network: Any,
-                loaded: Sequence[Any]) -> Sequence[np.ndarray]:
+                loaded: Sequence[Any]) -> Iterable[np.ndarray]:
         """The scores ``(classes, )`` of each of a batch of loaded images."""
 
     def _run(self, network: Any, loaded: Sequence[Any]) -> List[Dict[str, Any]]:

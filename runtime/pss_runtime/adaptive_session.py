@@ -3,7 +3,7 @@
 import threading
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, List, Optional, Sequence, Union
 
 import numpy as np
 
@@ -115,8 +115,7 @@ class AdaptiveSession(Adaptive):
                              'gives the feature maps')
         return self._preprocessing.load(images)
 
-    def _scores(self, network: Any,
-                loaded: Sequence[np.ndarray]) -> np.ndarray:
+    def _scores(self, network: Any, loaded: Sequence[np.ndarray]) -> np.ndarray:
         assert self._preprocessing is not None  # _load() refused it
         inputs = self._preprocessing.batch(loaded)
         logits = network.run(None, {'images': inputs})[0]
