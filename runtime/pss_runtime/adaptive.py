@@ -128,7 +128,8 @@ class Adaptive(BankSelection):
             images: one image or a list of them, each a path, an image file's
                 content as ``bytes``, or an array ``(H, W)`` or ``(H, W, C)``;
                 or a batch, an array ``(N, H, W, C)``. Channels are BGR, as
-                OpenCV reads them, and values 0 to 255. With PyTorch, tensors ``(C, H, W)`` and ``(N, C, H, W)`` too.
+                OpenCV reads them, and values 0 to 255. With PyTorch, tensors
+                ``(C, H, W)`` and ``(N, C, H, W)`` too.
             batch_size: how many images run at once.
 
         Returns:
