@@ -33,7 +33,7 @@ from .onnx_export import check_onnx, export_onnx, onnx_session
 from .onnx_folding import fold_norms
 from .preprocessing import Image, Preprocessing
 from .quantisation import quantise
-from .vocabularies import Trust, check_trust, is_detector
+from .vocabularies import Trust, check_testing, check_trust, is_detector
 from .vocabularies.steps import class_name
 
 # How far outputs may differ from the supernet's, see allowed_difference().
@@ -100,6 +100,8 @@ class DeviceExporter:
         self.precision = check_choice('precision', precision, TOLERANCES)
         self.bank = bank
         check_trust(trust)
+        # labelled images are built from it
+        check_testing(bank.testing, 'bank', trust)
         self.labelled: Optional[Labelled] = None
         self.network: _Network
         if is_detector(bank.model):
