@@ -5,7 +5,8 @@
 #   machine only (PORT=8000); needs npm
 # make demo-serve: a server under varying traffic (two more minutes)
 # make compare: PSS-Net, random sampling, MutualNet and US-Net (hours;
-#   SEEDS="0" EPOCHS=4 for a smaller study, JOBS=1 for one run at a time)
+#   SEEDS="0" EPOCHS=4 METHODS="pss random" for a smaller study, JOBS=1 for one
+#   run at a time)
 # make lint: yapf, ruff, import contracts and mypy; make format applies yapf
 # make test: lint, then all tests
 # make test-detection: the tests that need MMDetection, in .venv-detection
@@ -18,6 +19,7 @@ LATENCY_CONFIG := configs/pss_mbv2_fashion_mnist_latency.py
 
 SEEDS ?= 0 1 2 3 4
 EPOCHS ?= 16
+METHODS ?=
 JOBS ?=
 
 PORT ?= 8000
@@ -97,7 +99,7 @@ demo-latency: install
 compare: install
 	$(BIN)/python tools/dataset_converters/fashion_mnist.py
 	$(BIN)/python benchmarks/compare.py --seeds $(SEEDS) --epochs $(EPOCHS) \
-		$(if $(JOBS),--jobs $(JOBS))
+		$(if $(METHODS),--methods $(METHODS)) $(if $(JOBS),--jobs $(JOBS))
 
 lint: install
 	$(BIN)/yapf --parallel --recursive --quiet . || \

@@ -34,8 +34,19 @@ from pss.errors import InputError
 from pss.evaluation import read_results, report_files
 from pss.files import read_json, system_errors, write_json, write_text
 
-METHODS = ('pss', 'pss_additive', 'random', 'mutualnet', 'usnet')
-PASSES = dict(pss=3, pss_additive=3, random=3, mutualnet=4, usnet=4)
+# Of an iteration, in the mean. Forward passes alone count as a third; shrinking
+# that starts at half of the training spares two passes of three until then.
+PASSES = dict(
+    pss=3,
+    pss_additive=3,
+    random=3,
+    mutualnet=4,
+    usnet=4,
+    need=3,
+    shrink=2,
+    best_of=4,
+    alpha=3,
+    widths=3)
 FILES = ('results', 'published', 'run')  # of a run, with .json
 PACKAGES = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmpretrain', 'numpy')
 
@@ -44,7 +55,7 @@ class Run(NamedTuple):
     """One training.
 
     Attributes:
-        method: one of :data:`METHODS`.
+        method: one of :data:`METHODS` or :data:`OPTIONS`.
         epochs: its length.
         seed: of the initial weights, the images and, unless ``draws`` says
             otherwise, the draws of subnets.
@@ -61,6 +72,25 @@ class Run(NamedTuple):
         return (f'{self.method}_{self.epochs}ep_seed{self.seed}'
                 f'_draws{self.draws}')
 
+
+def _sampler(**kwargs: Any) -> Dict[str, Any]:
+    return dict(default_hooks=dict(pss_sampler=dict(sampler=kwargs)))
+
+
+METHODS = ('pss', 'pss_additive', 'random', 'mutualnet', 'usnet')
+# Each on top of pss_additive and its space, see docs/method.md.
+OPTIONS: Dict[str, Dict[str, Any]] = dict(
+    need=_sampler(need=0.3),
+    shrink=_sampler(shrink_from=0.5),
+    best_of=_sampler(best_of=3),
+    alpha=dict(
+        model=dict(distillation=dict(type='pss.AlphaDivergence')),
+        optim_wrapper=dict(clip_grad=dict(type='value', clip_value=1.))),
+    # US-Net's range, but each width on its own
+    widths=dict(
+        model=dict(
+            backbone=dict(
+                search_space=dict(multipliers=(0.32, 1.), resolutions=[28])))))
 
 # The first three stages of ResNet-18, an eighth as wide. Its dearest subnet
 # costs 5.3 times the cheapest. US-Net, which has one resolution, goes down to a
@@ -149,17 +179,21 @@ def setting(method: str, epochs: int) -> Dict[str, Any]:
                                step=0.1)))))
 
 
-def runs_of(seeds: List[int], epochs: int) -> List[Run]:
+def runs_of(seeds: List[int],
+            epochs: int,
+            methods: Sequence[str] = METHODS) -> List[Run]:
     """The runs that compare methods, those of a seed together.
 
     Methods are compared at equal epochs and at equal network passes: an
     iteration with four passes counts as 4/3 of one with three.
     """
-    fewer = epochs * PASSES['pss'] // PASSES['usnet']
     runs = []
     for seed in seeds:
-        runs += [Run(m, epochs, seed, seed) for m in METHODS]
-        runs += [Run(m, fewer, seed, seed) for m in METHODS if PASSES[m] == 4]
+        runs += [Run(m, epochs, seed, seed) for m in methods]
+        runs += [
+            Run(m, epochs * PASSES['pss'] // PASSES[m], seed, seed)
+            for m in methods if PASSES[m] != PASSES['pss']
+        ]
     return runs
 
 
@@ -178,8 +212,10 @@ def checks_of(seeds: List[int], epochs: int) -> List[Run]:
 
 def config_of(task: Run) -> Config:
     """The config of a run."""
-    config = load_config(f'configs/{task.method}_mbv2_fashion_mnist.py')
-    config.merge_from_dict(setting(task.method, task.epochs))
+    method = task.method if task.method in METHODS else 'pss_additive'
+    config = load_config(f'configs/{method}_mbv2_fashion_mnist.py')
+    config.merge_from_dict(setting(method, task.epochs))
+    config.merge_from_dict(OPTIONS.get(task.method, {}))
     config.merge_from_dict(
         dict(
             randomness=dict(seed=task.seed),
@@ -384,14 +420,18 @@ def machine() -> Dict[str, Any]:
 
 def origin(args: argparse.Namespace, jobs: int) -> Dict[str, Any]:
     """Where the figures come from: arguments, setting, machine, versions."""
-    seeds = ' '.join(map(str, args.seeds))
+    command = (f'make compare SEEDS="{" ".join(map(str, args.seeds))}" '
+               f'EPOCHS={args.epochs}')
+    if len(args.methods) < len(METHODS) + len(OPTIONS):
+        command += f' METHODS="{" ".join(args.methods)}"'
     return dict(
-        command=f'make compare SEEDS="{seeds}" EPOCHS={args.epochs}',
+        command=command,
         seeds=args.seeds,
         epochs=args.epochs,
         jobs=jobs,
         setting={m: setting(m, args.epochs)
                  for m in METHODS},
+        options=OPTIONS,
         machine=machine(),
         versions={name: import_module(name).__version__
                   for name in PACKAGES})
@@ -405,6 +445,14 @@ def main() -> None:
         type=int,
         default=EPOCHS,
         help='a multiple of 4 (default: %(default)s)')
+    parser.add_argument(
+        '--methods',
+        nargs='+',
+        default=[*METHODS, *OPTIONS],
+        choices=[*METHODS, *OPTIONS],
+        metavar='METHOD',
+        help='of %(choices)s; the latter five are options of pss_additive '
+        '(default: all)')
     parser.add_argument(
         '--jobs',
         type=int,
@@ -448,7 +496,10 @@ def main() -> None:
     # without the checks, the others say nothing
     runs = checks_of(args.seeds, args.epochs)
     if not args.checks_only:
-        runs = [*dict.fromkeys(runs + runs_of(args.seeds, args.epochs))]
+        for group in (METHODS, OPTIONS):
+            runs += runs_of(args.seeds, args.epochs,
+                            [m for m in group if m in args.methods])
+        runs = [*dict.fromkeys(runs)]
     found = origin(args, jobs)
     if not args.report_only:
         try:

@@ -21,7 +21,12 @@ NAMES = dict(
     pss_additive='PSS-Net, additive score',
     random='Random',
     mutualnet='MutualNet',
-    usnet='US-Net')
+    usnet='US-Net',
+    need='Additive, by need',
+    shrink='Additive, late shrinking',
+    best_of='Additive, best of three',
+    alpha='Additive, alpha-divergence',
+    widths="Additive, US-Net's range")
 REFERENCE = NAMES['pss']
 PASSES = 3  # of the reference
 

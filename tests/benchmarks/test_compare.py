@@ -69,6 +69,31 @@ def test_configs(compare):
     assert all(low <= 1.15 * ends['pss'][0] for low, _ in ends.values())
 
 
+def test_options(compare):
+    """Oracle: an option changes of PSS-Net with the additive score what its
+    entry says and nothing else; it is trained as long, and where an iteration
+    has more or fewer passes, once more with as many in all."""
+    runs = compare.runs_of([4], 16, compare.OPTIONS)
+    assert {(run.method, run.epochs)
+            for run in runs} == {('need', 16), ('shrink', 16), ('shrink', 24),
+                                 ('best_of', 16), ('best_of', 12),
+                                 ('alpha', 16), ('widths', 16)}
+    for run in runs:
+        base = compare.config_of(run._replace(method='pss_additive'))
+        config = compare.config_of(run)
+        check_config(config)
+        assert config.to_dict() != base.to_dict()
+        base.merge_from_dict(compare.OPTIONS[run.method])
+        assert config.to_dict() == base.to_dict()
+        HOOKS.build(config.default_hooks.pss_sampler)
+    usnet, widths = (
+        MODELS.build(compare.config_of(compare.Run(m, 16, 4, 4)).model)
+        for m in ('usnet', 'widths'))
+    assert all(
+        getattr(usnet.search_space, end) == getattr(widths.search_space, end)
+        for end in ('smallest', 'largest'))
+
+
 def test_draws_have_a_seed_of_their_own(compare):
     """Oracle: runs of one seed differ in the draws' seed alone."""
     one, other = (
@@ -176,8 +201,10 @@ def test_origin(compare):
     import argparse
 
     import torch
-    found = compare.origin(argparse.Namespace(seeds=[0, 4, 5], epochs=12), 2)
-    assert found['command'] == 'make compare SEEDS="0 4 5" EPOCHS=12'
+    found = compare.origin(
+        argparse.Namespace(seeds=[0, 4, 5], epochs=12, methods=['pss']), 2)
+    assert found['command'] == \
+        'make compare SEEDS="0 4 5" EPOCHS=12 METHODS="pss"'
     assert found['versions']['torch'] == torch.__version__
     assert set(found['versions']) == set(compare.PACKAGES)
     assert found['machine']['cores'] >= 1 and found['machine']['cpu']
