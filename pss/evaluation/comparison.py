@@ -107,9 +107,11 @@ def paired_difference(one: Dict[int, float],
     cancels.
 
     Args:
-        one, other: values by seed, of the same seeds.
+        one, other: values by seed; seeds that only one of them has do not
+            count.
     """
-    gaps = np.array([one[seed] - other[seed] for seed in one])
+    gaps = np.array(
+        [value - other[seed] for seed, value in one.items() if seed in other])
     error = float(gaps.std(ddof=1) / np.sqrt(len(gaps))) \
         if len(gaps) > 1 else None
     return dict(mean=float(gaps.mean()), standard_error=error)
@@ -124,8 +126,8 @@ def compare_methods(runs: Runs,
     Args:
         runs: the results of each method's runs. ``train_seconds`` is compared
             too where all runs of a method have it. Methods are compared seed by
-            seed where all their runs have different ``seed`` fields, the same
-            for both.
+            seed where all their runs have different ``seed`` fields and one
+            method has at least those of the other.
         reference: the method that the others are subtracted from.
         levels: the costs to compare at; some round ones by default.
         resource: names the cost.
@@ -180,11 +182,14 @@ def compare_methods(runs: Runs,
             return None
         found: Dict[str, Any] = mean_and_std(mine)
         if name != reference and None not in other:
-            seeds = seeds_of(runs[name])
-            found['difference'] = paired_difference(
+            pair = [
                 dict(zip(seeds_of(runs[reference]), other)),
-                dict(zip(seeds, mine))) if seeds and set(seeds) == set(
-                    seeds_of(runs[reference])) else difference(other, mine)
+                dict(zip(seeds_of(runs[name]), mine))
+            ]
+            few, many = sorted(pair, key=len)
+            found['difference'] = paired_difference(*pair) \
+                if few and few.keys() <= many.keys() else \
+                difference(other, mine)
         return found
 
     methods = []
@@ -302,9 +307,10 @@ def caption_of(comparison: Comparison) -> str:
         'images and the draws of subnets. `area`: the mean top-1 over '
         f'{low:.4g} to {high:.4g} {comparison["unit"]}, which all reach.')
     if len(comparison['methods']) > 1:
-        text += (f' `{comparison["reference"]} minus it`: the difference of '
-                 'areas, ± the standard error of that mean over the runs, '
-                 'paired by seed where both have the same seeds.')
+        text += (
+            f' `{comparison["reference"]} minus it`: the difference of '
+            'areas, ± the standard error of that mean over the runs, '
+            'paired by seed where one has at least the seeds of the other.')
     return text
 
 

@@ -104,8 +104,9 @@ def test_standard_error_is_the_deviation_of_differences():
 
 
 def test_pairs_by_seed():
-    """Oracle: the differences of runs of one seed, given in another order;
-    where seeds are not the same, the error for independent samples."""
+    """Oracle: the differences of runs of one seed, given in another order,
+    or where one method has fewer seeds; where each has seeds of its own, the
+    error for independent samples."""
     rng = np.random.default_rng(1)
     weights = rng.normal(0, 5, 4)  # what a seed does to both methods
     one = [
@@ -120,6 +121,11 @@ def test_pairs_by_seed():
     gap = found['methods'][1]['area']['difference']
     assert gap['mean'] == pytest.approx(gaps.mean())
     assert gap['standard_error'] == pytest.approx(gaps.std(ddof=1) / 2)
+    # seed 0 is missing
+    found = compare_methods(dict(a=one, b=other[1:]), 'a')
+    gap = found['methods'][1]['area']['difference']
+    assert gap['mean'] == pytest.approx(gaps[1:].mean())
+    assert gap['standard_error'] == pytest.approx(gaps[1:].std(ddof=1) / 3**0.5)
     other[0]['seed'] = 7
     found = compare_methods(dict(a=one, b=other), 'a')
     gap = found['methods'][1]['area']['difference']
