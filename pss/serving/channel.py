@@ -5,12 +5,18 @@ request is a JSON object, a line end, and pixels; an answer is a JSON object.
 """
 
 import json
+import time
 from multiprocessing.connection import Connection, Pipe
-from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 CLOSED = (EOFError, OSError)  # what an end raises when the other one is gone
+
+
+def clock() -> float:
+    """Milliseconds of the monotonic clock, which all processes share."""
+    return 1e3 * time.monotonic()
 
 
 class Asked(NamedTuple):
@@ -22,12 +28,25 @@ class Asked(NamedTuple):
         reserve: milliseconds that its answer takes after the networks.
         top: so many classes are answered; ``None`` for all scores.
         missed: images that were refused since the last request, without asking.
+        bank: the number of the bank that its images were loaded for.
     """
     number: int
     arrived: float
     reserve: float = 0.
     top: Optional[int] = None
     missed: int = 0
+    bank: int = 0
+
+
+class Order(NamedTuple):
+    """What is done about a bank.
+
+    Attributes:
+        what: ``open``, from the same folder as the others, or ``close``.
+        bank: its number.
+    """
+    what: str
+    bank: int
 
 
 class Channel:
@@ -67,10 +86,16 @@ class Channel:
             json.dumps(head).encode() + b'\n' + b''.join(image.tobytes()
                                                          for image in images))
 
-    def asked(self) -> Tuple[Asked, np.ndarray]:
-        """Waits for a request: the arguments of :meth:`ask`."""
+    def order(self, order: Order) -> None:
+        """Sends an order."""
+        self.requests[1].send_bytes(json.dumps(order._asdict()).encode())
+
+    def asked(self) -> Union[Tuple[Asked, np.ndarray], Order]:
+        """Waits for a request, the arguments of :meth:`ask`, or an order."""
         head, _, content = self.requests[0].recv_bytes().partition(b'\n')
         value = json.loads(head)
+        if 'what' in value:
+            return Order(**value)
         shape, kind = value.pop('shape'), np.dtype(value.pop('type'))
         return Asked(**value), np.frombuffer(content, kind).reshape(shape)
 

@@ -1,140 +1,26 @@
 """The process that speaks HTTP: reads and decodes images, asks the worker."""
 
 import asyncio
-import base64
-import binascii
-import json
-import math
+import hmac
+import sys
 import threading
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Deque, Dict, List, NamedTuple, Optional
+from contextlib import suppress
+from typing import Any, Deque, Dict, List, Optional
 
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-)
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from ..errors import InputError
 from ..runtime import Adaptive
-from .channel import CLOSED, Asked, Channel
-from .served_bank import decode
-from .worker import clock
+from .bodies import Bodies, Limits, Refusal, top_of
+from .channel import CLOSED, Asked, Channel, Order, clock
+from .metrics import Metrics
+from .served_bank import Source, decode, index_of, open_bank
 
 # in Python 3.10 asyncio has a TimeoutError of its own, hence "noqa"
-MS = (1, 2, 5, 10, 20, 30, 50, 75, 100, 200, 500, 1000, 5000)
-SIZES = (1, 2, 4, 8, 16, 32, 64)
-
-
-class Limits(NamedTuple):
-    """What requests may be.
-
-    Attributes:
-        slo_ms: they are answered so long after their last byte arrived.
-        body_bytes: of one request.
-        images: in one request.
-        pixels: of one image, before it is resized.
-        body_s: for its last byte to arrive.
-        requests: at the same time; together they have at most 16 times
-            ``body_bytes``.
-        answer_s: until a request is given up that the worker lost.
-    """
-    slo_ms: float
-    body_bytes: int = 16 << 20
-    images: int = 16
-    pixels: int = 1 << 25
-    body_s: float = 10.
-    requests: int = 512
-    answer_s: float = 30.
-
-
-class Refusal(Exception):
-    """A request that is not answered: an HTTP status, a reason and, for
-    refusals because of load, when to come again, in milliseconds."""
-
-    def __init__(self,
-                 status: int,
-                 reason: str,
-                 wait_ms: Optional[float] = None) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.wait_ms = wait_ms
-
-    def response(self) -> Response:
-        """The answer to the client."""
-        value: Dict[str, Any] = dict(error=str(self))
-        headers = {}
-        if self.wait_ms is not None:
-            value['retry_after_ms'] = max(round(self.wait_ms, 1), 1.)
-            headers['Retry-After'] = str(max(math.ceil(self.wait_ms / 1e3), 1))
-        if self.status in (408, 413):
-            headers['Connection'] = 'close'  # the rest of the body is not read
-        return JSONResponse(value, self.status, headers)
-
-
-class Metrics:
-    """What Prometheus reads."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            'pss_requests',
-            'Requests by HTTP status', ['status'],
-            registry=self.registry)
-        self.misses = Counter(
-            'pss_misses',
-            'Requests that were not answered within the objective', ['reason'],
-            registry=self.registry)
-        self.images = Counter(
-            'pss_images',
-            'Images answered by each subnet', ['subnet'],
-            registry=self.registry)
-        self.sizes = Histogram(
-            'pss_batch_size',
-            'Images of a batch',
-            buckets=SIZES,
-            registry=self.registry)
-        self.network = Histogram(
-            'pss_batch_ms',
-            'Milliseconds of a batch in the network',
-            buckets=MS,
-            registry=self.registry)
-        self.queue = Histogram(
-            'pss_queue_ms',
-            'Milliseconds from the arrival of an image to its batch',
-            buckets=MS,
-            registry=self.registry)
-        self.response = Histogram(
-            'pss_response_ms',
-            'Milliseconds from the arrival of a request to its answer',
-            buckets=MS,
-            registry=self.registry)
-        self.waiting = Gauge(
-            'pss_waiting',
-            'Images left waiting when the last batch began',
-            registry=self.registry)
-        self.slowness = Gauge(
-            'pss_slowness',
-            'How much slower batches are than measured at the start',
-            registry=self.registry)
-        for reason in ('late', 'refused'):
-            self.misses.labels(reason)
-
-    def of_batch(self, batch: Dict[str, Any]) -> None:
-        """Records a batch, as the worker describes it."""
-        self.waiting.set(batch['waiting'])
-        self.slowness.set(batch['slowness'])
-        if batch['size']:
-            self.images.labels(batch['subnet']).inc(batch['size'])
-            self.sizes.observe(batch['size'])
-            self.network.observe(batch['ms'])
+OPENING_S = 600.  # for a bank to be opened and measured
 
 
 class Front:
@@ -144,6 +30,8 @@ class Front:
         channel: to the worker.
         net: the bank, to decode images with.
         limits: what requests may be.
+        source: where the bank is, to open it anew.
+        token: that opening it anew needs; without one it is not allowed.
         decoders: threads that decode images.
     """
 
@@ -151,16 +39,24 @@ class Front:
                  channel: Channel,
                  net: Adaptive,
                  limits: Limits,
+                 source: Source,
+                 token: str = '',
                  decoders: int = 2) -> None:
         self.channel = channel
         self.net = net
         self.limits = limits
-        self.decoders = decoders
+        self.source = source
         self.metrics = Metrics()
+        self._token = token
+        self._decoders = decoders
         self._waiting: Dict[int, asyncio.Future] = {}
         self._number = 0
         self._active = 0  # requests
-        self._held = 0  # bytes of their bodies
+        self._bank = 0  # the number of the bank that is open
+        self._banks = 0  # the largest number that was given
+        self._users: Counter = Counter()  # requests, by bank
+        self._opening: Optional[asyncio.Future] = None
+        self._is_due = False  # a signal came before the first request
         self._subnets: Optional[Dict[str, Any]] = None
         self._is_lost = False
         self._full_until = 0.  # refused without asking
@@ -174,8 +70,11 @@ class Front:
         """Starts what must not exist before the process is forked."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-            self._pool = ThreadPoolExecutor(self.decoders)
+            self._pool = ThreadPoolExecutor(self._decoders)
+            self._bodies = Bodies(self.limits, self._pool)
             threading.Thread(target=self._receive, daemon=True).start()
+            if self._is_due:
+                self.reload_soon()
 
     def _receive(self) -> None:
         assert self._loop is not None
@@ -196,12 +95,11 @@ class Front:
         if value is None:
             self._is_lost = True
             for number in list(self._waiting):
-                self._settle(
-                    number,
-                    Refusal(503, 'the networks have ended', wait_ms=5e3))
-        elif 'subnets' in value:
-            self._subnets = value
-            self._known.set()
+                self._settle(number, ended())
+            if self._opening is not None and not self._opening.done():
+                self._opening.set_exception(ended())
+        elif 'bank' in value:
+            self._opened(value)
         elif 'refused' in value:
             wait = value['wait_ms']
             if wait is not None:
@@ -252,43 +150,30 @@ class Front:
         finally:
             self._active -= 1
         self.metrics.requests.labels(str(response.status_code)).inc()
-        self.metrics.response.observe(clock() - start)
+        self.metrics.whole.observe(clock() - start)
         return response
 
     async def _predict(self, request: Request) -> Response:
         if self._is_lost:
-            raise Refusal(503, 'the networks have ended', wait_ms=5e3)
+            raise ended()
         if self._active > self.limits.requests:
             raise Refusal(
                 503, f'{self.limits.requests} requests are open '
                 'already', 1e3)
-        top = _top(request.query_params.get('top'))
-        body = bytearray()
-        try:
-            try:
-                await asyncio.wait_for(
-                    self._read(request, body), self.limits.body_s)
-            except asyncio.TimeoutError:  # noqa: UP041
-                raise Refusal(
-                    408, 'the body did not arrive within '
-                    f'{self.limits.body_s:g} s') from None
-            arrived = clock()
-            contents = await self._contents(request, bytes(body))
-        finally:
-            self._held -= len(body)
+        top = top_of(request.query_params.get('top'))
+        contents, arrived = await self._bodies.files(request)
         left = self._full_until - clock()
         if left > 0 and len(contents) >= self._full_for:
             # the worker would refuse it as well, and decoding takes time
             self._missed += len(contents)
             raise self._is_full(left)
-        assert self._loop is not None
+        bank = self._bank
+        self._users[bank] += 1
         try:
-            images = await self._loop.run_in_executor(self._pool, decode,
-                                                      self.net, contents,
-                                                      self.limits.pixels)
-        except InputError as error:
-            raise Refusal(422, str(error)) from None
-        results = await self._ask(arrived, top, images)
+            results = await self._results(contents, arrived, top, bank)
+        finally:
+            self._users[bank] -= 1
+            self._close_unused(bank)
         total = clock() - arrived
         if total > self.limits.slo_ms:
             self.metrics.misses.labels('late').inc()
@@ -298,17 +183,23 @@ class Front:
             self.metrics.queue.observe(result['queue_ms'])
         return JSONResponse(dict(predictions=results, total_ms=round(total, 3)))
 
-    async def _ask(self, arrived: float, top: Optional[int],
-                   images: List[Any]) -> Any:
-        """Lets the worker answer."""
+    async def _results(self, contents: List[bytes], arrived: float,
+                       top: Optional[int], bank: int) -> Any:
+        """Lets the worker answer, with the bank of that number."""
+        loop = asyncio.get_running_loop()
+        try:
+            images = await loop.run_in_executor(self._pool, decode, self.net,
+                                                contents, self.limits.pixels)
+        except InputError as error:
+            raise Refusal(422, str(error)) from None
         self._number += 1
         number = self._number
-        future = asyncio.get_running_loop().create_future()
+        future = loop.create_future()
         self._waiting[number] = future
         try:
             self.channel.ask(
-                Asked(number, arrived, self._reserve(), top, self._missed),
-                images)
+                Asked(number, arrived, self._reserve(), top, self._missed,
+                      bank), images)
             self._missed = 0
             return await asyncio.wait_for(future, self.limits.answer_s)
         except (asyncio.TimeoutError, *CLOSED):  # noqa: UP041
@@ -323,76 +214,6 @@ class Front:
             return 0.
         longest = sorted(self._after)[int(0.95 * len(self._after))]
         return min(longest, self.limits.slo_ms / 3)
-
-    async def _read(self, request: Request, body: bytearray) -> None:
-        """Reads a body as far as it may be held."""
-        most = self.limits.body_bytes
-        too_large = Refusal(413, f'expected a body of at most {most} bytes')
-        announced = request.headers.get('content-length', '0')
-        if not announced.isdecimal() or int(announced[:20]) > 4 * most:
-            raise too_large
-        beyond = 0
-        async for chunk in request.stream():
-            if beyond or len(body) + len(chunk) > most:
-                # many clients only read the answer after they have sent all
-                beyond += len(chunk)
-                if beyond > 4 * most:
-                    break
-                continue
-            if self._held + len(chunk) > 16 * most:
-                raise Refusal(503, 'too many bytes are held already', 1e3)
-            body += chunk
-            self._held += len(chunk)
-        if beyond:
-            raise too_large
-
-    async def _contents(self, request: Request, body: bytes) -> List[bytes]:
-        """The image files of a body, by its type."""
-        kind = request.headers.get('content-type', '')
-        kind = kind.partition(';')[0].strip().lower()
-        if kind == 'multipart/form-data':
-            contents = await self._parts(request, body)
-        elif kind == 'application/json':
-            assert self._loop is not None
-            contents = await self._loop.run_in_executor(self._pool, from_json,
-                                                        body,
-                                                        self.limits.images)
-        elif kind.startswith('image/') or kind == 'application/octet-stream':
-            contents = [body]
-        else:
-            raise Refusal(
-                415, f'content-type={kind[:80]!r}: expected '
-                'multipart/form-data, application/json, image/... or '
-                'application/octet-stream')
-        if not 0 < len(contents) <= self.limits.images:
-            raise Refusal(
-                422, f'{len(contents)} images: expected 1 to '
-                f'{self.limits.images}')
-        return contents
-
-    async def _parts(self, request: Request, body: bytes) -> List[bytes]:
-
-        async def stream() -> Any:
-            yield body
-
-        try:
-            form = await MultiPartParser(
-                request.headers,
-                stream(),
-                max_files=self.limits.images,
-                max_fields=0,
-                max_part_size=self.limits.body_bytes).parse()
-        except MultiPartException as error:
-            raise Refusal(422, f'multipart: {error.message}') from None
-        except Exception as error:  # of the parser below it
-            raise Refusal(422, f'multipart: {type(error).__name__}') from None
-        try:
-            return [
-                await part.read()  # type: ignore[union-attr,unused-ignore]
-                for _, part in form.multi_items()
-            ]
-        finally:
-            await form.close()
 
     async def subnets(self, request: Request) -> Response:
         """``GET /subnets``."""
@@ -418,41 +239,101 @@ class Front:
     async def read_metrics(self, request: Request) -> Response:
         """``GET /metrics``."""
         self._begin()
-        return Response(
-            generate_latest(self.metrics.registry),
-            headers={'Content-Type': CONTENT_TYPE_LATEST})
+        return self.metrics.response()
+
+    async def reload(self, request: Request) -> Response:
+        """``POST /reload``: opens the bank in the folder anew."""
+        self._begin()
+        try:
+            if not self._token:
+                raise Refusal(
+                    403, 'expected the server to have been started with '
+                    'PSS_RELOAD_TOKEN in its environment; or send it SIGHUP')
+            given = request.headers.get('authorization', '')
+            if not hmac.compare_digest(given.encode(),
+                                       f'Bearer {self._token}'.encode()):
+                raise Refusal(401, 'expected "Authorization: Bearer TOKEN"')
+            await self._reload()
+        except Refusal as refusal:
+            return refusal.response()
+        return JSONResponse(self._subnets)
+
+    def reload_soon(self) -> None:
+        """Opens the bank anew, as a signal asks for."""
+        if self._loop is None:
+            self._is_due = True
+        else:
+            self._loop.call_soon_threadsafe(
+                lambda: asyncio.ensure_future(self._reload_and_say()))
+
+    async def _reload_and_say(self) -> None:
+        folder = self.source.folder
+        try:
+            await self._reload()
+        except Refusal as refusal:
+            print(
+                f'{folder}: not reloaded; the bank before is served. {refusal}',
+                file=sys.stderr,
+                flush=True)
+        else:
+            print(f'{folder}: reloaded', file=sys.stderr, flush=True)
+
+    async def _reload(self) -> None:
+        """Lets both processes open the bank. What was served is served until
+        then, and after that to the requests that were loaded for it.
+
+        Raises:
+            Refusal: if it cannot be opened; the bank before is served.
+        """
+        if self._opening is not None:
+            raise Refusal(409, 'the bank is being opened already')
+        loop = asyncio.get_running_loop()
+        self._banks += 1
+        number = self._banks
+        self._opening = loop.create_future()
+        is_open = False
+        try:
+            self.channel.order(Order('open', number))
+            value = await asyncio.wait_for(self._opening, OPENING_S)
+            if 'problem' in value:
+                raise Refusal(422, value['problem'])
+            is_open = True
+            net = await loop.run_in_executor(self._pool, open_bank, self.source)
+            if index_of(self.source) != value['index']:
+                raise Refusal(409, 'the bank changed while it was opened')
+        except InputError as error:
+            raise Refusal(422, str(error)) from None
+        except (asyncio.TimeoutError, *CLOSED):  # noqa: UP041
+            raise Refusal(503, 'the networks do not answer', 5e3) from None
+        else:
+            is_open = False
+            self.net, self._subnets = net, value
+            before, self._bank = self._bank, number
+            self._close_unused(before)
+        finally:
+            self._opening = None
+            if is_open:
+                self._close(number)
+
+    def _opened(self, value: Dict[str, Any]) -> None:
+        """Takes what the worker says of a bank."""
+        if not value.pop('bank'):
+            self._subnets = value
+            self._known.set()
+        elif self._opening is not None and not self._opening.done():
+            self._opening.set_result(value)
+
+    def _close_unused(self, bank: int) -> None:
+        """Lets the worker close a former bank that nothing waits for."""
+        if bank != self._bank and not self._users[bank]:
+            del self._users[bank]
+            self._close(bank)
+
+    def _close(self, bank: int) -> None:
+        with suppress(*CLOSED):
+            self.channel.order(Order('close', bank))
 
 
-def _top(text: Optional[str]) -> Optional[int]:
-    """How many classes are asked for; ``None`` for all scores."""
-    if text is None:
-        return None
-    if not (text.isdecimal() and text.isascii() and 0 < int(text[:9]) < 10**6):
-        raise Refusal(
-            422, f'top={text[:80]!r}: expected an integer of at '
-            'least 1')
-    return int(text)
-
-
-def from_json(body: bytes, most: int) -> List[bytes]:
-    """The image files in ``{"image": BASE64}``, ``{"images": [BASE64, ...]}``.
-
-    Raises:
-        Refusal: for anything else.
-    """
-    expected = 'expected {"image": BASE64} or {"images": [BASE64, ...]}'
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        raise Refusal(422, f'not JSON; {expected}') from None
-    if not isinstance(value, dict) or len(
-            value) != 1 or not value.keys() <= {'image', 'images'}:
-        raise Refusal(422, expected)
-    found = value.get('images', [value.get('image')])
-    if not isinstance(found, list) or not 0 < len(found) <= most or \
-            not all(isinstance(text, str) for text in found):
-        raise Refusal(422, f'{expected}, of 1 to {most} images')
-    try:
-        return [base64.b64decode(text, validate=True) for text in found]
-    except (binascii.Error, ValueError):
-        raise Refusal(422, 'not base64') from None
+def ended() -> Refusal:
+    """While the server ends because its other process has."""
+    return Refusal(503, 'the networks have ended', wait_ms=5e3)

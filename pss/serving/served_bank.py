@@ -1,8 +1,10 @@
 """Opening a bank of either kind to serve it."""
 
+import hashlib
 import io
 import json
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -13,6 +15,7 @@ from ..errors import InputError
 from ..runtime import Adaptive, AdaptiveSession
 from ..runtime.device_bank import FORMAT, INDEX, LARGEST_INDEX
 from .latency_grid import LatencyGrid
+from .worker import Engine, Turn
 
 # Pillow knows more kinds, some of which start other programs
 KINDS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'PPM', 'TIFF', 'GIF')
@@ -79,6 +82,32 @@ def _format(folder: str) -> Optional[str]:
     return value.get('format') if isinstance(value, dict) else None
 
 
+def index_of(source: Source) -> str:
+    """Identifies a bank by its index: the SHA-256 of the file."""
+    return hashlib.sha256(
+        (Path(source.folder) / INDEX).read_bytes()).hexdigest()
+
+
+def open_engine(source: Source, largest_batch: int, slo_ms: float,
+                turn: Turn) -> Engine:
+    """Opens and measures a bank.
+
+    Args:
+        source: the bank.
+        largest_batch: the most images at once.
+        slo_ms: the objective.
+        turn: held around each batch that is measured.
+
+    Raises:
+        InputError: for a bank that cannot be read or served.
+    """
+    net = open_bank(source)
+    index = index_of(source)
+    kepts = served_subnets(net, source.only)
+    grid = measure_grid(net, kepts, largest_batch, slo_ms, turn=turn)
+    return Engine(net, kepts, grid, slo_ms, index)
+
+
 def served_subnets(net: Adaptive, only: Sequence[str]) -> List[Any]:
     """The subnets that are served, each once, since one may have several names.
 
@@ -104,7 +133,8 @@ def measure_grid(net: Adaptive,
                  kepts: Sequence[Any],
                  largest: int,
                  most_ms: float,
-                 rounds: int = 3) -> LatencyGrid:
+                 rounds: int = 3,
+                 turn: Turn = nullcontext) -> LatencyGrid:
     """Measures how long each subnet takes for 1, 2, 4, ... images.
 
     Args:
@@ -114,6 +144,7 @@ def measure_grid(net: Adaptive,
         most_ms: sizes whose batches take longer are not measured.
         rounds: so many batches of each size are timed in each pass; there are
             two, and up to six in five seconds.
+        turn: held around each batch.
 
     Returns:
         Their grid: the shortest of all times, since another load can only add
@@ -130,7 +161,8 @@ def measure_grid(net: Adaptive,
         if number > 1 and time.monotonic() - start > PASSES_S:
             break
         for i, kept in enumerate(kepts):
-            net.run(kept, [blank])  # opens it
+            with turn():
+                net.run(kept, [blank])  # opens it
             for k, size in enumerate(sizes):
                 if k and times[i, k - 1] > most_ms:
                     times[i, k] = times[i, k - 1] * size / sizes[k - 1]
@@ -138,9 +170,10 @@ def measure_grid(net: Adaptive,
                 batch = np.stack([blank] * size)
                 found = []
                 for _ in range(rounds):
-                    before = time.perf_counter()
-                    net.run(kept, batch)
-                    found.append(1e3 * (time.perf_counter() - before))
+                    with turn():
+                        before = time.perf_counter()
+                        net.run(kept, batch)
+                        found.append(1e3 * (time.perf_counter() - before))
                 times[i, k] = min(times[i, k], *found)
     return LatencyGrid(sizes, times.tolist(),
                        [kept.held_out_accuracy for kept in kepts])

@@ -12,19 +12,20 @@ import signal
 import socket
 import threading
 import time
-from typing import Any, Dict
+from functools import partial
+from typing import Any, Dict, Sequence
 
 import litserve
 from litserve.loops import LitLoop
 from litserve.specs.base import LitSpec
 
 from ..errors import InputError
-from ..runtime import Adaptive
+from .bodies import Limits
 from .channel import CLOSED, Channel
-from .front import Front, Limits
-from .latency_grid import LatencyGrid
-from .served_bank import Source, measure_grid, open_bank, served_subnets
-from .worker import Worker
+from .channel_worker import ChannelWorker
+from .front import Front
+from .http_protocol import PatientProtocol
+from .served_bank import Source, open_bank, open_engine, served_subnets
 
 HOSTS = ('127.0.0.1', '0.0.0.0', '::')  # that LitServe takes
 
@@ -50,7 +51,8 @@ class FrontSpec(LitSpec):
         for path, answer, method in (('/predict', front.predict, 'POST'),
                                      ('/subnets', front.subnets,
                                       'GET'), ('/ready', front.ready, 'GET'),
-                                     ('/metrics', front.read_metrics, 'GET')):
+                                     ('/metrics', front.read_metrics, 'GET'),
+                                     ('/reload', front.reload, 'POST')):
             self.add_endpoint(path, answer, [method])
 
     def __getstate__(self) -> Dict[str, Any]:
@@ -81,13 +83,13 @@ class BankAPI(litserve.LitAPI):
 
     def setup(self, device: str) -> None:
         """Opens the bank and measures it, in the worker."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process acts
+        # the first process acts
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
         end_with_parent()
-        net = open_bank(self.source)
-        kepts = served_subnets(net, self.source.only)
-        grid = measure_grid(net, kepts, self.largest_batch, self.slo_ms)
-        self.worker = Worker(self.channel, net, kepts, grid, self.slo_ms)
-        self.channel.answer(described(net, kepts, grid, self.slo_ms))
+        self.worker = ChannelWorker(
+            self.channel,
+            partial(open_engine, self.source, self.largest_batch, self.slo_ms))
         self.channel.close_of_front()
 
     def predict(self, x: Any, **options: Any) -> None:
@@ -99,36 +101,13 @@ class BankAPI(litserve.LitAPI):
         self.worker.work()
 
 
-def described(net: Adaptive, kepts: Any, grid: LatencyGrid,
-              slo_ms: float) -> Dict[str, Any]:
-    """What ``GET /subnets`` says."""
-    return dict(
-        slo_ms=slo_ms,
-        metric=net.subnets.metric,
-        resources=net.resources,
-        classes=net.classes,
-        subnets=[
-            dict(
-                name=kept.name,
-                resolution=kept.subnet.resolution,
-                widths=list(kept.subnet.widths),
-                costs=dict(kept.costs),
-                held_out_accuracy=kept.held_out_accuracy,
-                used=i in grid.order,
-                capacity=round(grid.capacity(i, slo_ms), 2),
-                latency_ms={
-                    str(size): round(grid.latencies_ms[i][size], 4)
-                    for size in grid.sizes
-                }) for i, kept in enumerate(kepts)
-        ])
-
-
 class Server(litserve.LitServer):
     """LitServe's server; opens the channel once its manager runs, and closes
     the ends that a process does not use, so that each notices when the other
     has ended."""
 
     channel: Channel
+    fronts: Sequence[Any] = ()  # processes that speak HTTP
 
     def _init_manager(self, *arguments: Any) -> Any:
         found = super()._init_manager(*arguments)
@@ -142,6 +121,7 @@ class Server(litserve.LitServer):
 
     def _start_server(self, *arguments: Any, **options: Any) -> Any:
         found = super()._start_server(*arguments, **options)
+        self.fronts = list(found.values())
         self.channel.close_of_front()
         return found
 
@@ -176,6 +156,7 @@ def check_address(host: str, port: int) -> None:
 
 def serve(source: Source,
           limits: Limits,
+          token: str = '',
           host: str = '127.0.0.1',
           port: int = 8000,
           largest_batch: int = 16,
@@ -184,9 +165,13 @@ def serve(source: Source,
           log_level: str = 'warning') -> None:
     """Serves a bank until SIGTERM or SIGINT; then answers what it holds.
 
+    At SIGHUP it opens the folder's bank anew, and serves the former one until
+    the new one is measured.
+
     Args:
         source: the bank.
         limits: what requests may be; the objective.
+        token: that ``POST /reload`` needs; without one it is not allowed.
         host: the address to listen on, one of three.
         port: the port, from 1024.
         largest_batch: the most images at once.
@@ -203,7 +188,8 @@ def serve(source: Source,
     net = open_bank(source)
     served_subnets(net, source.only)
     channel = Channel()
-    front = Front(channel, net, limits)
+    protocol = type('Protocol', (PatientProtocol, ), dict(head_s=limits.body_s))
+    front = Front(channel, net, limits, source, token)
     api = BankAPI(source, channel, front, limits.slo_ms, largest_batch)
     server = Server(
         api,
@@ -220,7 +206,15 @@ def serve(source: Source,
         if os.getpid() == main:
             raise KeyboardInterrupt
 
+    def reload(number: int, frame: Any) -> None:
+        if os.getpid() == main:
+            for process in server.fronts:
+                os.kill(process.pid, number)
+        else:
+            front.reload_soon()
+
     signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, reload)
     try:
         server.run(
             host=host,
@@ -228,7 +222,7 @@ def serve(source: Source,
             num_api_servers=1,
             log_level=log_level,
             generate_client_file=False,
-            http='h11',  # bounds headers, unlike httptools
+            http=protocol,
             h11_max_incomplete_event_size=1 << 14,
             timeout_keep_alive=keep_alive_s,
             access_log=False)

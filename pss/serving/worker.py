@@ -1,21 +1,78 @@
-"""The process that runs the networks."""
+"""Answers requests from a queue, batch by batch."""
 
 import threading
-import time
-from typing import Any, Dict, List, NamedTuple, Sequence
+from contextlib import contextmanager
+from typing import (
+    Any,
+    Callable,
+    ContextManager,
+    Dict,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+)
 
 import numpy as np
 
 from ..errors import InputError
 from ..runtime import Adaptive
-from .channel import CLOSED, Asked, Channel, plain
+from .channel import Asked, clock, plain
 from .latency_grid import LatencyGrid
 from .scheduler import Batch, Scheduler
 
+# Around each batch that is run to measure it.
+Turn = Callable[[], ContextManager[None]]
+TURN_S = 0.05  # that measuring waits for the queue to be empty
 
-def clock() -> float:
-    """Milliseconds of the monotonic clock, which all processes share."""
-    return 1e3 * time.monotonic()
+
+class Engine:
+    """A bank that is served, with the queue of its images.
+
+    Args:
+        net: the bank.
+        kepts: its subnets, in the grid's order.
+        grid: their latencies.
+        slo_ms: an image is answered so long after it arrived.
+        index: identifies the bank's index.
+    """
+
+    def __init__(self,
+                 net: Adaptive,
+                 kepts: Sequence[Any],
+                 grid: LatencyGrid,
+                 slo_ms: float,
+                 index: str = '') -> None:
+        self.net = net
+        self.kepts = kepts
+        self.grid = grid
+        self.scheduler = Scheduler(grid, slo_ms)
+        self.index = index
+
+    def described(self) -> Dict[str, Any]:
+        """What ``GET /subnets`` says."""
+        net, grid, slo_ms = self.net, self.grid, self.scheduler.policy.slo_ms
+        return dict(
+            index=self.index,
+            slo_ms=slo_ms,
+            metric=net.subnets.metric,
+            resources=net.resources,
+            classes=net.classes,
+            subnets=[
+                dict(
+                    name=kept.name,
+                    resolution=kept.subnet.resolution,
+                    widths=list(kept.subnet.widths),
+                    costs=dict(kept.costs),
+                    held_out_accuracy=kept.held_out_accuracy,
+                    used=i in grid.order,
+                    capacity=round(grid.capacity(i, slo_ms), 2),
+                    latency_ms={
+                        str(size): round(grid.latencies_ms[i][size], 4)
+                        for size in grid.sizes
+                    }) for i, kept in enumerate(self.kepts)
+            ])
 
 
 class Image(NamedTuple):
@@ -25,7 +82,12 @@ class Image(NamedTuple):
 
 
 class Request:
-    """A request whose images may be answered in several batches."""
+    """A request whose images may be answered in several batches.
+
+    Args:
+        asked: what it says.
+        images: its loaded images.
+    """
 
     def __init__(self, asked: Asked, images: np.ndarray) -> None:
         self.asked = asked
@@ -35,134 +97,147 @@ class Request:
         self.is_open = True
 
 
-class Worker:
-    """Takes requests from a channel, and answers them as a scheduler says.
+class Ran(NamedTuple):
+    """What became of a batch.
 
-    A thread receives, so that a request is refused at once also while a batch
-    runs; the thread that calls :meth:`work` runs the batches.
+    Attributes:
+        batch: its subnet, size, milliseconds and how many images it left
+            waiting.
+        answered: requests that have all their results now.
+        failed: requests that get none.
+        problem: why.
+    """
+    batch: Dict[str, Any]
+    answered: List[Request]
+    failed: List[Request]
+    problem: str
+
+
+class Worker:
+    """Answers requests as a scheduler says.
+
+    :meth:`admit` may be called while a batch runs, by other threads, so that a
+    request is refused at once; the thread that calls :meth:`work` runs the
+    batches. A subclass says what is done with refusals and results. Several
+    banks can be open, while one replaces another.
 
     Args:
-        channel: to the process that speaks HTTP.
-        net: the bank.
-        kepts: its subnets, in the grid's order.
-        grid: their latencies.
-        slo_ms: an image is answered so long after it arrived.
+        engine: the bank.
     """
 
-    def __init__(self, channel: Channel, net: Adaptive, kepts: Sequence[Any],
-                 grid: LatencyGrid, slo_ms: float) -> None:
-        self.channel = channel
-        self.net = net
-        self.kepts = kepts
-        self.scheduler = Scheduler(grid, slo_ms)
+    def __init__(self, engine: Engine) -> None:
+        self.engines = {0: engine}
         self._changed = threading.Condition()
-        self._sending = threading.Lock()
+        self._running = threading.Lock()
         self._is_over = False
 
-    def work(self) -> None:
-        """Answers requests until the channel is closed and nothing waits."""
-        receiver = threading.Thread(target=self._receive, daemon=True)
-        receiver.start()
-        while True:
-            with self._changed:
-                while not len(self.scheduler) and not self._is_over:
-                    self._changed.wait()
-                if not len(self.scheduler):
-                    return
-                batch = self.scheduler.next(clock())
-                waiting = len(self.scheduler)
-            if batch is not None:
-                self._run(batch, waiting)
+    def refused(self, request: Request, wait_ms: float) -> None:
+        """Called for a request that is not admitted, or late; see
+        :meth:`.SlackPolicy.wait_ms`."""
+        raise NotImplementedError
 
-    def _receive(self) -> None:
-        try:
-            while True:
-                self._admit(Request(*self.channel.asked()))
-        except CLOSED:
-            pass
-        finally:
-            with self._changed:
-                self._is_over = True
-                self._changed.notify()
+    def ran(self, found: Ran) -> None:
+        """Called after a batch."""
+        raise NotImplementedError
 
-    def _admit(self, request: Request) -> None:
+    def admit(self, request: Request) -> None:
+        """Takes a request into the queue, or refuses it."""
         with self._changed:
+            scheduler = self.engines[request.asked.bank].scheduler
             if request.asked.missed:
-                self.scheduler.arrivals.observe(clock(), request.asked.missed)
-            wait = self.scheduler.arrive(
+                scheduler.arrivals.observe(clock(), request.asked.missed)
+            wait = scheduler.arrive(
                 clock(), [Image(request, i) for i in range(request.left)],
                 request.asked.arrived - request.asked.reserve)
-            self._changed.notify()
+            self._changed.notify_all()
         if wait is not None:
-            self._refuse(request, wait)
+            request.is_open = False
+            self.refused(request, wait)
 
-    def _refuse(self, request: Request, wait_ms: float) -> None:
-        request.is_open = False
-        # infinity is not JSON
-        self._send(
-            dict(
-                refused=request.asked.number,
-                count=len(request.images),
-                wait_ms=wait_ms if np.isfinite(wait_ms) else None))
+    def end(self) -> None:
+        """Lets :meth:`work` return as soon as nothing waits."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
 
-    def _run(self, batch: Batch, waiting: int) -> None:
-        late = {
-            image.request.asked.number: image.request
-            for image in batch.late
-        }
-        for request in late.values():
+    def work(self) -> None:
+        """Answers requests until :meth:`end` was called."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._is_over or self._next() is not None)
+                engine = self._next()
+                if engine is None:
+                    return
+                batch = engine.scheduler.next(clock())
+                waiting = len(engine.scheduler)
+            if batch is not None:
+                self._run(engine, batch, waiting)
+            with self._changed:
+                self._changed.notify_all()
+
+    def _next(self) -> Optional[Engine]:
+        """The oldest bank that has images waiting."""
+        return next(
+            (engine
+             for engine in self.engines.values() if len(engine.scheduler)),
+            None)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Waits until no image does, but not for long, and holds batches off:
+        to measure another bank meanwhile."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._next() is None, TURN_S)
+        with self._running:
+            yield
+
+    def _run(self, engine: Engine, batch: Batch, waiting: int) -> None:
+        late = {image.request: None for image in batch.late}
+        for request in late:
             if request.is_open:
-                self._refuse(request, 1.)
+                request.is_open = False
+                self.refused(request, 1.)
         items = batch.items
-        start = clock()
-        kept = self.kepts[batch.subnet]
+        kept = engine.kepts[batch.subnet]
         found: List[Dict[str, Any]] = []
         problem = ''
-        if items:
-            images = np.stack(
-                [image.request.images[image.position] for image in items])
-            try:
-                found = self.net.run(kept, images)
-            except InputError as error:
-                problem = str(error)
-        took = clock() - start
+        with self._running:
+            start = clock()
+            if items:
+                images = np.stack(
+                    [image.request.images[image.position] for image in items])
+                try:
+                    found = engine.net.run(kept, images)
+                except InputError as error:
+                    problem = str(error)
+            took = clock() - start
         with self._changed:
-            self.scheduler.ended(clock(), batch, took)
-            level = self.scheduler.slowness.level
+            engine.scheduler.ended(clock(), batch, took)
         for image, prediction in zip(items, found):
             request = image.request
             request.left -= 1
             request.results[image.position] = dict(
-                plain(prediction, request.asked.top, self.net.classes),
+                plain(prediction, request.asked.top, engine.net.classes),
                 subnet=kept.name,
                 queue_ms=round(start - request.asked.arrived, 3),
                 network_ms=round(took, 3))
-        done = {
-            image.request.asked.number: image.request
-            for image in items if image.request.is_open
-        }
-        self._send(
-            dict(
-                batch=dict(
-                    subnet=kept.name,
-                    size=len(items),
-                    ms=took,
-                    waiting=waiting,
-                    slowness=level),
-                answers=[
-                    dict(number=number, results=request.results)
-                    for number, request in done.items()
-                    if not request.left and not problem
-                ],
-                failed=list(done) if problem else [],
-                problem=problem))
+        done = [
+            request for request in {
+                image.request: None
+                for image in items
+            } if request.is_open
+        ]
         if problem:
-            for request in done.values():
+            for request in done:
                 request.is_open = False
-
-    def _send(self, value: Dict[str, Any]) -> None:
-        with self._sending:
-            try:
-                self.channel.answer(value)
-            except CLOSED:  # nobody waits for it any more
-                return
+        self.ran(
+            Ran(dict(
+                subnet=kept.name,
+                size=len(items),
+                ms=took,
+                waiting=waiting,
+                slowness=engine.scheduler.slowness.level),
+                answered=[r for r in done if not r.left and not problem],
+                failed=done if problem else [],
+                problem=problem))

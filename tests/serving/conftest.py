@@ -73,7 +73,7 @@ def start_server(tmp_path_factory):
     pytest.importorskip('python_multipart')
     started = []
 
-    def start(*arguments):
+    def start(*arguments, **environment):
         with socket.socket() as found:
             found.bind(('127.0.0.1', 0))
             port = found.getsockname()[1]
@@ -90,7 +90,8 @@ def start_server(tmp_path_factory):
                                    env=dict(
                                        os.environ,
                                        PYTHONPATH=str(ROOT),
-                                       OMP_NUM_THREADS='1'))
+                                       OMP_NUM_THREADS='1',
+                                       **environment))
         running = Running(process, port, log)
         started.append(running)
         end = time.monotonic() + 120

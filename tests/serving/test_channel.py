@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from pss.serving.channel import CLOSED, Asked, Channel, plain
+from pss.serving.channel import CLOSED, Asked, Channel, Order, plain
 
 
 @pytest.fixture
@@ -22,11 +22,13 @@ def test_requests_arrive_as_they_were(channel, kind):
     images = [
         np.full((2, 3, 4), value).astype(kind) for value in (10, 0, 13, 255)
     ]
-    asked = Asked(7, 123.456, 2.5, None, 3)
+    asked = Asked(7, 123.456, 2.5, None, 3, 2)
     channel.ask(asked, images)
     found, loaded = channel.asked()
     assert found == asked and loaded.dtype == kind
     np.testing.assert_array_equal(loaded, images)
+    channel.order(Order('open', 4))
+    assert channel.asked() == Order('open', 4)
 
 
 def test_answers_and_the_end(channel):

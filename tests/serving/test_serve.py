@@ -1,9 +1,12 @@
 """The server, over a real socket."""
 
 import base64
+import hashlib
 import io
 import json
 import os
+import resource
+import shutil
 import signal
 import socket
 import struct
@@ -223,13 +226,17 @@ def test_bad_requests(server, files):
 
 
 def test_bad_connections(server, files):
-    """Oracle: it answers others meanwhile and afterwards; a body that does not
-    arrive is given up after the time limit."""
+    """Oracle: it answers others meanwhile and afterwards; a head or a body that
+    does not arrive is given up after the time limit."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     head = (b'POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\n'
             b'Content-Length: %d\r\n\r\n' % len(files[0]))
     slow = server.connect()
     slow.sendall(head + files[0][:10])
-    idle = [server.connect() for _ in range(200)]
+    idle = [server.connect() for _ in range(1000)]
+    slow_head = server.connect()
+    slow_head.sendall(head[:-10])
     gone = server.connect()
     gone.sendall(head + files[0][:10])
     gone.close()
@@ -254,9 +261,94 @@ def test_bad_connections(server, files):
     assert server.predict(files[0])[0] == 200
     answer = b''.join(iter(lambda: slow.recv(1000), b''))
     assert answer.startswith(b'HTTP/1.1 408') and b'1.5 s' in answer
-    for connection in (*idle, slow, half):
+    # a client that closes its side after its request is answered
+    answer = b''.join(iter(lambda: half.recv(1000), b''))
+    assert answer.startswith(b'HTTP/1.1 200') and b'predictions' in answer
+    for connection in (slow_head, idle[0], idle[-1]):
+        assert connection.recv(1000) == b''
+    for connection in (*idle, slow, slow_head, half):
         connection.close()
     assert server.predict(files[0])[0] == 200
+
+
+@pytest.fixture
+def replaced(start_server, both, tmp_path):
+    """A server of a copy of the device bank, and a function that replaces the
+    bank by one without the subnet that it has last."""
+    folder = tmp_path / 'bank'
+    shutil.copytree(both[1][1].bank.folder, folder)
+
+    def replace():
+        index = json.loads((folder / 'bank.json').read_text())
+        last = index['subnets'][-1]['file']
+        index['subnets'] = [
+            row for row in index['subnets'] if row['file'] != last
+        ]
+        index['sha256'] = 64 * '0'  # the last thing in it
+        text = json.dumps(index)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        (folder / 'new.json').write_text(digest.join(text.rsplit(64 * '0', 1)))
+        (folder / 'new.json').replace(folder / 'bank.json')
+
+    running = start_server(
+        folder, '--slo-ms', SLO, '--max-batch', 2, PSS_RELOAD_TOKEN='abc')
+    return running, replace, folder
+
+
+def names_of(running):
+    """The subnets that are served."""
+    return [row['name'] for row in running.ask('GET', '/subnets')[2]['subnets']]
+
+
+def test_a_bank_is_replaced(replaced, files):
+    """Oracle: the subnets that the folder's index names, after a signal or a
+    request with the token; every request meanwhile is answered; a bank that
+    cannot be read leaves the former one."""
+    running, replace, folder = replaced
+    before = names_of(running)
+    assert len(before) > 2
+    statuses, is_over = [], threading.Event()
+
+    def ask():
+        while not is_over.is_set():
+            statuses.append(running.predict(*form(files[:2]))[0])
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    replace()
+    for headers in ({}, dict(Authorization='Bearer abd'),
+                    dict(Authorization='abc')):
+        assert running.ask('POST', '/reload', **headers)[0] == 401
+    assert names_of(running) == before
+    token = dict(Authorization='Bearer abc')
+    status, _, answer = running.ask('POST', '/reload', timeout=120, **token)
+    assert status == 200, answer
+    once = [row['name'] for row in answer['subnets']]
+    assert names_of(running) == once == [n for n in before if n != 'largest']
+
+    replace()
+    running.process.send_signal(signal.SIGHUP)
+    end = time.monotonic() + 120
+    while 'reloaded' not in running.text() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert names_of(running) == once[:-1]
+    (folder / 'bank.json').write_text('{}')
+    status, _, answer = running.ask('POST', '/reload', timeout=120, **token)
+    assert status == 422 and 'bank' in answer['error']
+    assert names_of(running) == once[:-1]
+    is_over.set()
+    for thread in threads:
+        thread.join()
+    assert set(statuses) == {200} and len(statuses) > 10
+    assert running.stop() == 0, running.text()
+
+
+def test_reloading_needs_a_token(server):
+    """Oracle: the status of what is not allowed, and what to do instead."""
+    status, _, answer = server.ask('POST', '/reload', Authorization='Bearer ')
+    assert status == 403 and 'PSS_RELOAD_TOKEN' in answer['error']
+    assert 'SIGHUP' in answer['error']
 
 
 @pytest.fixture(scope='module')

@@ -11,10 +11,13 @@ refused at once with status 503 and Retry-After.
 POST /predict takes files as form uploads, one image as the body, or JSON with
 base64: {"images": ["...", "..."]}. With ?top=5 it answers the five best classes
 instead of all scores. GET /subnets, /metrics (Prometheus), /ready
-and /health. SIGTERM stops it after it has answered what it holds.
+and /health. SIGTERM stops it after it has answered what it holds. SIGHUP, or
+POST /reload with the token in PSS_RELOAD_TOKEN, opens the folder's bank anew
+while the former one is served.
 """
 
 import argparse
+import os
 import resource
 
 from pss.checks import check_choice, check_integer, check_number
@@ -88,7 +91,8 @@ def parse_args():
         type=float,
         default=10.,
         metavar='S',
-        help='seconds for a body to arrive (default: %(default)g)')
+        help='seconds for the head of a request to arrive, and for its body '
+        '(default: %(default)g)')
     limits.add_argument(
         '--keep-alive',
         type=int,
@@ -131,7 +135,7 @@ def main():
     check_integer('--drain', args.drain, 0, 3600)
     check_choice('--log-level', args.log_level, LOG_LEVELS)
     try:
-        from pss.serving.front import Limits
+        from pss.serving.bodies import Limits
         from pss.serving.served_bank import Source
         from pss.serving.server import HOSTS, serve
     except ImportError as error:
@@ -152,6 +156,7 @@ def main():
             body_s=args.body_timeout,
             requests=args.max_requests,
             answer_s=max(30., args.slo_ms / 100)),
+        token=os.environ.get('PSS_RELOAD_TOKEN', ''),
         host=args.host,
         port=args.port,
         largest_batch=args.max_batch,
