@@ -61,6 +61,23 @@ class Refusal(Exception):
         return JSONResponse(value, self.status, headers)
 
 
+def refusal_of(wait_ms: Optional[float], slo_ms: float) -> Refusal:
+    """Of a request that the policy does not admit.
+
+    Args:
+        wait_ms: when to come again; ``None`` or infinity if it could not be
+            answered in time even alone.
+        slo_ms: the objective.
+    """
+    if wait_ms is None or math.isinf(wait_ms):
+        return Refusal(
+            413, f'so many images cannot be answered within {slo_ms:g} ms even '
+            'alone; send fewer')
+    return Refusal(503,
+                   f'more arrives than can be answered within {slo_ms:g} ms',
+                   wait_ms)
+
+
 class Bodies:
     """Reads the bodies of requests as far as the limits allow.
 

@@ -3,7 +3,7 @@
 import math
 from collections import deque
 from statistics import NormalDist, median
-from typing import Deque, Tuple
+from typing import Deque, Dict, Sequence, Tuple
 
 from ..checks import check_number
 
@@ -93,3 +93,36 @@ class ArrivalRate:
             images += count
             squares += count**2
         return best
+
+
+class Overhead:
+    """How long answers take besides queue and network.
+
+    Args:
+        slo_ms: the objective.
+        share: of the last answers that the reserve is enough for.
+    """
+
+    def __init__(self, slo_ms: float, share: float = 0.95) -> None:
+        self.slo_ms = slo_ms
+        self.share = share
+        self._seen: Deque[float] = deque(maxlen=64)
+
+    def observe(self, total_ms: float, results: Sequence[Dict]) -> None:
+        """Records an answer.
+
+        Args:
+            total_ms: that it took.
+            results: of its images, with ``queue_ms`` and ``network_ms``.
+        """
+        last = max(r['queue_ms'] + r['network_ms'] for r in results)
+        self._seen.append(max(total_ms - last, 0.))
+
+    @property
+    def reserve_ms(self) -> float:
+        """How much earlier than the objective the networks have to end; at most
+        a third of it."""
+        if not self._seen:
+            return 0.
+        longest = sorted(self._seen)[int(self.share * len(self._seen))]
+        return min(longest, self.slo_ms / 3)

@@ -4,18 +4,19 @@ import asyncio
 import hmac
 import sys
 import threading
-from collections import Counter, deque
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, Deque, Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from ..errors import InputError
 from ..runtime import Adaptive
-from .bodies import Bodies, Limits, Refusal, top_of
+from .bodies import Bodies, Limits, Refusal, refusal_of, top_of
 from .channel import CLOSED, Asked, Channel, Order, clock
+from .estimates import Overhead
 from .metrics import Metrics
 from .served_bank import Source, decode, index_of, open_bank
 
@@ -62,7 +63,7 @@ class Front:
         self._full_until = 0.  # refused without asking
         self._full_for = 0  # requests of at least so many images
         self._missed = 0  # images
-        self._after: Deque[float] = deque(maxlen=64)  # the networks, in ms
+        self._overhead = Overhead(limits.slo_ms)
         self._loop: Optional[asyncio.AbstractEventLoop] = None
         self._known = asyncio.Event()
 
@@ -105,25 +106,13 @@ class Front:
             if wait is not None:
                 self._full_until = clock() + wait
                 self._full_for = value['count']
-            self._settle(
-                value['refused'],
-                Refusal(
-                    503, f'more arrives than can be answered within '
-                    f'{self.limits.slo_ms:g} ms', wait)
-                if wait is not None else Refusal(
-                    413, 'so many images cannot be answered within '
-                    f'{self.limits.slo_ms:g} ms even alone; send fewer'))
+            self._settle(value['refused'], refusal_of(wait, self.limits.slo_ms))
         else:
             self.metrics.of_batch(value['batch'])
             for answer in value['answers']:
                 self._settle(answer['number'], answer['results'])
             for number in value['failed']:
                 self._settle(number, Refusal(500, value['problem']))
-
-    def _is_full(self, wait_ms: float) -> Refusal:
-        return Refusal(
-            503, 'more arrives than can be answered within '
-            f'{self.limits.slo_ms:g} ms', wait_ms)
 
     def _settle(self, number: int, result: Any) -> None:
         future = self._waiting.pop(number, None)
@@ -166,7 +155,7 @@ class Front:
         if left > 0 and len(contents) >= self._full_for:
             # the worker would refuse it as well, and decoding takes time
             self._missed += len(contents)
-            raise self._is_full(left)
+            raise refusal_of(left, self.limits.slo_ms)
         bank = self._bank
         self._users[bank] += 1
         try:
@@ -177,8 +166,7 @@ class Front:
         total = clock() - arrived
         if total > self.limits.slo_ms:
             self.metrics.misses.labels('late').inc()
-        last = max(r['queue_ms'] + r['network_ms'] for r in results)
-        self._after.append(max(total - last, 0.))
+        self._overhead.observe(total, results)
         for result in results:
             self.metrics.queue.observe(result['queue_ms'])
         return JSONResponse(dict(predictions=results, total_ms=round(total, 3)))
@@ -198,22 +186,14 @@ class Front:
         self._waiting[number] = future
         try:
             self.channel.ask(
-                Asked(number, arrived, self._reserve(), top, self._missed,
-                      bank), images)
+                Asked(number, arrived, self._overhead.reserve_ms, top,
+                      self._missed, bank), images)
             self._missed = 0
             return await asyncio.wait_for(future, self.limits.answer_s)
         except (asyncio.TimeoutError, *CLOSED):  # noqa: UP041
             raise Refusal(503, 'the networks do not answer', 5e3) from None
         finally:
             self._waiting.pop(number, None)
-
-    def _reserve(self) -> float:
-        """How long an answer takes after the networks, as of most of the last
-        ones, in milliseconds; at most a third of the objective."""
-        if not self._after:
-            return 0.
-        longest = sorted(self._after)[int(0.95 * len(self._after))]
-        return min(longest, self.limits.slo_ms / 3)
 
     async def subnets(self, request: Request) -> Response:
         """``GET /subnets``."""
