@@ -10,6 +10,7 @@
 # make lint: yapf, ruff, import contracts and mypy; make format applies yapf
 # make test: lint, then all tests
 # make test-detection: the tests that need MMDetection, in .venv-detection
+# make test-ray: the tests that need Ray, which it installs
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DEMO := work_dirs/demo
@@ -31,7 +32,7 @@ DETECTION := .venv-detection/bin
 WHEELS ?= $(HOME)/.cache/pss-net/wheels
 
 .PHONY: install demo demo-latency demo-adaptive demo-web demo-serve compare test \
-	lint format benchmarks clean install-detection test-detection
+	lint format benchmarks clean install-detection test-detection test-ray
 
 install: .venv/.installed
 
@@ -117,6 +118,14 @@ format: install
 test: lint
 	! command -v npm > /dev/null || $(MAKE) $(WEB) || true
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Ray takes 240 MB, and only its tests need it
+.venv/.ray: .venv/.installed requirements/ray.txt
+	$(BIN)/python -m pip install -r requirements/ray.txt
+	touch $@
+
+test-ray: .venv/.ray
+	$(BIN)/python -m pytest tests/serving/test_ray.py
 
 # only MMDetection needs full mmcv, hence a separate environment
 install-detection: .venv-detection/.installed
