@@ -50,11 +50,6 @@ install: .venv/.installed
 	$(BIN)/python -m pip install --no-build-isolation --no-deps -e .
 	touch $@
 
-# On a CPU, returning the memory of every activation to the system and getting
-# it back takes time, so glibc keeps it: 0.34 s an iteration instead of 0.40.
-demo demo-latency: export MALLOC_MMAP_THRESHOLD_ = 4294967296
-demo demo-latency: export MALLOC_TRIM_THRESHOLD_ = 4294967296
-demo demo-latency: export MALLOC_TOP_PAD_ = 268435456
 demo: install
 	$(BIN)/python tools/dataset_converters/fashion_mnist.py
 	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(DEMO)

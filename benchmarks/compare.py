@@ -243,13 +243,7 @@ class Study:
         self.folder = folder
         self._earlier = {entry['config']: entry for entry in earlier}
         self._texts: Dict[Run, str] = {}
-        # glibc keeps memory rather than giving it back for every activation
-        self._environment = dict(
-            os.environ,
-            OMP_NUM_THREADS=str(threads),
-            MALLOC_MMAP_THRESHOLD_='4294967296',
-            MALLOC_TRIM_THRESHOLD_='4294967296',
-            MALLOC_TOP_PAD_='268435456')
+        self._environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
         self._processes: List[subprocess.Popen] = []
         self.running: List[Run] = []
         self._stopped = threading.Event()

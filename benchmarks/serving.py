@@ -1,11 +1,11 @@
 """A real server under open-loop traffic, on this machine.
 
-Starts tools/deployment/serve.py with all subnets (adaptive), with only the most
-accurate one and with only the fastest one, and sends requests that arrive at
-random (Poisson) at 0.5, 1.5 and 3 times what the most accurate subnet can
-answer, and again at 0.5 times. Arrivals do not wait for answers. A request is
-in time if its whole answer was read within the objective, by the client's
-clock; refused ones are not.
+Starts tools/deployment/serve.py with all subnets (adaptive), with all subnets
+and the latency follower, with only the most accurate one and with only the
+fastest one, and sends requests that arrive at random (Poisson) at 0.5, 1.5 and
+3 times what the most accurate subnet can answer, and again at 0.5 times.
+Arrivals do not wait for answers. A request is in time if its whole answer was
+read within the objective, by the client's clock; refused ones are not.
 
 Client and server share the machine's cores; the results say what the client
 took and what else ran.
@@ -37,6 +37,7 @@ from pss.files import write_json
 
 RATES = (0.5, 1.5, 3., 0.5)  # times the most accurate subnet's capacity
 TOOL = Path(__file__).parents[1] / 'tools' / 'deployment' / 'serve.py'
+BOUNDARY = b'e5d1a7'
 Connection = Tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -48,26 +49,36 @@ class Answer(NamedTuple):
         ms: until the whole answer was read.
         status: of HTTP; 0 if there was no answer.
         subnet: that answered it.
-        label: the class that it answered.
-        image: the index of the image.
+        labels: the classes that it answered.
+        first: the index of the request's first image.
     """
     sent: float
     ms: float
     status: int
     subnet: Optional[str]
-    label: Optional[int]
-    image: int
+    labels: List[int]
+    first: int
 
 
 class Client:
-    """Sends images at given times over as many connections as it takes."""
+    """Sends requests at given times over as many connections as it takes.
 
-    def __init__(self, port: int, bodies: List[bytes]) -> None:
+    Args:
+        port: of the server.
+        files: image files.
+        images: so many of them are in a request.
+    """
+
+    def __init__(self, port: int, files: List[bytes], images: int) -> None:
         self.port = port
+        self.images = images
         self.requests = [
             b'POST /predict?top=1 HTTP/1.1\r\nHost: a\r\n'
-            b'Content-Type: application/octet-stream\r\n'
-            b'Content-Length: %d\r\n\r\n' % len(body) + body for body in bodies
+            b'Content-Type: multipart/form-data; boundary=%s\r\n'
+            b'Content-Length: %d\r\n\r\n' % (BOUNDARY, len(body)) + body
+            for body in (form(files[i:i + images])
+                         for i in range(0,
+                                        len(files) - images + 1, images))
         ]
         self.free: List[Connection] = []
 
@@ -87,23 +98,24 @@ class Client:
             writer.close()
         return list(found)
 
-    async def _one(self, start: float, due: float, image: int) -> Answer:
+    async def _one(self, start: float, due: float, which: int) -> Answer:
         """A request; its latency counts from when it was due."""
         status = 0
         value: Dict[str, Any] = {}
         # in Python 3.10 asyncio has a TimeoutError of its own
         with suppress(OSError, asyncio.IncompleteReadError,
                       asyncio.TimeoutError):
-            status, value = await asyncio.wait_for(self._ask(image), 10)
-        one = value.get('predictions', [{}])[0]
+            status, value = await asyncio.wait_for(self._ask(which), 10)
+        found = value.get('predictions', [])
         return Answer(due, 1e3 * (time.perf_counter() - start - due), status,
-                      one.get('subnet'), one.get('label'), image)
+                      found[0]['subnet'] if found else None,
+                      [one['label'] for one in found], which * self.images)
 
-    async def _ask(self, image: int) -> Tuple[int, Dict[str, Any]]:
+    async def _ask(self, which: int) -> Tuple[int, Dict[str, Any]]:
         connection = self.free.pop() if self.free else \
             await asyncio.open_connection('127.0.0.1', self.port)
         reader, writer = connection
-        writer.write(self.requests[image])
+        writer.write(self.requests[which])
         head = (await reader.readuntil(b'\r\n\r\n')).lower()
         size = int(head.partition(b'content-length:')[2].split(b'\r')[0])
         content = await reader.readexactly(size)
@@ -112,6 +124,14 @@ class Client:
         else:
             self.free.append(connection)
         return int(head[9:12]), json.loads(content)
+
+
+def form(files: List[bytes]) -> bytes:
+    """A form upload of some files."""
+    return b''.join(
+        b'--%s\r\nContent-Disposition: form-data; name="image"; filename="a"'
+        b'\r\n\r\n%s\r\n' % (BOUNDARY, file)
+        for file in files) + b'--%s--\r\n' % BOUNDARY
 
 
 class Server:
@@ -210,9 +230,11 @@ def summary(answers: List[Answer], slo_ms: float, accuracies: Dict[str, float],
         accuracy=float(np.mean([accuracies[str(a.subnet)]
                                 for a in good])) if good else None)
     if labels is not None:
-        found['labelled'] = 100 * float(
-            np.mean([labels[a.image] == a.label
-                     for a in good])) if good else None
+        right = [
+            labels[a.first + i] == label for a in good
+            for i, label in enumerate(a.labels)
+        ]
+        found['labelled'] = 100 * float(np.mean(right)) if right else None
     return {
         key: round(value, 2) if isinstance(value, float) else value
         for key, value in found.items()
@@ -263,6 +285,7 @@ def main() -> None:
         type=float,
         help="the most accurate subnet's requests a second (default: what the "
         'server measures at the start)')
+    parser.add_argument('--images', type=int, default=1, help='in each request')
     parser.add_argument(
         '--side', type=int, default=256, help='of drawn images, in pixels')
     parser.add_argument(
@@ -279,22 +302,28 @@ def main() -> None:
     check_number('--slo-ms', args.slo_ms, above=0)
     check_number('--seconds', args.seconds, above=0)
     check_integer('--runs', args.runs, 1)
+    check_integer('--images', args.images, 1, 50)
     labels = None
     if args.fashion_mnist:
         bodies, labels = labelled_images(args.fashion_mnist, 1000)
     else:
         bodies = drawn_images(50, args.side)
-    options = ['--max-batch', str(args.max_batch)]
+    options = [
+        '--max-batch',
+        str(args.max_batch), '--max-images',
+        str(args.images)
+    ]
     rows: List[Dict[str, Any]] = []
-    chosen: Dict[str, List[str]] = dict(adaptive=args.only)
+    chosen: Dict[str, List[str]] = dict(adaptive=args.only, follower=args.only)
     capacity = args.capacity
     series: Dict[str, List[Answer]] = {}
     subnets: List[Dict[str, Any]] = []
     accuracies: Dict[str, float] = {}
     for seed in range(args.runs):
-        for policy in ('adaptive', 'largest', 'smallest'):
+        for policy in ('adaptive', 'follower', 'largest', 'smallest'):
+            how = ['--policy', 'follower'] if policy == 'follower' else []
             with Server(args.bank, args.slo_ms, chosen[policy],
-                        options) as server:
+                        [*options, *how]) as server:
                 if not subnets:
                     subnets = json.loads(server.get('/subnets'))['subnets']
                     accuracies = {
@@ -305,11 +334,12 @@ def main() -> None:
                                   key=lambda row: row['held_out_accuracy'])
                     chosen['largest'] = [used[-1]['name']]
                     chosen['smallest'] = [used[0]['name']]
-                    capacity = capacity or used[-1]['capacity']
+                    capacity = capacity or used[-1]['capacity'] / args.images
                 times = arrivals(capacity, args.seconds, seed)
                 before = time.process_time()
                 load = os.getloadavg()[0]
-                answers = asyncio.run(Client(server.port, bodies).send(times))
+                answers = asyncio.run(
+                    Client(server.port, bodies, args.images).send(times))
                 client = time.process_time() - before
             series.setdefault(policy, answers)
             for phase, rate in enumerate(RATES):
@@ -333,6 +363,7 @@ def main() -> None:
         dict(
             slo_ms=args.slo_ms,
             seconds=args.seconds,
+            images=args.images,
             rates=RATES,
             capacity=capacity,
             cores=os.cpu_count(),

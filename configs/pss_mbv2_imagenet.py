@@ -9,7 +9,6 @@
 #   train_cfg.max_epochs=100 param_scheduler.T_max=100
 #   train_dataloader.batch_size=64    with --auto-scale-lr
 #   train_dataloader.num_workers=12   of each process
-#   model.channels_last=True          faster on a CPU
 #   load_from=CHECKPOINT              mmpretrain's, to fine-tune
 #   test_cfg.search=None              choose as the published program does
 _base_ = [

@@ -7,6 +7,7 @@ import sys
 from io import TextIOWrapper
 from typing import Callable, List, TextIO
 
+from ..allocator import keep_freed_memory
 from ..config.built_part import built_part
 from ..config.failures import is_out_of_memory, said
 from ..config.values import LAUNCHERS
@@ -26,8 +27,10 @@ def run(main: Callable[[], None]) -> None:
     a file, see :func:`.write_log`.
 
     Throughout, files are loaded with ``weights_only=True``, also where
-    MMEngine calls ``torch.load`` of an older torch with another default.
+    MMEngine calls ``torch.load`` of an older torch with another default; and
+    freed memory is kept, see :func:`.keep_freed_memory`.
     """
+    keep_freed_memory()
     os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
     # without this, logging to a full disk prints a traceback for every line
     logging.raiseExceptions = False

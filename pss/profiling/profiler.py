@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import ctypes
 import io
 import platform
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.benchmark import Timer
 
+from ..allocator import keep_freed_memory
 from ..deploy.onnx_export import check_onnx, export_onnx
 from ..errors import InputError
 from ..models.classifiers.supernet_classifier import SupernetClassifier
@@ -67,7 +67,8 @@ class Profiler:
         self.threads = threads
         self.dtype = dtype
         self.min_run_time = min_run_time
-        _keep_memory()
+        # single blocks would return it more often than a whole network does
+        keep_freed_memory()
         self._rng = torch.Generator().manual_seed(0)
 
     @property
@@ -185,19 +186,6 @@ def _check_onnxruntime(device: str) -> None:
             f"backend='onnxruntime', device={device!r}: expected a build with "
             f'{_PROVIDERS[device]}; this one has '
             f'{onnxruntime.get_available_providers()}')
-
-
-def _keep_memory() -> None:
-    """Makes glibc, where there is one, keep freed memory for reuse.
-
-    Otherwise a block that runs alone returns the memory of its activations to
-    the system and requests it again in every run, which a whole network often
-    does not: sums of blocks were up to 60 % off.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(-4, 0)  # M_MMAP_MAX: no separate maps for large pieces
-        mallopt(-1, -1)  # M_TRIM_THRESHOLD: never shrink
 
 
 def _cpu_name() -> str:

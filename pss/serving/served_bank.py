@@ -31,12 +31,14 @@ class Source(NamedTuple):
         threads: that a network computes with.
         trust: packages whose classes a bank may name.
         only: names of the subnets that are served; all if there are none.
+        policy: what chooses the subnet of a batch, of :data:`.POLICIES`.
     """
     folder: str
     device: str = 'cpu'
     threads: int = 1
     trust: Tuple[str, ...] = ()
     only: Tuple[str, ...] = ()
+    policy: str = 'slack'
 
 
 def open_bank(source: Source) -> Adaptive:
@@ -105,7 +107,7 @@ def open_engine(source: Source, largest_batch: int, slo_ms: float,
     index = index_of(source)
     kepts = served_subnets(net, source.only)
     grid = measure_grid(net, kepts, largest_batch, slo_ms, turn=turn)
-    return Engine(net, kepts, grid, slo_ms, index)
+    return Engine(net, kepts, grid, slo_ms, source.policy, index)
 
 
 def served_subnets(net: Adaptive, only: Sequence[str]) -> List[Any]:

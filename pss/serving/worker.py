@@ -19,11 +19,13 @@ import numpy as np
 from ..errors import InputError
 from ..runtime import Adaptive
 from .channel import Asked, clock, plain
+from .follower import FollowerScheduler
 from .latency_grid import LatencyGrid
 from .scheduler import Batch, Scheduler
 
 # Around each batch that is run to measure it.
 Turn = Callable[[], ContextManager[None]]
+POLICIES = dict(slack=Scheduler, follower=FollowerScheduler)
 TURN_S = 0.05  # that measuring waits for the queue to be empty
 
 
@@ -35,6 +37,7 @@ class Engine:
         kepts: its subnets, in the grid's order.
         grid: their latencies.
         slo_ms: an image is answered so long after it arrived.
+        policy: one of :data:`POLICIES`.
         index: identifies the bank's index.
     """
 
@@ -43,16 +46,18 @@ class Engine:
                  kepts: Sequence[Any],
                  grid: LatencyGrid,
                  slo_ms: float,
+                 policy: str = 'slack',
                  index: str = '') -> None:
         self.net = net
         self.kepts = kepts
         self.grid = grid
-        self.scheduler = Scheduler(grid, slo_ms)
+        self.slo_ms = slo_ms
+        self.scheduler: Any = POLICIES[policy](grid, slo_ms)
         self.index = index
 
     def described(self) -> Dict[str, Any]:
         """What ``GET /subnets`` says."""
-        net, grid, slo_ms = self.net, self.grid, self.scheduler.policy.slo_ms
+        net, grid, slo_ms = self.net, self.grid, self.slo_ms
         return dict(
             index=self.index,
             slo_ms=slo_ms,

@@ -1,6 +1,7 @@
 """The client that sends traffic to a server."""
 
 import asyncio
+import io
 import json
 import time
 
@@ -36,7 +37,9 @@ def test_slow_answers_do_not_slow_arrivals_down(bench):
             except (asyncio.IncompleteReadError, ConnectionError):
                 break
             size = int(head.partition(b'Content-Length: ')[2].split(b'\r')[0])
-            kind = (await reader.readexactly(size)).decode()
+            body = await reader.readexactly(size)
+            kind = next(
+                k for k in ('good', 'bad', 'lost') if k.encode() in body)
             seen.append(time.perf_counter())
             await asyncio.sleep(0.3)
             if kind == 'lost':
@@ -52,7 +55,7 @@ def test_slow_answers_do_not_slow_arrivals_down(bench):
     async def run():
         server = await asyncio.start_server(answer, '127.0.0.1', 0)
         port = server.sockets[0].getsockname()[1]
-        client = bench.Client(port, [b'good', b'bad', b'lost'])
+        client = bench.Client(port, [b'good', b'bad', b'lost'], 1)
         found = await client.send(0.02 * np.arange(30))
         server.close()
         return found
@@ -66,6 +69,23 @@ def test_slow_answers_do_not_slow_arrivals_down(bench):
     assert rows['in_time'] == rows['refused'] == pytest.approx(33.33)
     assert rows['accuracy'] == 80 and rows['labelled'] == 100
     assert bench.summary(found, 100., dict(a=80.), None, 1.)['in_time'] == 0
+
+
+def test_forms(bench):
+    """Oracle: a parser that is not ours reads the files that were given."""
+    multipart = pytest.importorskip('python_multipart')
+    client = bench.Client(1, [b'a', b'bc', b'', b'd', b'e'], 2)
+    assert len(client.requests) == 2  # whole ones
+    found = []
+    for request in client.requests:
+        head, _, body = request.partition(b'\r\n\r\n')
+        assert b'Content-Length: %d' % len(body) in head
+        multipart.parse_form(
+            {
+                'Content-Type':
+                head.partition(b'Content-Type: ')[2].split(b'\r')[0]
+            }, io.BytesIO(body), None, lambda file: found.append(file.size))
+    assert found == [1, 2, 0, 1]
 
 
 def test_images(bench, tiny_fashion_mnist):

@@ -64,6 +64,12 @@ def parse_args():
         metavar='SUBNET',
         default=[],
         help='serve only these subnets, by their names (default: all)')
+    parser.add_argument(
+        '--policy',
+        default='slack',
+        help='what chooses the subnet of a batch: slack, the time that waiting '
+        'requests have left (default); or follower, the latencies so far, to '
+        'compare with')
     limits = parser.add_argument_group('limits')
     limits.add_argument(
         '--max-body-mb',
@@ -134,6 +140,7 @@ def main():
     check_integer('--keep-alive', args.keep_alive, 0, 3600)
     check_integer('--drain', args.drain, 0, 3600)
     check_choice('--log-level', args.log_level, LOG_LEVELS)
+    check_choice('--policy', args.policy, ('slack', 'follower'))
     try:
         from pss.serving.bodies import Limits
         from pss.serving.served_bank import Source
@@ -147,7 +154,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     serve(
         Source(args.bank, args.device, args.threads, tuple(args.trust),
-               tuple(args.only)),
+               tuple(args.only), args.policy),
         Limits(
             slo_ms=args.slo_ms,
             body_bytes=int(args.max_body_mb * 1e6),

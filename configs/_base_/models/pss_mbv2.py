@@ -1,6 +1,7 @@
 # MobileNetV2: 3,168 widths times 13 resolutions, 41,184 subnets
 model = dict(
     type='pss.SupernetClassifier',
+    channels_last='auto',  # on CPUs
     backbone=dict(
         type='pss.SlimmableMobileNetV2',
         search_space=dict(resolutions=dict(start=128, stop=224, step=8))),

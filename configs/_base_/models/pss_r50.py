@@ -2,6 +2,7 @@
 # but its space is not public; this one is ours.
 model = dict(
     type='pss.SupernetClassifier',
+    channels_last='auto',  # on CPUs
     backbone=dict(
         type='pss.SlimmableResNet',
         depth=50,

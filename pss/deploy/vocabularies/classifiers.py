@@ -141,7 +141,8 @@ CLASSIFIERS = Family(
                 neck=optional(NECKS),
                 head=HEADS,
                 data_preprocessor=optional(PREPROCESSORS),
-                channels_last=boolean), ('backbone', 'head')),
+                channels_last=either(boolean, choice('auto'))),
+            ('backbone', 'head')),
     })
 
 STEPS = Family(

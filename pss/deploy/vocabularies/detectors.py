@@ -62,7 +62,7 @@ OWN_KEYS: Dict[str, Check] = dict(
     detector=text(200),
     input_size=list_of(SIDE, 2, 2),
     distillation=number(least=0),
-    channels_last=boolean)
+    channels_last=either(boolean, choice('auto')))
 _SHARED: Dict[str, Check] = dict(
     OWN_KEYS,
     backbone=LISTED_BACKBONES,

@@ -1,19 +1,19 @@
 """The classifier that is one network at many sizes."""
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 import torch
 from mmpretrain.models import ClsHead, ImageClassifier, MultiLabelClsHead
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...checks import check_boolean
 from ...errors import InputError
 from ...registry import MODELS
 from ...structures import SearchSpace, Subnet
 from ...supernet import Block
 from ..backbones.slimmable_backbone import layer_types
 from ..layers import SlimmableLinear
+from ..memory_format import memory_format_of
 from ..switching import Statistics, slimmable_norms, switch
 from ..widening import check_widths, make_slimmable
 from .distillation import Divergence
@@ -39,7 +39,7 @@ class SupernetClassifier(ImageClassifier):
     Args:
         channels_last: whether images and weights lie in memory channels last,
             which is faster for convolutions on CPUs and in half precision on
-            GPUs.
+            GPUs; ``'auto'`` for CPUs only.
         distillation: what subnets learn from the largest one:
             :class:`.KLDivergence` by default, as in the paper, or
             :class:`.AlphaDivergence`.
@@ -59,18 +59,17 @@ class SupernetClassifier(ImageClassifier):
 
     def __init__(self,
                  *args,
-                 channels_last: bool = False,
+                 channels_last: Union[bool, str] = False,
                  distillation: Optional[Dict[str, Any]] = None,
                  **kwargs) -> None:
-        check_boolean('channels_last', channels_last)
+        memory_format = memory_format_of(channels_last)
         super().__init__(*args, **kwargs)
         self.divergence: Divergence = MODELS.build(
             dict(type='pss.KLDivergence') if distillation is
             None else distillation)
         for part in self._after_backbone:
             make_slimmable(part, (nn.Linear, ))
-        self.memory_format = torch.channels_last if channels_last \
-            else torch.contiguous_format
+        self.memory_format = memory_format
         self.to(memory_format=self.memory_format)
         self.norms = slimmable_norms(self)
         self.switch_to(self.search_space.largest)

@@ -1,6 +1,6 @@
 """The detector that is one network at many sizes."""
 
-from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple, Union
 
 import torch
 from mmengine.model import BaseModel
@@ -12,6 +12,7 @@ from ...errors import InputError
 from ...registry import MODELS
 from ...structures import SearchSpace, Subnet
 from ...supernet import Block, hooked
+from ..memory_format import memory_format_of
 from ..switching import Statistics, slimmable_norms, switch
 from ..widening import check_widths, make_slimmable
 from .backbone_at_size import BackboneAtSize
@@ -55,7 +56,7 @@ class SupernetDetector(BaseModel):
         distillation: the weight of the distillation in the loss, at least 0.
         channels_last: whether images and weights lie in memory channels last,
             which is faster for convolutions on CPUs and in half precision on
-            GPUs.
+            GPUs; ``'auto'`` for CPUs only.
         init_cfg: how to initialise.
         **parts: the rest of the detector's config, as mmdet has it. The
             backbone is a :class:`.SlimmableBackbone`. The first layers of neck
@@ -79,7 +80,7 @@ class SupernetDetector(BaseModel):
                  detector: str,
                  input_size: Sequence[int],
                  distillation: float = 1.,
-                 channels_last: bool = False,
+                 channels_last: Union[bool, str] = False,
                  init_cfg: Optional[dict] = None,
                  **parts: Any) -> None:
         built = build_detector(detector, parts)
@@ -93,8 +94,7 @@ class SupernetDetector(BaseModel):
             make_slimmable(part, (nn.Conv2d, nn.BatchNorm2d))
         if self._roi_head is not None:
             make_slimmable(self._roi_head, (nn.BatchNorm2d, ))
-        self.memory_format = torch.channels_last if channels_last \
-            else torch.contiguous_format
+        self.memory_format = memory_format_of(channels_last)
         self.to(memory_format=self.memory_format)
         self.norms = slimmable_norms(built)
         self.switch_to(self.search_space.largest)
