@@ -271,6 +271,40 @@ def test_bad_connections(server, files):
     assert server.predict(files[0])[0] == 200
 
 
+def memory_of(running):
+    """Resident megabytes of the server's processes."""
+    total = 0
+    for name in filter(str.isdecimal, os.listdir('/proc')):
+        try:
+            with open(f'/proc/{name}/stat', 'rb') as file:
+                session = int(file.read().rpartition(b')')[2].split()[3])
+            if session == running.process.pid:
+                with open(f'/proc/{name}/statm') as file:
+                    total += int(file.read().split()[1])
+        except OSError:
+            continue
+    return total * os.sysconf('SC_PAGE_SIZE') / 1e6
+
+
+def test_memory_does_not_grow(server, files):
+    """Oracle: the kernel's count of resident pages, after 6 times 150 good and
+    bad requests and broken connections as against twice."""
+    wrong = [(body, kind) for _, _, (body, kind) in bad_requests(files)]
+    seen = []
+    for _ in range(6):
+        for i in range(150):
+            if i % 5 == 0:
+                server.predict(*wrong[i // 5 % len(wrong)])
+            elif i % 5 == 1:
+                with server.connect() as connection:
+                    connection.sendall(b'POST /predict HTTP/1.1\r\nHost: a\r\n'
+                                       b'Content-Length: 9000\r\n\r\nabc')
+            else:
+                assert server.predict(*form(files[:i % 4 + 1]))[0] == 200
+        seen.append(memory_of(server))
+    assert seen[-1] - seen[1] < 8, seen
+
+
 @pytest.fixture
 def replaced(start_server, both, tmp_path):
     """A server of a copy of the device bank, and a function that replaces the
