@@ -28,6 +28,7 @@ NAMES = dict(
     alpha='Additive, alpha-divergence',
     widths="Additive, US-Net's range")
 REFERENCE = NAMES['pss']
+OTHERS = [NAMES[name] for name in ('pss', 'random', 'mutualnet', 'usnet')]
 PASSES = 3  # of the reference
 
 Entries = List[Dict[str, Any]]
@@ -53,11 +54,15 @@ def report_study(study: Dict[str, Any], out: str) -> None:
         for title, group in panels.items() if REFERENCE in group
     }
     checks = checks_of(runs, full)
+    leads = {
+        title: lead
+        for title, group in panels.items() if (lead := lead_of(group))
+    }
     rows = [
         dict(setting=title, **row) for title, found in comparisons.items()
         for row in comparison_rows(found)
     ]
-    text = _text(study, comparisons, checks)
+    text = _text(study, comparisons, leads, checks)
     files = report_files(out)
     plot_comparison(
         {
@@ -66,7 +71,9 @@ def report_study(study: Dict[str, Any], out: str) -> None:
         }, files[3])
     write_text(text, files[2])
     write_text(csv_text(rows), files[1])
-    write_json(dict(study, comparisons=comparisons, checks=checks), files[0])
+    write_json(
+        dict(study, comparisons=comparisons, leads=leads, checks=checks),
+        files[0])
     print(f'\n{text}\n{", ".join(map(str, files))}')
 
 
@@ -78,6 +85,32 @@ def _group(runs: Entries, key: str,
             dict(
                 run[key], seed=run['seed'], train_seconds=run['train_seconds']))
     return groups
+
+
+def lead_of(group: Dict[str, Entries]) -> Optional[Dict[str, Any]]:
+    """How far ours is ahead: the one with the largest mean area, of those with
+    the most runs.
+
+    Returns:
+        ``method`` and, for each of the others, ``mean`` and ``standard_error``
+        of the difference of areas; ``None`` if there is nothing to compare.
+    """
+    ours = [name for name in group if name not in OTHERS]
+    others = [name for name in group if name in OTHERS]
+    if not ours or not others:
+        return None
+    most = max(len(group[name]) for name in ours)
+    ours = [name for name in ours if len(group[name]) == most]
+    found = compare_methods(group, ours[0])['methods']
+    best = max((row for row in found if row['method'] in ours),
+               key=lambda row: row['area']['mean'])['method']
+    found = compare_methods(group, best)['methods']
+    return dict(
+        method=best,
+        ahead={
+            row['method']: row['area']['difference']
+            for row in found if row['method'] in others
+        })
 
 
 def checks_of(runs: Entries, full: int) -> Dict[str, Any]:
@@ -135,7 +168,7 @@ def _mean_and_error(values: List[float]) -> Optional[Dict[str, Any]]:
 
 
 def _text(study: Dict[str, Any], comparisons: Dict[str, Dict],
-          checks: Dict[str, Any]) -> str:
+          leads: Dict[str, Dict], checks: Dict[str, Any]) -> str:
     """The tables in Markdown."""
     done, planned = len(study['runs']), study['planned']
     part = '' if done == planned else f' {done} of {planned} runs are done.'
@@ -144,6 +177,13 @@ def _text(study: Dict[str, Any], comparisons: Dict[str, Dict],
         parts.append(caption_of(next(iter(comparisons.values()))))
     for title, comparison in comparisons.items():
         parts += [f'**{title}**', comparison_table(comparison)]
+    if leads:
+        parts += [
+            '**The best of ours minus the others** (area, ± standard error; it '
+            'is the best on the same runs)',
+            '\n'.join(f'- {title}: {_lead(lead)}'
+                      for title, lead in leads.items())
+        ]
     found = [
         words.format(**checks[key], error=_error_of(checks[key]))
         for key, words in _CHECKS.items() if checks.get(key)
@@ -154,6 +194,12 @@ def _text(study: Dict[str, Any], comparisons: Dict[str, Dict],
             '\n'.join(f'- {line}' for line in found)
         ]
     return '\n\n'.join(parts) + '\n'
+
+
+def _lead(lead: Dict[str, Any]) -> str:
+    ahead = ', '.join(f'{name} {gap["mean"]:+.2f} ± {_error_of(gap)}'
+                      for name, gap in lead['ahead'].items())
+    return f'{lead["method"]}: {ahead}'
 
 
 def _error_of(figures: Dict[str, Any]) -> str:

@@ -88,6 +88,13 @@ def test_report(compare, tmp_path, capsys):
         assert found['mean'] == pytest.approx(gaps.mean(), abs=1e-3)
         assert found['standard_error'] == pytest.approx(
             gaps.std(ddof=1) / 3**0.5, abs=1e-3)
+    lead = study['leads']['as many network passes']
+    assert lead['method'] == 'PSS-Net, additive score'
+    gaps = areas('pss_additive', 8) - areas('mutualnet', 6)
+    found = lead['ahead']['MutualNet']
+    assert found['mean'] == pytest.approx(gaps.mean(), abs=1e-3)
+    assert found['standard_error'] == pytest.approx(
+        gaps.std(ddof=1) / 3**0.5, abs=1e-3)
     checks = study['checks']
     drawn = [
         area(r['results']) for r in runs
@@ -106,6 +113,32 @@ def test_report(compare, tmp_path, capsys):
                   '27 of 28 runs are done', 'Draws alone',
                   'Twice the training'):
         assert words in text
+
+
+def test_the_best_of_ours(script):
+    """Oracle: the mean areas, of methods with as many runs as any of ours."""
+    report = script('compare_report')
+    rng = np.random.default_rng(0)
+    base = results(rng)
+
+    def runs(shift, num):
+        top1 = {
+            k: dict(base[k], top1=base[k]['top1'] + shift)
+            for k in ('smallest', 'largest')
+        }
+        pools = [dict(base['pools'][0], top1=base['pools'][0]['top1'] + shift)]
+        return [dict(base, seed=i, pools=pools, **top1) for i in range(num)]
+
+    group = {
+        'Random': runs(0., 3),
+        'Additive, by need': runs(1., 3),
+        'Additive, alpha-divergence': runs(2., 3),
+        "Additive, US-Net's range": runs(3., 2)
+    }
+    lead = report.lead_of(group)
+    assert lead['method'] == 'Additive, alpha-divergence'
+    assert lead['ahead']['Random']['mean'] == pytest.approx(2)
+    assert report.lead_of(dict(Random=group['Random'])) is None
 
 
 def test_a_report_of_one_run(compare, tmp_path):
