@@ -26,10 +26,11 @@ def keep(budgets: Sequence[Budget], finalists: Sequence[Finalist],
 
     Of all finalists that cost less than the upper end of the budget, also those
     found for others, the one of the highest expected accuracy is kept, unless
-    what is kept for a lower budget of the resource reached more: then the best
-    of those that reached as much. So with rising budgets neither the expected
-    nor the measured accuracy of what is kept ever falls. Of equals the cheapest
-    is kept.
+    the cheapest finalist, usually the smallest subnet, or what is kept for a
+    lower budget of the resource reached more: then the best of those that
+    reached as much. So from the smallest subnet on, neither the expected nor
+    the measured accuracy of what is kept ever falls with rising budgets. Of
+    equals the cheapest is kept.
 
     Args:
         budgets: the budgets of all resources.
@@ -45,7 +46,8 @@ def keep(budgets: Sequence[Budget], finalists: Sequence[Finalist],
         table = costs[resource]
         cost = table(table.space.encode(subnets))
         order = np.argsort(cost, kind='stable')
-        least = -np.inf  # that the kept one of the budget below reached
+        # that the kept one of the budget below reached
+        least = finalists[order[0]].accuracy if finalists else -np.inf
         for budget in sorted((b for b in budgets if b.resource == resource),
                              key=lambda b: b.high):
             fitting: List[Finalist] = [

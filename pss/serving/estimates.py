@@ -13,7 +13,8 @@ class Slowness:
 
     The level is a median of the last few, so that single slow batches move
     nothing; the noise comes from the differences of successive ones, so that a
-    change of the level is not taken for noise.
+    change of the level is not taken for noise. Where slow batches are not rare,
+    as on a machine that does other work too, the slowest tenth counts.
 
     Args:
         share: of the batches that should take at most what is expected with
@@ -23,9 +24,11 @@ class Slowness:
         level (float): observed latencies divided by measured ones.
         noise (float): standard deviation of that ratio's logarithm.
         spread (float): by so much of its latency a batch may exceed the level:
-            as many standard deviations as the share takes.
+            as many standard deviations as the share takes, and as all but a
+            tenth of the last batches have exceeded it.
     """
 
+    TAIL, MOST = 0.1, 0.5  # no reserve helps against batches that are rarer
     RECENT, KEPT = 7, 64  # batches: for the level, for the noise
     NOISE = 0.04  # until there are enough
 
@@ -36,6 +39,7 @@ class Slowness:
         self.noise = self.NOISE
         self.spread = self._reserve * self.noise
         self._logs: Deque[float] = deque(maxlen=self.KEPT)
+        self._beyond: Deque[float] = deque(maxlen=self.KEPT)
 
     def observe(self, expected_ms: float, observed_ms: float) -> None:
         """Records a batch.
@@ -44,14 +48,19 @@ class Slowness:
             expected_ms: what the grid has for it.
             observed_ms: what it took.
         """
-        self._logs.append(math.log(max(observed_ms, 1e-3) / expected_ms))
+        ratio = max(observed_ms, 1e-3) / expected_ms
+        self._logs.append(math.log(ratio))
+        self._beyond.append(ratio / self.level - 1)
         seen = list(self._logs)
         self.level = math.exp(median(seen[-self.RECENT:]))
         steps = [abs(a - b) for a, b in zip(seen[1:], seen)]
         if len(steps) >= self.RECENT:
             # the median of |a - b| is 0.6745 * sqrt(2) standard deviations
             self.noise = max(median(steps) / (0.6745 * math.sqrt(2)), 1e-4)
-            self.spread = self._reserve * self.noise
+            beyond = sorted(self._beyond)[int(
+                (1 - self.TAIL) * len(self._beyond))]
+            self.spread = max(self._reserve * self.noise,
+                              min(beyond, self.MOST))
 
 
 class ArrivalRate:
@@ -103,10 +112,13 @@ class Overhead:
         share: of the last answers that the reserve is enough for.
     """
 
+    KEPT = 64  # answers, and lags
+
     def __init__(self, slo_ms: float, share: float = 0.95) -> None:
         self.slo_ms = slo_ms
         self.share = share
-        self._seen: Deque[float] = deque(maxlen=64)
+        self._after: Deque[float] = deque(maxlen=self.KEPT)
+        self._lags: Deque[float] = deque(maxlen=self.KEPT)
 
     def observe(self, total_ms: float, results: Sequence[Dict]) -> None:
         """Records an answer.
@@ -116,13 +128,18 @@ class Overhead:
             results: of its images, with ``queue_ms`` and ``network_ms``.
         """
         last = max(r['queue_ms'] + r['network_ms'] for r in results)
-        self._seen.append(max(total_ms - last, 0.))
+        self._after.append(max(total_ms - last, 0.))
+
+    def observe_lag(self, lag_ms: float) -> None:
+        """Records how late the process did something: as late it reads requests
+        that have arrived, and nothing else tells."""
+        self._lags.append(lag_ms)
 
     @property
     def reserve_ms(self) -> float:
         """How much earlier than the objective the networks have to end; at most
         a third of it."""
-        if not self._seen:
-            return 0.
-        longest = sorted(self._seen)[int(self.share * len(self._seen))]
+        longest = sum(
+            sorted(seen)[int(self.share * len(seen))]
+            for seen in (self._after, self._lags) if seen)
         return min(longest, self.slo_ms / 3)

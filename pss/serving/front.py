@@ -22,6 +22,7 @@ from .served_bank import Source, decode, index_of, open_bank
 
 # in Python 3.10 asyncio has a TimeoutError of its own, hence "noqa"
 OPENING_S = 600.  # for a bank to be opened and measured
+LAG_S = 0.01  # between measurements of how late the process is
 
 
 class Front:
@@ -74,8 +75,15 @@ class Front:
             self._pool = ThreadPoolExecutor(self._decoders)
             self._bodies = Bodies(self.limits, self._pool)
             threading.Thread(target=self._receive, daemon=True).start()
+            self._lags = asyncio.ensure_future(self._measure_lags())
             if self._is_due:
                 self.reload_soon()
+
+    async def _measure_lags(self) -> None:
+        while True:
+            due = clock() + 1e3 * LAG_S
+            await asyncio.sleep(LAG_S)
+            self._overhead.observe_lag(max(clock() - due, 0.))
 
     def _receive(self) -> None:
         assert self._loop is not None
