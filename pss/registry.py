@@ -63,6 +63,11 @@ DATASETS = OpenRegistry(
     parent=mmengine_registry.DATASETS,
     scope='pss',
     locations=['pss.datasets'])
+TRANSFORMS = OpenRegistry(
+    'transform',
+    parent=mmengine_registry.TRANSFORMS,
+    scope='pss',
+    locations=['pss.datasets'])
 HOOKS = OpenRegistry(
     'hook',
     parent=mmengine_registry.HOOKS,
@@ -92,8 +97,9 @@ RESOURCES = OpenRegistry('resource', scope='pss', locations=['pss.resources'])
 SAMPLERS = OpenRegistry('sampler', scope='pss', locations=['pss.engine'])
 SCORES = OpenRegistry('score', scope='pss', locations=['pss.engine'])
 
-_REGISTRIES = (MODELS, MODEL_WRAPPERS, DATASETS, HOOKS, LOOPS, OPTIM_WRAPPERS,
-               OPTIM_WRAPPER_CONSTRUCTORS, METRICS, RESOURCES, SAMPLERS, SCORES)
+_REGISTRIES = (MODELS, MODEL_WRAPPERS, DATASETS, TRANSFORMS, HOOKS, LOOPS,
+               OPTIM_WRAPPERS, OPTIM_WRAPPER_CONSTRUCTORS, METRICS, RESOURCES,
+               SAMPLERS, SCORES)
 
 # Keys that MMEngine reads or adds itself in the config of one of our types.
 _FRAMEWORK_KEYS = {'type', '_scope_', '_delete_'}

@@ -6,9 +6,16 @@ from .folder_listing import FolderListing, list_folder
 from .held_out import held_out_split
 from .image_check import CheckedImages, check_images
 from .splitting import FolderSplit, split_folder
+from .transforms import (
+    AntialiasedResizedCrop,
+    DeferredColorJitter,
+    DeferredLighting,
+    PackDeferred,
+)
 
 __all__ = [
-    'CheckedDataset', 'CheckedImages', 'FolderDataset', 'FolderListing',
-    'FolderSplit', 'build_dataset', 'check_images', 'checked_dataset',
-    'held_out_split', 'list_folder', 'split_folder'
+    'AntialiasedResizedCrop', 'DeferredColorJitter', 'DeferredLighting',
+    'PackDeferred', 'CheckedDataset', 'CheckedImages', 'FolderDataset',
+    'FolderListing', 'FolderSplit', 'build_dataset', 'check_images',
+    'checked_dataset', 'held_out_split', 'list_folder', 'split_folder'
 ]

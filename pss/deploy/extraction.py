@@ -27,11 +27,16 @@ Supernet = Union[SupernetClassifier, SupernetDetector]
 
 
 def model_config(config: Config) -> ConfigDict:
-    """The ``model`` of a config; as in MMEngine's Runner, a
-    ``data_preprocessor`` beside it is moved into it."""
+    """The ``model`` of a config, to run it; as in MMEngine's Runner, a
+    ``data_preprocessor`` beside it is moved into it. That is mmpretrain's own,
+    if it differs only in training."""
     model = copy.deepcopy(config.model)
     if config.get('data_preprocessor') is not None:
-        model.setdefault('data_preprocessor', config.data_preprocessor)
+        model.setdefault('data_preprocessor',
+                         copy.deepcopy(config.data_preprocessor))
+    preprocessor = model.get('data_preprocessor') or {}
+    if preprocessor.get('type') == 'pss.AugmentingPreprocessor':
+        del preprocessor['type']  # a classifier's default
     return model
 
 

@@ -1,5 +1,6 @@
 """Supernets: slimmable layers, backbones, classifiers, BN calibration."""
 
+from .augmenting_preprocessor import AugmentingPreprocessor
 from .backbones import (
     SlimmableBackbone,
     SlimmableMobileNetV1,
@@ -22,10 +23,11 @@ from .layers import (
 from .narrowing import narrow
 
 __all__ = [
-    'BackboneAtSize', 'KeptNetwork', 'ResizedClassifier', 'ResizedDetector',
-    'SharedWeights', 'SlimmableBackbone', 'SlimmableBatchNorm2d',
-    'SlimmableConv2d', 'SlimmableGroupNorm', 'SlimmableLinear',
-    'SlimmableMobileNetV1', 'SlimmableMobileNetV2', 'SlimmableResNet',
-    'SupernetClassifier', 'SupernetDetector', 'SupernetDistributedDataParallel',
-    'calibrate', 'kept_network', 'narrow', 'slimmable_backbone', 'sort_channels'
+    'AugmentingPreprocessor', 'BackboneAtSize', 'KeptNetwork',
+    'ResizedClassifier', 'ResizedDetector', 'SharedWeights',
+    'SlimmableBackbone', 'SlimmableBatchNorm2d', 'SlimmableConv2d',
+    'SlimmableGroupNorm', 'SlimmableLinear', 'SlimmableMobileNetV1',
+    'SlimmableMobileNetV2', 'SlimmableResNet', 'SupernetClassifier',
+    'SupernetDetector', 'SupernetDistributedDataParallel', 'calibrate',
+    'kept_network', 'narrow', 'slimmable_backbone', 'sort_channels'
 ]

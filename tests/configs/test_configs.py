@@ -3,11 +3,13 @@
 import argparse
 import re
 
+import numpy as np
 import pytest
+import torch
 
 from pss.apis import init_model, load_config
 from pss.cli import add_options, merge_options
-from pss.registry import HOOKS, check_config
+from pss.registry import HOOKS, MODELS, check_config
 from pss.resources import Flops, Latency
 from pss.structures import budgets_of
 
@@ -144,14 +146,59 @@ def test_imagenet_recipe():
                          **config.default_hooks.pss_sampler.budgets.flops)
     assert [b.level for b in budgets] == list(range(80, 291, 10))
     steps = {step.type: step for step in config.train_pipeline}
-    assert steps['RandomResizedCrop'].crop_ratio_range == (0.25, 1.0)
+    assert steps['pss.AntialiasedResizedCrop'].crop_ratio_range == (0.25, 1.0)
     assert [
-        steps['ColorJitter'][k]
+        steps['pss.DeferredColorJitter'][k]
         for k in ('brightness', 'contrast', 'saturation')
     ] == [0.4] * 3
-    assert steps['Lighting'].alphastd == 0.1
+    assert steps['pss.DeferredLighting'].alphastd == 0.1
     assert config.test_cfg.search == dict(candidates=16, finalists=3)
     assert config.test_cfg.calibration_batches == 9
+
+
+@pytest.mark.parametrize('data', ['pss', 'pss_host'])
+def test_training_and_tests_see_the_same_colours(data, tmp_path):
+    """Oracle: a red image is as red for training and for calibration as for
+    tests: means of the channels, after normalisation was undone; and the two
+    kinds of training pipelines draw alike."""
+    import cv2
+    from mmengine.dataset import Compose
+    from mmengine.registry import DefaultScope
+    image = np.empty((300, 400, 3), np.uint8)
+    image[:] = 40, 90, 180  # blue, green, red
+    cv2.imwrite(str(tmp_path / 'red.png'), image)
+    text = (ROOT / 'configs' / 'pss_mbv2_imagenet.py').read_text()
+    name = tmp_path / 'config.py'
+    name.write_text(
+        text.replace("'_base_/", f"'{ROOT}/configs/_base_/").replace(
+            'imagenet_bs128_pss.py', f'imagenet_bs128_{data}.py'))
+    config = load_config(name)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        preprocess = MODELS.build(
+            dict(dict(type='ClsDataPreprocessor'), **config.data_preprocessor))
+        for loader in (config.train_dataloader,
+                       config.val_cfg.calibration_dataloader,
+                       config.test_cfg.calibration_dataloader,
+                       config.test_dataloader):
+            dataset = loader.dataset.get('dataset', loader.dataset)
+            # the same change for all channels, on average
+            steps = Compose([
+                step for step in dataset.pipeline
+                if 'ColorJitter' not in step.type
+            ])
+            found = []
+            np.random.seed(0)
+            for _ in range(100):
+                packed = steps(dict(img_path=str(tmp_path / 'red.png')))
+                inputs = preprocess(
+                    dict(
+                        inputs=packed['inputs'][None],
+                        data_samples=[packed['data_samples']]))['inputs']
+                found.append((inputs * preprocess.std + preprocess.mean).mean(
+                    (0, 2, 3)))
+            # the standard error of the mean of 100 is 0.6 at most
+            np.testing.assert_allclose(
+                torch.stack(found).mean(0), [180, 90, 40], atol=3)
 
 
 def test_weight_decay_rule():

@@ -5,6 +5,7 @@ data_root = 'data/imagenet'
 held_out_every = 50
 
 data_preprocessor = dict(
+    type='pss.AugmentingPreprocessor',
     num_classes=1000,
     # RGB format normalization parameters
     mean=[123.675, 116.28, 103.53],
@@ -13,23 +14,29 @@ data_preprocessor = dict(
     to_rgb=True,
 )
 
+# as mmpretrain's RandomResizedCrop (backend='pillow'), RandomFlip, ColorJitter
+# and Lighting, of which the last two are only drawn here: the preprocessor
+# changes colours, for whole batches on the device. imagenet_bs128_pss_host.py
+# does everything here
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(
-        type='RandomResizedCrop',
+        type='pss.AntialiasedResizedCrop',
         scale=224,
-        crop_ratio_range=(0.25, 1.0),
-        backend='pillow'),
+        crop_ratio_range=(0.25, 1.0)),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4),
     dict(
-        type='Lighting',
+        type='pss.DeferredColorJitter',
+        brightness=0.4,
+        contrast=0.4,
+        saturation=0.4),
+    dict(
+        type='pss.DeferredLighting',
         eigval=[55.4625, 4.7940, 1.1475],
         eigvec=[[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140],
                 [-0.5836, -0.6948, 0.4203]],
-        alphastd=0.1,
-        to_rgb=True),
-    dict(type='PackInputs'),
+        alphastd=0.1),
+    dict(type='pss.PackDeferred'),
 ]
 
 test_pipeline = [

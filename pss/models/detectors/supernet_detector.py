@@ -2,7 +2,6 @@
 
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple, Union
 
-import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm

@@ -1,0 +1,9 @@
+"""What is done to single images when they are loaded."""
+
+from .deferred import DeferredColorJitter, DeferredLighting, PackDeferred
+from .resized_crop import AntialiasedResizedCrop
+
+__all__ = [
+    'AntialiasedResizedCrop', 'DeferredColorJitter', 'DeferredLighting',
+    'PackDeferred'
+]

@@ -1,0 +1,94 @@
+"""Changes of colours that are drawn for each image when it is loaded, and made
+for whole batches by :class:`pss.models.AugmentingPreprocessor`."""
+
+from typing import Any, Dict, List, Sequence, Tuple
+
+import numpy as np
+from mmpretrain.datasets import ColorJitter, PackInputs
+
+from ...checks import check_number, shown
+from ...errors import InputError
+from ...registry import TRANSFORMS
+
+# Of an image's steps, in order: what is done, and with which numbers.
+Deferred = List[Tuple[str, Tuple[float, ...]]]
+STEPS = ('brightness', 'contrast', 'saturation')  # in mmpretrain's numbering
+
+
+def add_step(results: Dict[str, Any], name: str,
+             values: Sequence[float]) -> None:
+    """Adds a step to what is deferred."""
+    results.setdefault('deferred', []).append((name, tuple(values)))
+
+
+@TRANSFORMS.register_module()
+class DeferredColorJitter(ColorJitter):
+    """mmpretrain's ``ColorJitter``, which draws here and changes pixels later.
+
+    Args:
+        brightness, contrast, saturation: each draws a factor from ``1 - value``
+            to ``1 + value``, or from the two values that are given.
+    """
+
+    def __init__(self,
+                 brightness: Any = 0.,
+                 contrast: Any = 0.,
+                 saturation: Any = 0.) -> None:
+        super().__init__(brightness, contrast, saturation)
+
+    def transform(self, results: Dict[str, Any]) -> Dict[str, Any]:
+        """Adds steps to ``deferred``."""
+        order, *factors = self._rand_params()
+        for place in order:
+            if factors[place] is not None:
+                add_step(results, STEPS[place], [float(factors[place])])
+        return results
+
+
+@TRANSFORMS.register_module()
+class DeferredLighting:
+    """AlexNet's change of lighting, as mmpretrain's ``Lighting`` draws it, made
+    later.
+
+    mmpretrain's rounds towards zero and lets bytes overflow, so that what is
+    too bright becomes dark; this one does neither.
+
+    Args:
+        eigval: eigenvalues of the pixels' covariance, ``(3, )``.
+        eigvec: their eigenvectors, one in each column: three rows for red,
+            green and blue.
+        alphastd: standard deviation of what each is multiplied with.
+    """
+
+    def __init__(self,
+                 eigval: Sequence[float],
+                 eigvec: Sequence[Sequence[float]],
+                 alphastd: float = 0.1) -> None:
+        self.alphastd = check_number(
+            'DeferredLighting.alphastd', alphastd, least=0)
+        values, vectors = np.array(eigval, float), np.array(eigvec, float)
+        if values.shape != (3, ) or vectors.shape != (3, 3):
+            raise InputError(
+                f'DeferredLighting: eigval={shown(eigval)}, '
+                f'eigvec={shown(eigvec)}: expected 3 numbers, and 3 times 3')
+        self._effects = vectors * values
+
+    def __call__(self, results: Dict[str, Any]) -> Dict[str, Any]:
+        """Adds a step to ``deferred``."""
+        alpha = np.random.normal(0, self.alphastd, 3)
+        add_step(results, 'lighting', (self._effects * alpha).sum(1).tolist())
+        return results
+
+
+@TRANSFORMS.register_module()
+class PackDeferred(PackInputs):
+    """mmpretrain's ``PackInputs``, which also packs what is deferred.
+
+    Args:
+        meta_keys: as for ``PackInputs``.
+    """
+
+    def __init__(
+            self,
+            meta_keys: Sequence[str] = PackInputs.DEFAULT_META_KEYS) -> None:
+        super().__init__(meta_keys=(*meta_keys, 'deferred'))

@@ -1,0 +1,111 @@
+"""Changes of colours, for batches."""
+
+import mmcv
+import numpy as np
+import pytest
+import torch
+from mmpretrain.models import ClsDataPreprocessor
+from mmpretrain.structures import DataSample
+
+from pss.errors import InputError
+from pss.models import AugmentingPreprocessor
+from pss.models.augmenting_preprocessor import augment
+
+MMCV = dict(
+    brightness=mmcv.adjust_brightness,
+    contrast=mmcv.adjust_contrast,
+    saturation=mmcv.adjust_color)
+NORMALISATION = dict(
+    mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True)
+
+
+def images(num, seed=0):
+    """BGR images, ``(num, 37, 41, 3)``, the last of them of extremes."""
+    rng = np.random.default_rng(seed)
+    found = rng.integers(0, 256, (num, 37, 41, 3), np.uint8)
+    found[-1] = np.where(found[-1] < 128, 0, 255)
+    return found
+
+
+def tensor(array):
+    """As pipelines pack them: ``(N, 3, H, W)``."""
+    return torch.from_numpy(array).permute(0, 3, 1, 2).contiguous()
+
+
+@pytest.mark.parametrize('name', MMCV)
+def test_steps_are_pillows(name):
+    """Oracle: mmcv's function with its Pillow backend, image by image; all
+    bytes are equal."""
+    batch = images(24)
+    factors = [0., 0.3, 0.6, 0.97, 1., 1.2, 1.4, 3.] * 3
+    found = augment(
+        tensor(batch).flip(1).float(), [[(name, (f, ))] for f in factors])
+    for image, factor, one in zip(batch, factors, found):
+        wanted = MMCV[name](image, factor, backend='pillow')
+        np.testing.assert_array_equal(
+            one.flip(0).permute(1, 2, 0).numpy(), wanted)
+
+
+def test_each_image_has_its_own_steps():
+    """Oracle: mmcv's functions one after the other, in each image's order, and
+    what lighting adds; images without steps are as they were."""
+    batch = images(5)
+    steps = [
+        [('contrast', (1.3, )), ('brightness', (0.7, ))],
+        [],
+        [('brightness', (1.4, )), ('saturation', (0.6, )),
+         ('lighting', (5.25, -3.5, 0.5))],
+        [('lighting', (-40., 60., 0.))],
+        [('saturation', (1.4, )), ('brightness', (0.8, )),
+         ('contrast', (0.6, )), ('lighting', (1., 2., 3.))],
+    ]
+    given = tensor(batch).flip(1).float()
+    before = given.clone()
+    found = augment(given, steps)
+    assert torch.equal(given, before)
+    for image, mine, one in zip(batch, steps, found):
+        shift = np.zeros(3)
+        for name, values in mine:
+            if name == 'lighting':
+                shift = np.array(values)
+            else:
+                image = MMCV[name](image, *values, backend='pillow')
+        np.testing.assert_allclose(
+            one.permute(1, 2, 0), image[..., ::-1] + shift, atol=1e-4)
+
+
+@pytest.mark.parametrize('to_rgb', [True, False])
+def test_normalisation_follows(to_rgb):
+    """Oracle: mmpretrain's preprocessor on images that were changed before;
+    training and tests turn channels alike."""
+    options = dict(NORMALISATION, to_rgb=to_rgb)
+    ours = AugmentingPreprocessor(**options)
+    theirs = ClsDataPreprocessor(**options)
+    batch = images(3)
+    samples = [DataSample(metainfo=dict(a=1)).set_gt_label(i) for i in range(3)]
+    plain = dict(inputs=tensor(batch), data_samples=samples)
+    for training in (False, True):
+        assert torch.equal(
+            ours(plain, training)['inputs'],
+            theirs(plain, training)['inputs'])
+    samples[1].set_metainfo(dict(deferred=[('lighting', (10., 20., 30.))]))
+    wanted = theirs(plain)['inputs']
+    wanted[1] += torch.tensor([10., 20., 30.])[:, None, None] / theirs.std
+    for inputs in (plain['inputs'], list(plain['inputs'])):
+        found = ours(dict(plain, inputs=inputs), True)
+        torch.testing.assert_close(found['inputs'], wanted)
+        assert [int(s.gt_label) for s in found['data_samples']] == [0, 1, 2]
+
+
+def test_bad_images():
+    """Oracle: the shapes, and what was expected."""
+    ours = AugmentingPreprocessor(**NORMALISATION)
+    samples = [
+        DataSample(metainfo=dict(deferred=[('brightness', (1., ))]))
+        for _ in range(2)
+    ]
+    for inputs, words in ((torch.zeros(2, 1, 4, 4), 'expected three channels'),
+                          ([torch.zeros(3, 4, 4),
+                            torch.zeros(3, 4, 5)], 'expected one size')):
+        with pytest.raises(InputError, match=words):
+            ours(dict(inputs=inputs, data_samples=samples), True)
