@@ -46,7 +46,8 @@ PASSES = dict(
     shrink=2,
     best_of=4,
     alpha=3,
-    widths=3)
+    widths=3,
+    widths_random=3)
 FILES = ('results', 'published', 'run')  # of a run, with .json
 PACKAGES = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmpretrain', 'numpy')
 
@@ -77,6 +78,12 @@ def _sampler(**kwargs: Any) -> Dict[str, Any]:
     return dict(default_hooks=dict(pss_sampler=dict(sampler=kwargs)))
 
 
+# with each width on its own
+USNET_RANGE = dict(
+    model=dict(
+        backbone=dict(
+            search_space=dict(multipliers=(0.32, 1.), resolutions=[28]))))
+
 METHODS = ('pss', 'pss_additive', 'random', 'mutualnet', 'usnet')
 # Each on top of pss_additive and its space, see docs/method.md.
 OPTIONS: Dict[str, Dict[str, Any]] = dict(
@@ -86,11 +93,9 @@ OPTIONS: Dict[str, Dict[str, Any]] = dict(
     alpha=dict(
         model=dict(distillation=dict(type='pss.AlphaDivergence')),
         optim_wrapper=dict(clip_grad=dict(type='value', clip_value=1.))),
-    # US-Net's range, but each width on its own
-    widths=dict(
-        model=dict(
-            backbone=dict(
-                search_space=dict(multipliers=(0.32, 1.), resolutions=[28])))))
+    widths=USNET_RANGE,
+    # the same without priorities
+    widths_random=dict(**USNET_RANGE, **_sampler(p=dict(ratio=1.))))
 
 # The first three stages of ResNet-18, an eighth as wide. Its dearest subnet
 # costs 5.3 times the cheapest. US-Net, which has one resolution, goes down to a
@@ -445,7 +450,7 @@ def main() -> None:
         default=[*METHODS, *OPTIONS],
         choices=[*METHODS, *OPTIONS],
         metavar='METHOD',
-        help='of %(choices)s; the latter five are options of pss_additive '
+        help='of %(choices)s; the last six are options of pss_additive '
         '(default: all)')
     parser.add_argument(
         '--jobs',

@@ -77,7 +77,8 @@ def test_options(compare):
     assert {(run.method, run.epochs)
             for run in runs} == {('need', 16), ('shrink', 16), ('shrink', 24),
                                  ('best_of', 16), ('best_of', 12),
-                                 ('alpha', 16), ('widths', 16)}
+                                 ('alpha', 16), ('widths', 16),
+                                 ('widths_random', 16)}
     for run in runs:
         base = compare.config_of(run._replace(method='pss_additive'))
         config = compare.config_of(run)
