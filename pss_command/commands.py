@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Dict, List
 
 from .carried import carried_folder
+from .errors import UsageError
 
 # by the command's name, a file in tools/; in the order of the help
 TOOLS: Dict[str, str] = {
@@ -69,6 +70,9 @@ def run_tool(command: str, words: List[str]) -> None:
     Args:
         command: one of :data:`TOOLS`.
         words: the command line after it.
+
+    Raises:
+        UsageError: if a package is missing that the tool imports.
     """
     path = tool_file(command)
     if path.suffix == '.sh':
@@ -79,4 +83,13 @@ def run_tool(command: str, words: List[str]) -> None:
     sys.modules['__main__'] = module
     sys.argv = [f'pss {command}', *words]
     code = compile(path.read_bytes(), str(path), 'exec')
-    exec(code, vars(module))
+    try:
+        exec(code, vars(module))
+    except ModuleNotFoundError as error:
+        package = (error.name or '').partition('.')[0]
+        if package in ('', 'pss'):
+            raise
+        raise UsageError(
+            f'{command}: the package {package} is missing; expected torch, '
+            'torchvision, mmengine, mmcv or mmcv-lite, and mmpretrain beside '
+            'pss-net: see docs/installing.md') from None

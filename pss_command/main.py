@@ -16,6 +16,7 @@ from .carried import (
     nearest_config,
 )
 from .commands import TOOLS, run_tool, summary
+from .errors import UsageError
 
 OWN = {
     'configs': 'Lists the configs of the package: pss configs [PATTERN].',
@@ -24,14 +25,11 @@ OWN = {
 HELP = ('-h', '--help')
 
 
-class UsageError(Exception):
-    """A wrong command line; the message is one line."""
-
-
 def main(words: Optional[List[str]] = None) -> None:
     """Runs the command.
 
-    The exit status is 2 for a wrong command line, otherwise the tool's.
+    The exit status is 2 for a command line that cannot be followed, otherwise
+    the tool's.
 
     Args:
         words: after ``pss``; by default those of this process.

@@ -1,5 +1,7 @@
 """The subcommands that are tools."""
 
+import os
+import re
 import subprocess
 import sys
 
@@ -56,6 +58,31 @@ def test_a_launcher(tmp_path):
     code, out = run('dist-train', 'pss_mbv2_imagenet', cwd=tmp_path)
     assert code == 2
     assert out.startswith('error: CONFIG and PROCESSES are needed\n')
+
+
+def test_missing_packages(tmp_path):
+    """Oracle: one line that names what to install, in an environment without
+    any package."""
+    done = subprocess.run(
+        [sys.executable, '-S', '-m', 'pss_command', 'train', 'x'],
+        env=dict(os.environ, PYTHONPATH=str(ROOT)),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path)
+    assert done.returncode == 2
+    line, = done.stderr.splitlines()
+    assert line.startswith('pss: error: train: the package ')
+    assert 'expected torch, torchvision, mmengine' in line
+
+
+def test_documentation():
+    """Oracle: docs/installing.md, whose table names each command once, and each
+    tool that is not of the same name."""
+    text = (ROOT / 'docs/installing.md').read_text()
+    rows = [line for line in text.splitlines() if line.startswith('| `')]
+    named = re.findall('`([a-z-]+)`',
+                       ' '.join(row.split('|')[1] for row in rows))
+    assert sorted(named) == sorted(TOOLS)
 
 
 def test_errors_of_a_tool(tmp_path):
