@@ -159,6 +159,11 @@ def test_installed_package(installed, tmp_path):
     assert 'pss_mbv2_imagenet ' in run(command, 'configs')
     text = run(command, 'config', 'pss_mbv2_imagenet')
     assert f'{installed}/pss/.mim/configs/_base_/' in text
+    # as in a config of any project
+    (tmp_path / 'a.py').write_text("_base_ = 'pss::_base_/models/pss_mbv2.py'")
+    code = 'import pss; from mmengine.config import Config; ' \
+        'print(Config.fromfile("a.py").model.backbone.type)'
+    assert run(sys.executable, '-c', code) == 'pss.SlimmableMobileNetV2\n'
     out = run(command, 'space', 'pss_mbv2_imagenet', '--out', 'space.json')
     assert 'subnets: 4.12e+04' in out
     assert (tmp_path / 'space.json').is_file()
