@@ -91,8 +91,7 @@ def test_metadata(model):
 def test_model_hub():
     """Oracle: mmpretrain's own reader of such an index."""
     from mmpretrain.apis import ModelHub
-    ModelHub.register_model_index(
-        ROOT / 'model-index.yml', config_prefix=ROOT)
+    ModelHub.register_model_index(ROOT / 'model-index.yml', config_prefix=ROOT)
     found = ModelHub.get('pss_mbv2_imagenet').config
     own = load_config(ROOT / 'configs/pss_mbv2_imagenet.py')
     assert found.to_dict() == own.to_dict()
