@@ -11,6 +11,9 @@
 # make test: lint, then all tests
 # make test-detection: the tests that need MMDetection, in .venv-detection
 # make test-ray: the tests that need Ray, which it installs
+# make test-matrix: the tests with other versions of Python, torch, numpy and the
+#   mm packages (many GB, hours; MATRIX='-p 3.12' for those of one Python)
+# make dist: the packages, sdists and wheels, in dist/
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DEMO := work_dirs/demo
@@ -23,6 +26,9 @@ EPOCHS ?= 16
 METHODS ?=
 JOBS ?=
 
+# arguments of nox
+MATRIX ?=
+
 PORT ?= 8000
 # npm writes it when it has installed what web/package-lock.json lists
 WEB := web/node_modules/.package-lock.json
@@ -32,13 +38,14 @@ DETECTION := .venv-detection/bin
 WHEELS ?= $(HOME)/.cache/pss-net/wheels
 
 .PHONY: install demo demo-latency demo-adaptive demo-web demo-serve compare test \
-	lint format benchmarks clean install-detection test-detection test-ray
+	lint format benchmarks clean install-detection test-detection test-ray \
+	test-matrix dist
 
 install: .venv/.installed
 
 # torch comes first, pinned, so that later packages use that build; torchvision
 # comes without dependencies, since its wheels ask for a CUDA build of torch.
-.venv/.installed: $(wildcard requirements/*.txt) setup.cfg pyproject.toml
+.venv/.installed: $(wildcard requirements/*.txt) setup.cfg setup.py pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --upgrade pip 'setuptools<81' wheel
 	$(BIN)/python -m pip install -r requirements/torch.txt
@@ -125,7 +132,7 @@ test-ray: .venv/.ray
 # only MMDetection needs full mmcv, hence a separate environment
 install-detection: .venv-detection/.installed
 
-.venv-detection/.installed: $(wildcard requirements/*) setup.cfg pyproject.toml
+.venv-detection/.installed: $(wildcard requirements/*) setup.cfg setup.py pyproject.toml
 	test -x $(DETECTION)/python || $(PYTHON) -m venv .venv-detection
 	$(DETECTION)/python -m pip install --upgrade pip 'setuptools<81' wheel
 	$(DETECTION)/python -m pip install -r requirements/torch.txt
@@ -142,6 +149,24 @@ install-detection: .venv-detection/.installed
 
 test-detection: install-detection
 	$(DETECTION)/python -m pytest -n 2 --dist worksteal tests/detection
+
+# the report goes to work_dirs; docs/versions.md has the table
+test-matrix: .venv-nox/.installed
+	mkdir -p work_dirs
+	.venv-nox/bin/nox --report work_dirs/matrix.json $(MATRIX)
+
+.venv-nox/.installed: requirements/matrix.txt
+	test -x .venv-nox/bin/python || $(PYTHON) -m venv .venv-nox
+	.venv-nox/bin/python -m pip install -r requirements/matrix.txt
+	touch $@
+
+# a wheel is built from its sdist, so that the sdist is complete
+dist: install
+	rm -rf build dist
+	$(BIN)/python -c 'from setuptools import build_meta as b; \
+		b.build_sdist("dist")'
+	$(BIN)/python -m pip wheel --no-build-isolation --no-deps -w dist \
+		dist/pss_net-*.tar.gz ./runtime
 
 # six minutes on two CPU cores; see README, "Measured"
 benchmarks: install

@@ -5,10 +5,14 @@ Importing the package registers its registries with MMEngine, so that
 that fill them are imported when a config first uses one of their types.
 """
 
+from mmengine.config.utils import MODULE2PACKAGE
+
 from . import bank_scheme, registry
 from .torchvision_ops import import_torchvision
 from .version import __version__
 
 import_torchvision()  # before anything imports mmpretrain
+# for `_base_ = 'pss::_base_/models/pss_mbv2.py'` in any project's config
+MODULE2PACKAGE['pss'] = 'pss-net'
 
 __all__ = ['bank_scheme', 'registry', '__version__']

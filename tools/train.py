@@ -1,7 +1,8 @@
-"""Trains a supernet: ``python tools/train.py CONFIG``.
+"""Trains a supernet.
 
-At the end it chooses and tests the best subnet of every pool, like
-tools/test.py, and writes them to a bank (``default_hooks.bank``).
+``python tools/train.py CONFIG`` trains. At the end it chooses and tests the
+best subnet of every pool, like tools/test.py, and writes them to a bank
+(``default_hooks.bank``).
 """
 
 import argparse

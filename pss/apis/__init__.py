@@ -9,6 +9,7 @@
 :func:`feature_channels`    channels of a backbone's features, for a neck
 :func:`read_bank`           reads and checks a bank of trained subnets
 :class:`AdaptiveClassifier` runs a bank's subnets, and switches between them
+:class:`AdaptiveInferencer` the same, called as mmpretrain's inferencer is
 :class:`AdaptiveDetector`   the same for a bank of an MMDetection detector
 :class:`Exporter`           writes a bank's subnets for PyTorch, ONNX Runtime
                             or TorchScript
@@ -28,10 +29,11 @@ from ..deploy.exporter import Exporter
 from ..engine.checkpoints import find_checkpoint
 from .adaptive_classifier import AdaptiveClassifier
 from .adaptive_detector import AdaptiveDetector
+from .adaptive_inferencer import AdaptiveInferencer
 from .model import init_model
 
 __all__ = [
-    'AdaptiveClassifier', 'AdaptiveDetector', 'DeviceExporter', 'Exporter',
-    'build_runner', 'feature_channels', 'find_checkpoint', 'init_model',
-    'load_config', 'read_bank'
+    'AdaptiveClassifier', 'AdaptiveDetector', 'AdaptiveInferencer',
+    'DeviceExporter', 'Exporter', 'build_runner', 'feature_channels',
+    'find_checkpoint', 'init_model', 'load_config', 'read_bank'
 ]

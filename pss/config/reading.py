@@ -8,6 +8,8 @@ from typing import List, Tuple
 
 from mmengine.config import Config
 
+from pss_command.carried import find_config, nearest_config
+
 from ..errors import InputError
 from ..files import FilePath
 from .failures import said
@@ -19,16 +21,20 @@ def load_config(config: FilePath) -> Config:
 
     A config is a program; an exception that it raises is part of the message.
 
+    Args:
+        config: a file, or the name of a config of the package, see
+            :func:`pss_command.carried.find_config`.
+
     Raises:
         InputError: if the file does not exist or is not a config.
     """
-    where = f'config {config}'
+    where, found = f'config {config}', None
     try:
-        if not Path(config).is_file():
-            reason = 'not a file' if Path(config).exists() else 'no such file'
-            raise InputError(f'{where}: {reason}')
-        _check_bases(Path(config), ())
-        read = Config.fromfile(config, import_custom_modules=False)
+        found = find_config(str(config))
+        if found is None:
+            raise InputError(f'{where}: {_absence(str(config))}')
+        _check_bases(found, ())
+        read = Config.fromfile(found, import_custom_modules=False)
     except InputError:
         raise
     except UnicodeDecodeError as error:
@@ -37,7 +43,8 @@ def load_config(config: FilePath) -> Config:
     except RecursionError:
         raise InputError(f'{where}: nested too deeply') from None
     except (Exception, SystemExit) as error:
-        raise InputError(f'{where}: {_reason(error, config)}') from None
+        raise InputError(
+            f'{where}: {_reason(error, found or config)}') from None
     if not len(read):
         raise InputError(f'{where}: expected fields such as model, found none')
     try:
@@ -46,6 +53,15 @@ def load_config(config: FilePath) -> Config:
         raise InputError(f'{where}: {error}') from error.__cause__
     check_sections(read)
     return read
+
+
+def _absence(config: str) -> str:
+    """Why there is no such config."""
+    if Path(config).exists():
+        return 'not a file'
+    near = nearest_config(config)
+    return 'no such file' + (
+        f', nor a config of the package; the nearest is {near}' if near else '')
 
 
 def _check_bases(path: Path, above: Tuple[Path, ...]) -> None:

@@ -1,0 +1,5 @@
+"""The command's error."""
+
+
+class UsageError(Exception):
+    """A command line that cannot be followed; the message is one line."""
