@@ -8,19 +8,15 @@ trains of the largest subnet alone, and the network between the GPUs.
 """
 
 import argparse
-import os
 import statistics
-import tempfile
 import time
 from typing import List, Tuple
 
 import numpy as np
 import torch
+from loading import measure as measure_loading
 from mmengine.config import Config
-from mmengine.dataset import Compose
-from mmengine.registry import init_default_scope
 from mmpretrain.structures import DataSample
-from PIL import Image
 from tabulate import tabulate
 
 from pss.apis import init_model, load_config
@@ -79,28 +75,6 @@ def measured_ratio(model: SupernetClassifier, sampled: Subnet, batch_size: int,
     return statistics.median(seconds[0]) / statistics.median(seconds[1])
 
 
-def images_per_core(config: Config, number: int) -> Tuple[float, float]:
-    """How many images of 500 x 375 a core loads and augments in a second, and
-    their size in kB."""
-    init_default_scope('mmpretrain')
-    pipeline = config.train_dataloader.dataset
-    while 'pipeline' not in pipeline:
-        pipeline = pipeline.dataset
-    pipeline = Compose(pipeline.pipeline)
-    rng = np.random.default_rng(0)
-    # with as much detail as gives a file of ImageNet's usual size
-    coarse = rng.integers(0, 256, (125, 167, 3), dtype=np.uint8)
-    image = Image.fromarray(coarse).resize((500, 375), Image.Resampling.BICUBIC)
-    with tempfile.TemporaryDirectory() as folder:
-        path = f'{folder}/image.JPEG'
-        image.save(path, quality=90)
-        start = time.process_time()
-        for _ in range(number):
-            pipeline(dict(img_path=path, gt_label=0))
-        seconds = time.process_time() - start
-        return number / seconds, os.path.getsize(path) / 1000
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('networks', nargs='*', default=list(ASSUMED))
@@ -147,12 +121,10 @@ def main() -> None:
         help='loaded to time that too (default: %(default)s)')
     args = parser.parse_args()
     if args.measure:
-        speed, size = images_per_core(
-            load_config(f'configs/pss_{args.networks[0]}_imagenet.py'),
-            args.measured_images)
+        found = measure_loading(args.measured_images, 1)
         print(
-            f'loading and augmenting: {speed:.0f} images a second a core '
-            f'(a JPEG file of {size:.0f} kB)',
+            f'loading and augmenting: {found["rates"]["ours"][0]:.0f} images a '
+            f'second a core (JPEG files of {found["kb"]:.0f} kB)',
             flush=True)
     rows = []
     for name in args.networks:
