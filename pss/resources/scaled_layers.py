@@ -65,8 +65,8 @@ class ScaledLayer:
 
     @property
     def factors(self) -> List[Tuple[Optional[int], int]]:
-        """The numbers of channels that the layer's work is proportional to: of
-        each its driver, and its value in the smallest subnet."""
+        """The numbers of channels that the layer's work is proportional to,
+        each as its driver and its value in the smallest subnet."""
         pairs = list(zip(self.drivers, self.smallest.channels))
         return pairs[:1] if self.is_per_channel else pairs
 
