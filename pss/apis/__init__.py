@@ -15,7 +15,7 @@
 - :class:`.DeviceExporter` writes all of them for devices without PyTorch, over
   one file of weights
 
-All of them raise :class:`pss.errors.InputError`, with a message of one line,
+All of them raise :class:`.InputError`, with a message of one line,
 for a bad config, file or argument. What subnets, pools and resources are made
 of is in :mod:`pss.structures`, :mod:`pss.sampling` and :mod:`pss.resources`.
 """

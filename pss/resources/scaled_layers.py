@@ -53,7 +53,8 @@ class ScaledLayer:
     Attributes:
         smallest: its size in the smallest subnet.
         drivers: the widths that drive its channels in and out.
-        pixels_in, pixels_out: at each of the space's resolutions.
+        pixels_in: at each of the space's resolutions.
+        pixels_out: likewise.
         is_per_channel: whether the work grows with the channels in or out, but
             not with both.
     """

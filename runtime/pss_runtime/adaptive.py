@@ -106,8 +106,8 @@ class Adaptive(BankSelection):
     def active(self) -> Any:
         """The subnet that the next request runs; at first the most accurate.
 
-        :meth:`.Adaptive.switch` and :meth:`.Adaptive.follow` change it.
-        Switching also ends following.
+        :meth:`.BankSelection.switch` and :meth:`.Adaptive.follow` change
+        it. Switching also ends following.
         """
         return self._active.kept
 
@@ -228,7 +228,8 @@ class Adaptive(BankSelection):
         First it measures how long each subnet takes now. From then on every
         :meth:`predict` is timed, and how much slower the recent ones were
         decides on the subnet for the next one, see :class:`.LatencyFollower`.
-        Requests should be of similar size. :meth:`.Adaptive.switch` ends it.
+        Requests should be of similar size; :meth:`.BankSelection.switch` ends
+        it.
 
         Args:
             latency_ms: the most that :meth:`predict` should take, in
