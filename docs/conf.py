@@ -72,6 +72,7 @@ INCLUDED = {
     '../web/README.md': 'web.md',
     '../CHANGELOG.md': 'changelog.md',
     '../SECURITY.md': 'security.md',
+    '../../SECURITY.md': '../security.md',
     '../README.md': 'index.md',
     '../runtime/README.md': 'runtime.md',
     'pss/deploy/vocabularies': 'api/pss.deploy.vocabularies.rst',

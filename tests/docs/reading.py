@@ -11,8 +11,8 @@ from typing import Any, Iterator, List, Optional, Tuple
 from ..paths import ROOT
 
 PAGES = [
-    ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')),
-    *sorted((ROOT / 'docs' / 'contributing').glob('*.md')),
+    ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')), *sorted(
+        (ROOT / 'docs' / 'contributing').glob('*.md')),
     ROOT / 'CONTRIBUTING.md', ROOT / 'runtime' / 'README.md'
 ]
 BLOCK = re.compile(
@@ -46,8 +46,8 @@ def blocks(page: Path, *languages: str) -> List[Block]:
     return [
         Block(
             found['language'], found['code'],
-            text.count('\n', 0, found.start('code')) + 1,
-            named[1] if (named := NAMED.search(text[:found.start()])) else None,
+            text.count('\n', 0, found.start('code')) + 1, named[1] if
+            (named := NAMED.search(text[:found.start()])) else None,
             found['reason']) for found in BLOCK.finditer(text)
         if found['language'] in languages
     ]

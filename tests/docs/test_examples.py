@@ -88,8 +88,8 @@ def folder(tmp_path, tiny_fashion_mnist, request, monkeypatch):
     os.symlink(tiny_fashion_mnist, tmp_path / 'data' / 'fashion_mnist')
     page = request.getfixturevalue('page').read_text()
     for path, name in (('work_dirs/demo/bank', 'demo_bank'),
-                       ('work_dirs/demo/device_bank', 'device_bank'),
-                       ('device_bank', 'device_bank')):
+                       ('work_dirs/demo/device_bank',
+                        'device_bank'), ('device_bank', 'device_bank')):
         if f"('{path}')" in page:
             shutil.copytree(request.getfixturevalue(name), tmp_path / path)
     for name in ('a.png', 'b.png', 'image.png'):
