@@ -143,7 +143,7 @@ test-detection: install-detection
 
 # Sphinx and the notebook's kernel are in an environment of their own, which also
 # sees the packages of .venv: what is documented is imported.
-.venv-docs/.installed: install requirements/docs.txt
+.venv-docs/.installed: .venv/.installed requirements/docs.txt
 	test -x $(DOCS)/python || $(PYTHON) -m venv .venv-docs
 	$(DOCS)/python -m pip install -r requirements/docs.txt
 	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
