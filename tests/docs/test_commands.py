@@ -36,8 +36,8 @@ def with_programs():
     ]
 
 
-class Parser(Exception):
-    """Carries the parser that a program builds."""
+class Parser(BaseException):
+    """Carries the parser that a program builds past all that it catches."""
 
 
 def parser_of(program, monkeypatch):
