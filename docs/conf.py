@@ -40,7 +40,8 @@ autodoc_typehints_format = 'short'
 python_maximum_signature_line_length = 72
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
-napoleon_use_ivar = True  # attributes are listed, not indexed a second time
+# attributes are listed, not indexed a second time
+napoleon_custom_sections = [('Attributes', 'params_style')]
 napoleon_use_rtype = False
 
 # Names of other projects. Their inventories are on other hosts, and the
