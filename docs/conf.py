@@ -95,7 +95,15 @@ def write_reference(app):
     write_pages(ROOT / 'pss', ROOT / 'docs' / 'api')
 
 
+def skip_aliases(app, what, name, member, skip, options):
+    """Leaves out fields of named tuples that only have Python's own text; the
+    class's docstring describes them."""
+    text = getattr(member, '__doc__', None) or ''
+    return True if text.startswith('Alias for field number') else None
+
+
 def setup(app):
+    app.connect('autodoc-skip-member', skip_aliases)
     app.connect('builder-inited', write_reference)
     app.connect(
         'source-read',
