@@ -14,6 +14,8 @@
 # make test-matrix: the tests with other versions of Python, torch, numpy and the
 #   mm packages (many GB, hours; MATRIX='-p 3.12' for those of one Python)
 # make dist: the packages, sdists and wheels, in dist/
+# make docs: the documentation site, into docs/_build/html
+# make test-docs: runs the examples of its pages, and the notebook
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DEMO := work_dirs/demo
@@ -34,12 +36,13 @@ PORT ?= 8000
 WEB := web/node_modules/.package-lock.json
 
 DETECTION := .venv-detection/bin
+DOCS := .venv-docs/bin
 # outside the checkout, so that wheels are compiled once for all checkouts
 WHEELS ?= $(HOME)/.cache/pss-net/wheels
 
 .PHONY: install demo demo-latency demo-adaptive demo-web demo-serve compare test \
 	lint format benchmarks clean install-detection test-detection test-ray \
-	test-matrix dist
+	test-matrix dist docs test-docs
 
 install: .venv/.installed
 
@@ -168,7 +171,29 @@ dist: install
 	$(BIN)/python -m pip wheel --no-build-isolation --no-deps -w dist \
 		dist/pss_net-*.tar.gz ./runtime
 
-# six minutes on two CPU cores; see README, "Measured"
+# Sphinx and the notebook's kernel are in an environment of their own, which also
+# sees the packages of .venv: what is documented is imported.
+.venv-docs/.installed: .venv/.installed requirements/docs.txt
+	test -x $(DOCS)/python || $(PYTHON) -m venv .venv-docs
+	$(DOCS)/python -m pip install -r requirements/docs.txt
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$($(DOCS)/python -c 'import sysconfig; \
+			print(sysconfig.get_path("purelib"))')/venv.pth"
+	touch $@
+
+# warnings are errors, and so are links to pages, headings, files and names that
+# are not there
+docs: .venv-docs/.installed
+	PYTHONPATH=. $(DOCS)/python -m sphinx -b html -n -W --keep-going -q docs \
+		docs/_build/html
+	@echo 'docs/_build/html/index.html'
+
+# minutes, unlike the tests of `make test`
+test-docs: .venv-docs/.installed
+	$(BIN)/python tools/dataset_converters/fashion_mnist.py
+	$(DOCS)/python -m pytest -m docs tests/docs
+
+# six minutes on two CPU cores; see docs/measured.md
 benchmarks: install
 	$(BIN)/python benchmarks/sampling.py
 	$(BIN)/python benchmarks/evaluation.py
@@ -176,4 +201,4 @@ benchmarks: install
 	$(BIN)/python benchmarks/switching.py
 
 clean:
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache docs/_build docs/api

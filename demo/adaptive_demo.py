@@ -108,7 +108,7 @@ def test_images(path):
     cfg = dict(config.test_dataloader.dataset, pipeline=[])
     if not Path(cfg.get('data_root', '.')).is_dir():
         raise InputError(f'{cfg["data_root"]}: no such folder; see "Data" in '
-                         'the README')
+                         'docs/imagenet.md')
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         dataset = DATASETS.build(cfg)
     rows = [dataset.get_data_info(i) for i in range(len(dataset))]

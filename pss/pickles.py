@@ -27,7 +27,8 @@ def check_operations(source: Union[bytes, BinaryIO], size: int) -> None:
         size: of the whole file, in bytes.
 
     Raises:
-        UnpicklingError: for these, and for anything that is not a pickle.
+        pickle.UnpicklingError: for these, and for anything that is not a
+            pickle.
     """
     stack: List[int] = []  # depth of nested tuples in each entry
     memory: Dict[int, int] = {}

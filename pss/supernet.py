@@ -102,13 +102,15 @@ class Supernet(Network, Protocol):
 
     @property
     def costed(self) -> 'Supernet':
-        """The supernet that subnets' costs are counted on: of a detector its
-        backbone at the size of the detector's images, else the same."""
+        """The supernet that subnets' costs are counted on. Of a detector it
+        is the backbone at the size of the detector's images, otherwise the
+        supernet itself."""
 
     @property
     def network(self) -> Dict[str, Any]:
-        """What a latency depends on besides the sizes of blocks: the
-        backbone's ``type``, the types of ``layers``, options.
+        """What a latency depends on besides the sizes of blocks.
+
+        That is the backbone's ``type``, the types of ``layers``, options.
 
         Raises:
             InputError: for detectors, which latency tables do not cover.

@@ -18,7 +18,7 @@ from .paths import ROOT
 from .training import forget_runs
 
 # One user class for each registry, in a module outside this package, as in
-# README's example of a resource.
+# docs/contributing/resource.md.
 MODULE = '''
 import dataclasses
 

@@ -77,8 +77,8 @@ class AdaptiveClassifier(Adaptive):
 
     @property
     def network(self) -> KeptNetwork:
-        """The active network: preprocessed images ``(N, C, H, W)`` to logits
-        ``(N, classes)``."""
+        """The active network, which maps preprocessed images
+        ``(N, C, H, W)`` to logits ``(N, classes)``."""
         return self._active.network
 
     @property

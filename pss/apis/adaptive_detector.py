@@ -70,7 +70,7 @@ class AdaptiveDetector(BankSelection):
     def active(self) -> KeptSubnet:
         """The subnet that the next request runs; at first the most accurate.
 
-        :meth:`switch` changes it.
+        :meth:`.BankSelection.switch` changes it.
         """
         return self._active
 

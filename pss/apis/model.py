@@ -48,7 +48,7 @@ def init_model(config: Union[FilePath, Config],
         logits = model(images, mode='tensor')    # (N, C, H, W) to (N, classes)
 
     Args:
-        config: path of a config, or the result of :func:`load_config`; fields
+        config: path of a config, or the result of :func:`.load_config`; fields
             that follow from its data are filled in.
         checkpoint: path of the weights to load; random ones by default.
         device: where the model goes.

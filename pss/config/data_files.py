@@ -67,5 +67,5 @@ def _check_path(path: Optional[str],
     if not there:
         below = f' in {root}' if root else ''
         raise InputError(
-            f'{where}={path!r}: no such {kind}{below}; README, "Data", '
-            f'says what {dataset.get("type", "the dataset")} needs')
+            f'{where}={path!r}: no such {kind}{below}; docs/imagenet.md, '
+            f'"Data", says what {dataset.get("type", "the dataset")} needs')

@@ -18,7 +18,7 @@ class FolderSplit:
     """The parts of a folder of classes.
 
     Attributes:
-        images: for each of :data:`PARTS`.
+        images: for each of ``PARTS``.
         problems: classes with too few images, one text each.
         digest: of the parts; equal if and only if all of them are.
     """

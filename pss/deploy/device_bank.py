@@ -151,7 +151,7 @@ class DeviceExporter:
         Raises:
             InputError: if the folder holds anything else, a file cannot be
                 written, or the outputs of a subnet differ by more than
-                :data:`TOLERANCES`; then nothing is written.
+                ``TOLERANCES``; then nothing is written.
         """
         check_device_target(folder)
         names: Dict[Subnet, str] = {}

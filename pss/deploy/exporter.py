@@ -96,7 +96,7 @@ class Exporter:
         Raises:
             InputError: for another kind, if a package is missing, a file
                 cannot be written, or the logits differ by more than
-                :data:`TOLERANCES`; then nothing is written. It names the
+                ``TOLERANCES``; then nothing is written. It names the
                 subnet.
         """
         check_choice('kind', kind, FORMATS)

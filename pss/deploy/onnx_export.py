@@ -84,7 +84,7 @@ def onnx_bytes(network: nn.Module, images: Tensor, properties: Dict[str, str],
     """The ONNX file of a network, checked.
 
     Args:
-        network, images, **options: see :func:`export_onnx`.
+        network, images, options: see :func:`export_onnx`.
         properties: texts to keep in the file, by name.
 
     Raises:

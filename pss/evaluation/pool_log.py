@@ -1,7 +1,7 @@
 """Reads the state of the pools from a training's log, and draws it.
 
 The log is MMEngine's ``vis_data/scalars.json``, one JSON object a line;
-:class:`pss.engine.PoolLogHook` writes the scalars read here.
+:class:`.PoolLogHook` writes the scalars read here.
 """
 
 from pathlib import Path

@@ -57,7 +57,7 @@ def switch(model: SwitchableModel,
         model: the supernet.
         subnet: a subnet of its space.
         statistics: the subnet's batch-norm statistics, see
-            :func:`pss.models.calibrate`. Without them evaluation uses the
+            :func:`.calibrate`. Without them evaluation uses the
             running statistics, which are the largest subnet's: training
             updates them only while that is active.
 

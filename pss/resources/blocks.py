@@ -31,7 +31,8 @@ class BlockKey(NamedTuple):
     Attributes:
         in_size: height and width of its input in pixels; 1 for a linear layer.
         cin, cmid, cout: channels going in, inside, coming out.
-        block_type, kernel_size, stride, shortcut: see :class:`Block`.
+        block_type, kernel_size, stride, shortcut: see
+            :class:`~pss.supernet.Block`.
     """
     block_type: str
     in_size: int

@@ -14,7 +14,7 @@ RESERVED = ('level', 'mflops', 'pool', 'resolution', 'resource', 'score',
 
 
 class Resource(Protocol):
-    """What a class in :data:`.RESOURCES` offers.
+    """What a class in ``pss.registry.RESOURCES`` offers.
 
     Attributes:
         unit: of the costs, for tables and plots.

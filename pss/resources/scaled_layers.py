@@ -53,7 +53,8 @@ class ScaledLayer:
     Attributes:
         smallest: its size in the smallest subnet.
         drivers: the widths that drive its channels in and out.
-        pixels_in, pixels_out: at each of the space's resolutions.
+        pixels_in: at each of the space's resolutions.
+        pixels_out: likewise.
         is_per_channel: whether the work grows with the channels in or out, but
             not with both.
     """
@@ -65,8 +66,8 @@ class ScaledLayer:
 
     @property
     def factors(self) -> List[Tuple[Optional[int], int]]:
-        """The numbers of channels that the layer's work is proportional to: of
-        each its driver, and its value in the smallest subnet."""
+        """The numbers of channels that the layer's work is proportional to,
+        each as its driver and its value in the smallest subnet."""
         pairs = list(zip(self.drivers, self.smallest.channels))
         return pairs[:1] if self.is_per_channel else pairs
 

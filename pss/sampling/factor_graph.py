@@ -1,6 +1,6 @@
 """Exact draws from a space's prior, tilted by a cost or truncated by it.
 
-A cost consists of tables over few widths each (:class:`CostTable`). If it is
+A cost consists of tables over few widths each (:class:`.CostTable`). If it is
 their sum, the prior times ``exp(-rate * cost)`` is a factor graph; if it is
 their maximum, the prior restricted to tables below a bound is one. Eliminating
 one width after the other computes the normaliser, and drawing the widths in

@@ -62,7 +62,7 @@ class CostTable:
 
         Args:
             codes: integer array of shape ``(N, 1 + K)``, see
-                :class:`SearchSpace`.
+                :class:`.SearchSpace`.
 
         Returns:
             Array of shape ``(N, )``, of the tables' type.

@@ -65,8 +65,8 @@ class Width:
 
     @cached_property
     def ends(self) -> np.ndarray:
-        """Where in the multiplier's range each choice ends: shares of it, the
-        last of them 1. A higher multiplier never means fewer channels."""
+        """Where in the multiplier's range each choice ends, as shares of it;
+        the last is 1. A higher multiplier never means fewer channels."""
         return np.cumsum(self.prior)
 
     def at(self, share: float) -> int:
@@ -80,7 +80,7 @@ class SearchSpace:
 
     Many subnets at once are *codes*: an integer array of shape
     ``(N, 1 + K)`` whose columns are the position of the resolution in
-    :attr:`resolutions` and of each of the ``K`` widths in its choices.
+    ``resolutions`` and of each of the ``K`` widths in its choices.
 
     Args:
         widths: the widths that can be chosen, in the network's order.
@@ -138,7 +138,7 @@ class SearchSpace:
         """The subnet with one multiplier for all widths.
 
         Args:
-            multiplier: inside :attr:`multipliers`.
+            multiplier: inside ``multipliers``.
             resolution: in pixels.
         """
         low, high = self.multipliers
@@ -148,7 +148,7 @@ class SearchSpace:
 
     @cached_property
     def ladder(self) -> Tuple[float, ...]:
-        """Multipliers, ascending: one for each choice of widths that a single
+        """Ascending multipliers, one for each choice of widths that a single
         multiplier for all of them leads to."""
         low, high = self.multipliers
         ends = np.sort(

@@ -106,8 +106,8 @@ class Adaptive(BankSelection):
     def active(self) -> Any:
         """The subnet that the next request runs; at first the most accurate.
 
-        :meth:`switch` and :meth:`follow` change it. Switching also ends
-        following.
+        :meth:`.BankSelection.switch` and :meth:`.Adaptive.follow` change
+        it. Switching also ends following.
         """
         return self._active.kept
 
@@ -178,7 +178,7 @@ class Adaptive(BankSelection):
         Neither the active subnet nor following has to do with it.
 
         Args:
-            kept: an entry of :attr:`subnets`.
+            kept: an entry of ``subnets``.
             loaded: what :meth:`load` gave, as one batch: a list, or an array.
 
         Returns:
@@ -189,7 +189,7 @@ class Adaptive(BankSelection):
     def measure(self, images: Any = None, rounds: int = 5) -> Dict[str, float]:
         """Measures how long a request takes each subnet on this device.
 
-        From then on ``latency_ms`` is one of :attr:`resources`, to choose by.
+        From then on ``latency_ms`` is one of ``resources``, to choose by.
 
         Args:
             images: a typical request; one blank image by default.
@@ -228,7 +228,8 @@ class Adaptive(BankSelection):
         First it measures how long each subnet takes now. From then on every
         :meth:`predict` is timed, and how much slower the recent ones were
         decides on the subnet for the next one, see :class:`.LatencyFollower`.
-        Requests should be of similar size. :meth:`switch` ends it.
+        Requests should be of similar size; :meth:`.BankSelection.switch` ends
+        it.
 
         Args:
             latency_ms: the most that :meth:`predict` should take, in

@@ -28,7 +28,7 @@ class AdaptiveSession(Adaptive):
     threads may predict and switch.
 
     Args:
-        bank: the device bank's folder, see :mod:`.device_bank`.
+        bank: the device bank's folder, see :mod:`~pss.runtime.device_bank`.
         keep: how many sessions stay open.
         threads: that a session computes with; as ONNX Runtime chooses by
             default.

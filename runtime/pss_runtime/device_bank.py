@@ -65,7 +65,7 @@ class DeviceBank:
         task: ``classification``; or ``features``, of a detector's backbone.
         scores: what makes scores of logits: ``softmax`` or ``sigmoid``.
         classes: their names, or ``None``.
-        preprocessing: see :class:`.Preprocessing`.
+        preprocessing: see :class:`~pss.runtime.preprocessing.Preprocessing`.
         input_shape: channels, height, width.
         resources: the unit of every resource.
         metric: what the accuracies are.

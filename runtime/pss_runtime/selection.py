@@ -97,7 +97,7 @@ class BankSelection(ABC):
         chooses.
 
         Args:
-            subnet: an entry of :attr:`subnets`, its name, or its subnet.
+            subnet: an entry of ``subnets``, its name, or its subnet.
             **limits: as for :meth:`select`.
 
         Returns:

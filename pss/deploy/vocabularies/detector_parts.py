@@ -46,7 +46,7 @@ class _PartsFamily(Family):
 @dataclass(frozen=True)
 class Listed:
     """A family in one of MMDetection's registries, which is imported when the
-    family is used; a :data:`.Check`.
+    family is used; a ``Check``.
 
     Attributes:
         registry: its name in ``mmdet.registry``.

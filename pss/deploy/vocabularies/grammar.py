@@ -1,6 +1,6 @@
 """What vocabularies are written in: checks of values, and families of classes.
 
-A :data:`Check` refuses a value that is not as expected. A :class:`Family` is
+A ``Check`` refuses a value that is not as expected. A :class:`Family` is
 the check of a config with a ``type``: the type has to be one of its entries,
 and every key of the config passes that entry's check for it.
 """
@@ -135,7 +135,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Family:
-    """The classes that are possible in one place of a config; a :data:`Check`.
+    """The classes that are possible in one place of a config; a ``Check``.
 
     Attributes:
         registry: builds them; trusted classes are looked up in it.

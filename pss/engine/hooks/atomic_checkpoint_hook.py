@@ -47,7 +47,7 @@ class AtomicCheckpointHook(CheckpointHook):
     - :meth:`save_interrupted` writes a checkpoint at any iteration.
 
     Args:
-        *args, **kwargs: of ``CheckpointHook``. If ``backend_args`` names
+        args, kwargs: of ``CheckpointHook``. If ``backend_args`` names
             storage other than local files, its own way of writing is used.
     """
 

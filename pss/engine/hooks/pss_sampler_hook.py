@@ -39,7 +39,7 @@ class PSSSamplerHook(Hook):
             ``type='pss.UniformSampler'`` is US-Net or MutualNet; register your
             own class in ``pss.registry.SAMPLERS``, see :class:`.Sampler`.
         resources: configs of resources by name, see
-            :func:`pss.resources.build_resources`. ``flops`` (MFLOPs) always
+            :func:`.build_resources`. ``flops`` (MFLOPs) always
             exists. Costs in resources without budgets are only reported.
         draw_seed: seed of the draws of subnets; the run's by default. With
             another one, a run of the same seed trains other subnets from the

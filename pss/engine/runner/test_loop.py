@@ -41,7 +41,7 @@ class SubnetTestLoop(SubnetLoop):
         selection_evaluator: without a search, config of the metrics on the
             held-out images, if those of the test images do not fit, for example
             because annotations differ.
-        *args, **kwargs: as for :class:`SubnetLoop`.
+        args, kwargs: as for :class:`.SubnetLoop`.
 
     Attributes:
         results: after :meth:`run`, see :mod:`pss.evaluation.results`.

@@ -28,7 +28,7 @@ class SubnetValLoop(SubnetLoop):
         ranked_members: how many subnets of each of those to validate, evenly
             over its ranking by score.
         metric: the accuracy, as the evaluator names it without its prefix.
-        *args, **kwargs: as for :class:`SubnetLoop`.
+        args, kwargs: as for :class:`.SubnetLoop`.
 
     Attributes:
         agreement: after :meth:`run`, Spearman's rank correlation of score and

@@ -77,8 +77,8 @@ class Group(NamedTuple):
 
     @property
     def base(self) -> int:
-        """The width in the network as it is: channels of the narrowest of
-        these layers. Others have multiples of it."""
+        """The width in the network as it is, the channels of the narrowest
+        of these layers. Others have multiples of it."""
         return min(m.channels for m in self.members if m.is_driven)
 
 

@@ -184,7 +184,7 @@ class SlimmableBackbone(BaseModule):
 
     Attributes:
         search_space (SearchSpace): the space of the backbone's subnets.
-        active_subnet (Subnet): the subnet that the next forward pass runs.
+        active_subnet: the subnet that the next forward pass runs.
         drives (list): the layers that the widths drive; empty if the
             backbone is the plain network of one subnet.
         input_channels (int): channels of the images.
@@ -227,7 +227,7 @@ class SlimmableBackbone(BaseModule):
 
     @property
     def costed(self) -> 'SlimmableBackbone':
-        """The backbone itself: its subnets' costs are counted on it."""
+        """The backbone itself, since its subnets' costs are counted on it."""
         return self
 
     @property

@@ -30,7 +30,7 @@ class MBV1Block(DepthwiseSeparableConvModule):
 
     Args:
         with_cp: whether to recompute activations in the backward pass.
-        *args, **kwargs: as for ``DepthwiseSeparableConvModule``.
+        args, kwargs: as for ``DepthwiseSeparableConvModule``.
     """
 
     def __init__(self, *args, with_cp: bool = False, **kwargs) -> None:

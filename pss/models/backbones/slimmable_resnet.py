@@ -41,7 +41,7 @@ class SlimmableResNet(SlimmableBackbone, ResNet):
             by their slimmable counterparts.
         search_space: see :func:`.build_space`.
         subnet: the subnet whose plain network to build, instead of a supernet.
-        *args, **kwargs: as for mmpretrain's class.
+        args, kwargs: as for mmpretrain's class.
 
     Attributes:
         search_space (SearchSpace): its widths are in the order above.

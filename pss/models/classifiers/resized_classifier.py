@@ -15,7 +15,7 @@ class ResizedClassifier(ImageClassifier):
 
     Args:
         resolution: height and width in pixels that the network works at.
-        *args, **kwargs: as for ``ImageClassifier``.
+        args, kwargs: as for ``ImageClassifier``.
     """
 
     def __init__(self, *args, resolution: int, **kwargs) -> None:

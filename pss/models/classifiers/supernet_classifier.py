@@ -43,7 +43,7 @@ class SupernetClassifier(ImageClassifier):
         distillation: what subnets learn from the largest one:
             :class:`.KLDivergence` by default, as in the paper, or
             :class:`.AlphaDivergence`.
-        *args, **kwargs: as for ``ImageClassifier``; the backbone is a
+        args, kwargs: as for ``ImageClassifier``; the backbone is a
             :class:`.SlimmableBackbone`. Necks and heads have to take the
             features of every subnet: their linear layers become slimmable.
 
@@ -51,7 +51,7 @@ class SupernetClassifier(ImageClassifier):
         InputError: if neck or head cannot.
 
     Attributes:
-        active_subnet (Subnet): the subnet that the next forward pass runs;
+        active_subnet: the subnet that the next forward pass runs;
             initially the largest.
         memory_format (torch.memory_format): how images lie in memory.
         norms (dict): the slimmable batch norms by module name.
@@ -105,7 +105,7 @@ class SupernetClassifier(ImageClassifier):
 
     @property
     def costed(self) -> 'SupernetClassifier':
-        """The classifier itself: its subnets' costs are counted on it."""
+        """The classifier itself, since its subnets' costs are counted on it."""
         return self
 
     def image_size(self, resolution: int) -> Tuple[int, int]:
@@ -136,7 +136,7 @@ class SupernetClassifier(ImageClassifier):
         """Makes the next forward passes run ``subnet``.
 
         Args:
-            subnet: a subnet of :attr:`search_space`.
+            subnet: a subnet of ``search_space``.
             statistics: its batch-norm statistics, see :func:`.switch`.
 
         Raises:

@@ -35,7 +35,7 @@ class BackboneAtSize(nn.Module):
 
     @property
     def costed(self) -> 'BackboneAtSize':
-        """The same: subnets' costs are counted on it."""
+        """The same, since subnets' costs are counted on it."""
         return self
 
     @property

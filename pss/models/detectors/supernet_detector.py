@@ -69,7 +69,7 @@ class SupernetDetector(BaseModel):
             number of their channels.
 
     Attributes:
-        active_subnet (Subnet): the subnet that the next forward pass runs;
+        active_subnet: the subnet that the next forward pass runs;
             initially the largest.
         norms (dict): the slimmable batch norms by module name.
         memory_format (torch.memory_format): how images lie in memory.
@@ -164,7 +164,7 @@ class SupernetDetector(BaseModel):
 
     @property
     def costed(self) -> BackboneAtSize:
-        """What subnets' costs are counted on: the backbone at its size."""
+        """The backbone at its size, on which subnets' costs are counted."""
         return BackboneAtSize(self.backbone, self.input_size)
 
     @property
@@ -206,7 +206,7 @@ class SupernetDetector(BaseModel):
         """Makes the next forward passes run ``subnet``.
 
         Args:
-            subnet: a subnet of :attr:`search_space`.
+            subnet: a subnet of ``search_space``.
             statistics: its batch-norm statistics, see :func:`.switch`.
 
         Raises:

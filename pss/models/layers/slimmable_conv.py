@@ -30,10 +30,10 @@ class SlimmableConv2d(nn.Conv2d):
 
     The input determines how many go in. A convolution with groups, such as a
     depthwise one, runs the groups that the input reaches; any other returns
-    :attr:`active_out_channels`, all of them unless a supernet sets fewer.
+    ``active_out_channels``, all of them unless a supernet sets fewer.
 
     Args:
-        *args, **kwargs: as for :class:`torch.nn.Conv2d`.
+        args, kwargs: as for :class:`torch.nn.Conv2d`.
     """
 
     def __init__(self, *args, **kwargs) -> None:

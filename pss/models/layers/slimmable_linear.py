@@ -12,11 +12,11 @@ from ...registry import MODELS
 class SlimmableLinear(nn.Linear):
     """A linear layer that runs with the first features of its weight.
 
-    The input determines how many go in; :attr:`active_out_channels` come out,
+    The input determines how many go in; ``active_out_channels`` come out,
     all of them unless a supernet sets fewer.
 
     Args:
-        *args, **kwargs: as for :class:`torch.nn.Linear`.
+        args, kwargs: as for :class:`torch.nn.Linear`.
     """
 
     def __init__(self, *args, **kwargs) -> None:

@@ -19,10 +19,10 @@ class SlimmableBatchNorm2d(nn.BatchNorm2d, _BatchNorm):
     The input determines how many. Subnets share weight and bias, but not
     statistics: the activations of a narrow subnet are distributed differently.
     So the running buffers are the largest subnet's, and a supernet sets
-    calibrated ones for other subnets in :attr:`statistics`.
+    calibrated ones for other subnets in ``statistics``.
 
     Args:
-        *args, **kwargs: as for :class:`torch.nn.BatchNorm2d`.
+        args, kwargs: as for :class:`torch.nn.BatchNorm2d`.
         sync: whether batches in training are normalised with the statistics of
             all processes together, as ``torch.nn.SyncBatchNorm`` does.
 
