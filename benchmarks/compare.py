@@ -156,7 +156,9 @@ def setting(method: str, epochs: int) -> Dict[str, Any]:
             head=dict(in_channels=32)),
         train_dataloader=dict(
             batch_size=BATCH_SIZE, num_workers=0, dataset=train_set()),
-        test_cfg=dict(calibration_dataloader=dict(dataset=train_set())),
+        test_cfg=dict(
+            calibration_dataloader=dict(dataset=train_set()),
+            search=dict(candidates=16, finalists=3)),
         optim_wrapper=dict(optimizer=dict(lr=LEARNING_RATE)),
         param_scheduler=[
             dict(

@@ -244,7 +244,7 @@ def main() -> None:
         help='how many held-out images a repetition has, of those recorded '
         '(default: %(default)s)')
     parser.add_argument('--candidates', type=int, default=16)
-    parser.add_argument('--finalists', type=int, default=3)
+    parser.add_argument('--finalists', type=int, default=2)
     parser.add_argument('--share', type=float, default=0.125)
     parser.add_argument('--out', help='JSON file for the figures')
     args = parser.parse_args()

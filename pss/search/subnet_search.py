@@ -69,7 +69,7 @@ class SubnetSearch:
 
     def __init__(self,
                  candidates: int = 16,
-                 finalists: int = 3,
+                 finalists: int = 2,
                  share: float = 0.125) -> None:
         check_integer('test_cfg.search.candidates', candidates, 1, 100_000)
         check_integer('test_cfg.search.finalists', finalists, 1, candidates)

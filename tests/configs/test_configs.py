@@ -152,7 +152,7 @@ def test_imagenet_recipe():
         for k in ('brightness', 'contrast', 'saturation')
     ] == [0.4] * 3
     assert steps['pss.DeferredLighting'].alphastd == 0.1
-    assert config.test_cfg.search == dict(candidates=16, finalists=3)
+    assert config.test_cfg.search == dict(candidates=16, finalists=2)
     assert config.test_cfg.calibration_batches == 9
 
 

@@ -123,4 +123,4 @@ test_cfg = dict(
     selection_dataloader=val_dataloader,
     # all subnets of each level; None tries the five best of its pool by score,
     # as the published program does
-    search=dict(candidates=16, finalists=3))
+    search=dict(candidates=16, finalists=2))
