@@ -24,7 +24,7 @@ import time
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -36,6 +36,8 @@ from pss.cli import run
 from pss.files import write_json
 
 RATES = (0.5, 1.5, 3., 0.5)  # times the most accurate subnet's capacity
+# the first one's server says which subnets are the largest and the smallest
+POLICIES = ('adaptive', 'follower', 'largest', 'smallest')
 TOOL = Path(__file__).parents[1] / 'tools' / 'deployment' / 'serve.py'
 BOUNDARY = b'e5d1a7'
 Connection = Tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -201,14 +203,17 @@ def labelled_images(folder: str, num: int) -> Tuple[List[bytes], List[int]]:
     return found, labels[:num].tolist()
 
 
-def arrivals(capacity: float, seconds: float, seed: int) -> np.ndarray:
+def arrivals(capacity: float,
+             seconds: float,
+             seed: int,
+             rates: Sequence[float] = RATES) -> np.ndarray:
     """Times of all phases, in seconds."""
     rng = np.random.default_rng(seed)
     return np.concatenate([
         seconds *
         (phase +
          np.sort(rng.uniform(0, 1, rng.poisson(rate * capacity * seconds))))
-        for phase, rate in enumerate(RATES)
+        for phase, rate in enumerate(rates)
     ])
 
 
@@ -246,7 +251,7 @@ def plot(series: Dict[str, List[Answer]], slo_ms: float,
     """Draws arrivals, shares in time and accuracies over time."""
     figure, axes = plt.subplots(3, 1, figsize=(8, 7), sharex=True)
     width = seconds / 12
-    edges = np.arange(0, len(RATES) * seconds + width / 2, width)
+    edges = np.arange(0, max(a.sent for a in series['adaptive']) + width, width)
     middles = (edges[:-1] + edges[1:]) / 2
     for name, answers in series.items():
         place = np.digitize([a.sent for a in answers], edges) - 1
@@ -294,6 +299,15 @@ def main() -> None:
         help='send its labelled test images instead of drawn ones')
     parser.add_argument(
         '--only', nargs='+', default=[], help='subnets of the adaptive server')
+    parser.add_argument(
+        '--policies', nargs='+', default=POLICIES, choices=POLICIES)
+    parser.add_argument(
+        '--rates',
+        type=float,
+        nargs='+',
+        default=RATES,
+        help="of the phases, times the most accurate subnet's capacity "
+        '(default: %(default)s)')
     parser.add_argument('--max-batch', type=int, default=8)
     parser.add_argument('--beside', default='', help='what else runs, in words')
     parser.add_argument('--out', default='benchmarks/results/serving.json')
@@ -320,7 +334,7 @@ def main() -> None:
     subnets: List[Dict[str, Any]] = []
     accuracies: Dict[str, float] = {}
     for seed in range(args.runs):
-        for policy in ('adaptive', 'follower', 'largest', 'smallest'):
+        for policy in args.policies:
             how = ['--policy', 'follower'] if policy == 'follower' else []
             with Server(args.bank, args.slo_ms, chosen[policy],
                         [*options, *how]) as server:
@@ -335,14 +349,14 @@ def main() -> None:
                     chosen['largest'] = [used[-1]['name']]
                     chosen['smallest'] = [used[0]['name']]
                     capacity = capacity or used[-1]['capacity'] / args.images
-                times = arrivals(capacity, args.seconds, seed)
+                times = arrivals(capacity, args.seconds, seed, args.rates)
                 before = time.process_time()
                 load = os.getloadavg()[0]
                 answers = asyncio.run(
                     Client(server.port, bodies, args.images).send(times))
                 client = time.process_time() - before
             series.setdefault(policy, answers)
-            for phase, rate in enumerate(RATES):
+            for phase, rate in enumerate(args.rates):
                 mine = [
                     a for a in answers if int(a.sent // args.seconds) == phase
                 ]
@@ -352,8 +366,8 @@ def main() -> None:
                         policy=policy,
                         phase=phase,
                         rate=rate,
-                        client_cores=round(client / (len(RATES) * args.seconds),
-                                           2),
+                        client_cores=round(
+                            client / (len(args.rates) * args.seconds), 2),
                         load_before=round(load, 2),
                         **summary(mine, args.slo_ms, accuracies, labels,
                                   args.seconds)))
@@ -364,7 +378,7 @@ def main() -> None:
             slo_ms=args.slo_ms,
             seconds=args.seconds,
             images=args.images,
-            rates=RATES,
+            rates=args.rates,
             capacity=capacity,
             cores=os.cpu_count(),
             beside=args.beside,

@@ -104,6 +104,33 @@ class ArrivalRate:
         return best
 
 
+class Caution:
+    """How much earlier than the objective plans have to end, so that what no
+    estimate foresees does not make images late.
+
+    Each image that was late or refused moves it up by a step, each other one
+    down by so much less that it rests where the wanted share is in time.
+
+    Args:
+        share: of the images that should be in time.
+
+    Attributes:
+        margin (float): as a share of the objective.
+    """
+
+    STEP, MOST = 0.02, 0.5
+
+    def __init__(self, share: float = 0.995) -> None:
+        check_number('share', share, least=0.5, below=1)
+        self._down = self.STEP * (1 - share) / share
+        self.margin = 0.
+
+    def observe(self, is_in_time: bool) -> None:
+        """Records what became of an image."""
+        self.margin = max(self.margin - self._down, 0.) if is_in_time else \
+            min(self.margin + self.STEP, self.MOST)
+
+
 class Overhead:
     """How long answers take besides queue and network.
 
@@ -112,9 +139,9 @@ class Overhead:
         share: of the last answers that the reserve is enough for.
     """
 
-    KEPT = 64  # answers, and lags
+    KEPT = 128  # answers, and lags
 
-    def __init__(self, slo_ms: float, share: float = 0.95) -> None:
+    def __init__(self, slo_ms: float, share: float = 0.99) -> None:
         self.slo_ms = slo_ms
         self.share = share
         self._after: Deque[float] = deque(maxlen=self.KEPT)

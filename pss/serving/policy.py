@@ -28,10 +28,13 @@ class Pace(NamedTuple):
         level: how much slower batches are than the grid's latencies.
         spread: by so much of its latency a batch may exceed that.
         rate: images that arrive in a millisecond.
+        margin: plans end so much earlier than they have to, as a share of the
+            objective.
     """
     level: float = 1.
     spread: float = 0.
     rate: float = 0.
+    margin: float = 0.
 
 
 class SlackPolicy:
@@ -135,11 +138,12 @@ class SlackPolicy:
         level, variance = pace.level, 0.
         waiting, first = len(deadlines), 0  # first: index of the oldest
         time, horizon = now, now + self.HORIZON * self.slo_ms
+        margin = pace.margin * self.slo_ms
         while True:
             latency = row[size] * level
             time += latency
             variance += (pace.spread * latency)**2
-            if time + math.sqrt(variance) > self._deadline(
+            if time + math.sqrt(variance) + margin > self._deadline(
                     first, now, deadlines, pace.rate):
                 return False
             first += size

@@ -3,7 +3,7 @@
 from bisect import insort
 from typing import Any, List, NamedTuple, Optional
 
-from .estimates import ArrivalRate, Slowness
+from .estimates import ArrivalRate, Caution, Slowness
 from .latency_grid import LatencyGrid
 from .policy import Pace, SlackPolicy
 
@@ -43,6 +43,7 @@ class Scheduler:
     Attributes:
         slowness (Slowness): of the batches so far.
         arrivals (ArrivalRate): of admitted and refused images.
+        caution (Caution): by what became of images.
     """
 
     def __init__(self, grid: LatencyGrid, slo_ms: float) -> None:
@@ -50,6 +51,8 @@ class Scheduler:
         self.policy = SlackPolicy(grid, slo_ms)
         self.slowness = Slowness()
         self.arrivals = ArrivalRate()
+        self.caution = Caution()
+        self._running: List[float] = []  # deadlines
         self._queue: List[Waiting] = []
         self._number = 0
         self._free_at = 0.
@@ -60,7 +63,7 @@ class Scheduler:
     def pace(self, now: float) -> Pace:
         """What the policy takes from the observations so far."""
         return Pace(self.slowness.level, self.slowness.spread,
-                    self.arrivals.rate(now))
+                    self.arrivals.rate(now), self.caution.margin)
 
     def arrive(self,
                now: float,
@@ -82,7 +85,10 @@ class Scheduler:
         wait = self.policy.wait_ms(arrived, max(
             self._free_at, now), [waiting.deadline for waiting in self._queue],
                                    self.pace(now), len(items))
-        if wait is None:
+        if wait is not None:
+            for _ in items:
+                self.caution.observe(False)
+        else:
             for item in items:
                 self._number += 1
                 insort(
@@ -99,6 +105,11 @@ class Scheduler:
         taken = [
             waiting.item for waiting in self._queue[:choice.late + choice.size]
         ]
+        self._running = [
+            waiting.deadline for waiting in self._queue[choice.late:len(taken)]
+        ]
+        for _ in range(choice.late):
+            self.caution.observe(False)
         del self._queue[:len(taken)]
         expected = self.grid.latencies_ms[choice.subnet][choice.size]
         self._free_at = now + expected * self.slowness.level
@@ -108,5 +119,8 @@ class Scheduler:
     def ended(self, now: float, batch: Batch, took_ms: float) -> None:
         """Records that a batch has ended."""
         self._free_at = now
+        for deadline in self._running:
+            self.caution.observe(now <= deadline)
+        self._running = []
         if batch.items:
             self.slowness.observe(batch.expected_ms, took_ms)

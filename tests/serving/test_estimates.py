@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from pss.errors import InputError
-from pss.serving import ArrivalRate, Slowness
+from pss.serving import ArrivalRate, Caution, Slowness
+from pss.serving.estimates import Overhead
 
 
 def test_slowness_and_its_noise():
@@ -91,3 +92,41 @@ def test_bad_share():
     """Oracle: the field and its value are in the message."""
     with pytest.raises(InputError, match='share=1: expected'):
         Slowness(1)
+
+
+def test_caution_rests_at_the_share():
+    """Oracle: where a larger margin makes fewer images late, a simulated share
+    of them ends at the wanted one; without misses there is no margin."""
+    rng = np.random.default_rng(0)
+    caution = Caution(share=0.98)
+    late = []
+    for _ in range(20_000):
+        late.append(rng.random() < 0.1 * (1 - 2 * caution.margin))
+        caution.observe(not late[-1])
+    assert np.mean(late[5000:]) == pytest.approx(0.02, abs=0.003)
+    for _ in range(3000):
+        caution.observe(True)
+    assert caution.margin == 0
+    for _ in range(100):
+        caution.observe(False)
+    assert caution.margin == caution.MOST
+
+
+def test_overhead_is_of_most_answers():
+    """Oracle: by hand: what lies behind the slowest image's network, and how
+    late the process was, of all but the slowest twentieth; at most a third of
+    the objective."""
+    overhead = Overhead(90., 0.95)
+    assert overhead.reserve_ms == 0
+    for extra in range(1, 41):
+        overhead.observe(50. + extra / 10, [
+            dict(queue_ms=10., network_ms=5.),
+            dict(queue_ms=40., network_ms=10.)
+        ])
+    assert overhead.reserve_ms == pytest.approx(3.9)
+    for _ in range(100):
+        overhead.observe_lag(7.)
+    assert overhead.reserve_ms == pytest.approx(10.9)
+    for _ in range(100):
+        overhead.observe_lag(700.)
+    assert overhead.reserve_ms == 30
