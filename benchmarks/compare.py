@@ -111,6 +111,8 @@ SPACES: Dict[str, Dict[str, Any]] = dict(
     usnet=dict(multipliers=(0.32, 1.), resolutions=[28]))
 
 EPOCHS = 16
+# for all of them, so that runs stay comparable
+SEARCH = dict(candidates=16, finalists=3)
 BATCH_SIZE = 128
 LEARNING_RATE = 0.05
 # Every second of the training images, so that a training reaches the point from
@@ -157,8 +159,7 @@ def setting(method: str, epochs: int) -> Dict[str, Any]:
         train_dataloader=dict(
             batch_size=BATCH_SIZE, num_workers=0, dataset=train_set()),
         test_cfg=dict(
-            calibration_dataloader=dict(dataset=train_set()),
-            search=dict(candidates=16, finalists=3)),
+            calibration_dataloader=dict(dataset=train_set()), search=SEARCH),
         optim_wrapper=dict(optimizer=dict(lr=LEARNING_RATE)),
         param_scheduler=[
             dict(

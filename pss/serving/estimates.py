@@ -170,3 +170,8 @@ class Overhead:
             sorted(seen)[int(self.share * len(seen))]
             for seen in (self._after, self._lags) if seen)
         return min(longest, self.slo_ms / 3)
+
+    @property
+    def usual_lag_ms(self) -> float:
+        """How late the process is, by the median of the last second or so."""
+        return median(self._lags) if self._lags else 0.

@@ -65,6 +65,8 @@ class Front:
         self._full_for = 0  # requests of at least so many images
         self._missed = 0  # images
         self._overhead = Overhead(limits.slo_ms)
+        self._decoding = 0  # requests
+        self._decode_ms = 0.  # of one, without others
         self._loop: Optional[asyncio.AbstractEventLoop] = None
         self._known = asyncio.Event()
 
@@ -157,6 +159,7 @@ class Front:
             raise Refusal(
                 503, f'{self.limits.requests} requests are open '
                 'already', 1e3)
+        self._check_pace()
         top = top_of(request.query_params.get('top'))
         contents, arrived = await self._bodies.files(request)
         left = self._full_until - clock()
@@ -179,15 +182,30 @@ class Front:
             self.metrics.queue.observe(result['queue_ms'])
         return JSONResponse(dict(predictions=results, total_ms=round(total, 3)))
 
+    def _check_pace(self) -> None:
+        """Refuses a request before it is read, if reading and decoding would
+        take half of the objective: more arrives than this process can read."""
+        late = max(self._decoding * self._decode_ms,
+                   self._overhead.usual_lag_ms)
+        if late > self.limits.slo_ms / 2:
+            self._missed += 1
+            raise refusal_of(late, self.limits.slo_ms)
+
     async def _results(self, contents: List[bytes], arrived: float,
                        top: Optional[int], bank: int) -> Any:
         """Lets the worker answer, with the bank of that number."""
         loop = asyncio.get_running_loop()
+        start, self._decoding = clock(), self._decoding + 1
+        others = self._decoding
         try:
             images = await loop.run_in_executor(self._pool, decode, self.net,
                                                 contents, self.limits.pixels)
         except InputError as error:
             raise Refusal(422, str(error)) from None
+        finally:
+            self._decoding -= 1
+            self._decode_ms += 0.1 * (
+                (clock() - start) / others - self._decode_ms)
         self._number += 1
         number = self._number
         future = loop.create_future()

@@ -125,6 +125,7 @@ def tiny(compare, monkeypatch, tiny_fashion_mnist):
         return config
 
     monkeypatch.setattr(compare, 'load_config', load_tiny)
+    monkeypatch.setattr(compare, 'SEARCH', None)
     monkeypatch.setattr(compare, 'BATCH_SIZE', 27)
     monkeypatch.setattr(compare, 'DATA_ROOT', str(tiny_fashion_mnist))
     monkeypatch.chdir(ROOT)

@@ -45,7 +45,7 @@ def test_pairs():
 def test_pins():
     """Oracle: requirements/, whose versions `make test` runs with."""
     pins = dict(
-        re.findall(r'^([\w-]+)==(\S+)$', text, re.M)[0]
+        re.findall(r'^([\w-]+)(?:\[\w+\])?==(\S+)$', text)[0]
         for path in (ROOT / 'requirements').glob('*.txt')
         for text in path.read_text().splitlines() if '==' in text)
     assert FOUND['TORCHVISION'][pins['torch']] == pins['torchvision']
