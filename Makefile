@@ -91,6 +91,7 @@ $(WEB): web/package.json web/package-lock.json
 # two minutes on the demo's bank: a server under three times its traffic
 demo-serve: install $(DEMO)/bank/bank.json
 	$(BIN)/python benchmarks/serving.py $(DEMO)/bank --runs 1 --seconds 6 \
+		--images 16 --max-batch 16 \
 		--fashion-mnist data/fashion_mnist --out $(DEMO)/serving.json \
 		--plot $(DEMO)/serving.png
 
