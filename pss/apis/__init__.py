@@ -1,21 +1,5 @@
 """What scripts and notebooks import.
 
-:func:`load_config`         reads a config, and imports the modules it names
-:func:`init_model`          builds a config's supernet, with a checkpoint's
-                            weights
-:func:`build_runner`        builds a config's runner, which trains and tests
-:func:`find_checkpoint`     the newest complete checkpoint in a work directory
-:func:`feature_channels`    channels of a backbone's features, for a neck
-:func:`read_bank`           reads and checks a bank of trained subnets
-:class:`AdaptiveClassifier` runs a bank's subnets, and switches between them
-:class:`AdaptiveInferencer` the same, called as mmpretrain's inferencer is
-:class:`AdaptiveDetector`   the same for a bank of an MMDetection detector
-:class:`Exporter`           writes a bank's subnets for PyTorch, ONNX Runtime
-                            or TorchScript
-:class:`DeviceExporter`     writes all of them for devices without PyTorch, over
-                            one file of weights
-==========================  ==================================================
-=======
 - :func:`.load_config` reads a config, and imports the modules it names
 - :func:`.init_model` builds a config's supernet, with a checkpoint's weights
 - :func:`.build_runner` builds a config's runner, which trains and tests

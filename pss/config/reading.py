@@ -23,7 +23,7 @@ def load_config(config: FilePath) -> Config:
 
     Args:
         config: a file, or the name of a config of the package, see
-            :func:`pss_command.carried.find_config`.
+            ``pss_command.carried.find_config``.
 
     Raises:
         InputError: if the file does not exist or is not a config.

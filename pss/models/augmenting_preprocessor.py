@@ -21,7 +21,7 @@ class AugmentingPreprocessor(ClsDataPreprocessor):
     """mmpretrain's ``ClsDataPreprocessor``, which first makes the changes of
     colours that were drawn for images when they were loaded.
 
-    :class:`pss.datasets.DeferredColorJitter` and ``DeferredLighting`` draw
+    :class:`.DeferredColorJitter` and ``DeferredLighting`` draw
     them, and ``PackDeferred`` hands them over. Images without any, such as
     those of tests, stay as they are.
     """

@@ -10,7 +10,7 @@ from .scheduler import Batch
 
 
 class FollowerScheduler:
-    """A queue in front of :class:`pss.runtime.LatencyFollower`.
+    """A queue in front of :class:`.LatencyFollower`.
 
     The follower is told how long the oldest image of each batch waited and
     ran, and chooses the subnet. Whatever waits runs, up to a useful batch. All

@@ -31,7 +31,8 @@ class Source(NamedTuple):
         threads: that a network computes with.
         trust: packages whose classes a bank may name.
         only: names of the subnets that are served; all if there are none.
-        policy: what chooses the subnet of a batch, of :data:`.POLICIES`.
+        policy: what chooses the subnet of a batch: ``'slack'`` or
+            ``'follower'``.
     """
     folder: str
     device: str = 'cpu'

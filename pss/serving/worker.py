@@ -37,7 +37,7 @@ class Engine:
         kepts: its subnets, in the grid's order.
         grid: their latencies.
         slo_ms: an image is answered so long after it arrived.
-        policy: one of :data:`POLICIES`.
+        policy: ``'slack'`` or ``'follower'``.
         index: identifies the bank's index.
     """
 

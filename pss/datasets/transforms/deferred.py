@@ -1,5 +1,5 @@
 """Changes of colours that are drawn for each image when it is loaded, and made
-for whole batches by :class:`pss.models.AugmentingPreprocessor`."""
+for whole batches by :class:`.AugmentingPreprocessor`."""
 
 from typing import Any, Dict, List, Sequence, Tuple
 
