@@ -53,7 +53,8 @@ nitpick_ignore_regex = [
      r'onnxruntime|litserve|fvcore|PIL|plotly|matplotlib|fastapi|starlette|'
      r'prometheus_client|argparse|collections|contextlib|pathlib|typing|abc|'
      r'json|concurrent|threading|multiprocessing|enum|logging|asyncio|'
-     r'subprocess|pickle|numbers|uvicorn|pydantic|ray)\..*'),
+     r'subprocess|pickle|numbers|uvicorn|pydantic|ray|'
+     r'annotated_types)\..*'),
     # type variables
     (r'py:class', r'pss\..*\.(T|Part|_Network)'),
 ]
