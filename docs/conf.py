@@ -35,8 +35,6 @@ nitpicky = True
 
 # -- reference --------------------------------------------------------------
 autodoc_member_order = 'bysource'
-# which is large, and not in .venv
-autodoc_mock_imports = ['ray']
 autodoc_typehints = 'signature'
 autodoc_typehints_format = 'short'
 python_maximum_signature_line_length = 72
@@ -53,8 +51,7 @@ nitpick_ignore_regex = [
      r'onnxruntime|litserve|fvcore|PIL|plotly|matplotlib|fastapi|starlette|'
      r'prometheus_client|argparse|collections|contextlib|pathlib|typing|abc|'
      r'json|concurrent|threading|multiprocessing|enum|logging|asyncio|'
-     r'subprocess|pickle|numbers|uvicorn|pydantic|ray|'
-     r'annotated_types)\..*'),
+     r'subprocess|pickle|numbers|uvicorn|pydantic)\..*'),
     # type variables
     (r'py:class', r'pss\..*\.(T|Part|_Network)'),
 ]
