@@ -81,7 +81,7 @@ def test_make_targets():
     found = {
         word
         for _, line in commands() if line.startswith('make ')
-        for word in line.split('#')[0].split()[1:]
-        if '=' not in word and not word.startswith(('"', '.'))
+        for word in shlex.split(line, comments=True)[1:]
+        if '=' not in word and not word.startswith('.')
     }
     assert found and found <= known
