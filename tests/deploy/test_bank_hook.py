@@ -117,6 +117,8 @@ def test_empty_pools_at_the_end_of_training(searchable, tmp_path, search):
     """Oracle: a search needs no pools, so there is a bank; without one the log
     says why there is none."""
     config = bank_config(searchable, tmp_path / 'work', log_level='INFO')
+    # runs of one name and second would share a log file
+    config.experiment_name = f'search_{search}'
     config.test_cfg.search = dict(candidates=4) if search else None
     runner = Runner.from_cfg(config)
     runner.call_hook('before_run')
