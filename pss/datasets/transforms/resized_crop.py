@@ -19,7 +19,7 @@ class AntialiasedResizedCrop(RandomResizedCrop):
     of the time.
 
     Only the crop is read, and torch resizes it. That filters as Pillow does:
-    pixels differ by at most 1, and hardly ever. Draws are mmpretrain's.
+    pixels differ by at most 2, and hardly ever. Draws are mmpretrain's.
 
     Args:
         scale: size of the result: one number, or height and width.
