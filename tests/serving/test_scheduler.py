@@ -88,3 +88,22 @@ def test_first_come_first_served():
     while len(scheduler):
         found += scheduler.next(5.).items
     assert found == ['a', 'b', 'c']
+
+
+def test_what_is_late_makes_it_cautious():
+    """Oracle: by hand: an image that its batch answers after its deadline, one
+    that was refused, and one that is in time."""
+    scheduler = Scheduler(grids(0), SLO)
+    pace = scheduler.pace(0.)
+    assert pace.margin == 0
+    scheduler.arrive(0., ['a'])
+    scheduler.ended(2 * SLO, scheduler.next(0.), 2 * SLO)
+    late = scheduler.pace(0.).margin
+    assert late == scheduler.caution.STEP
+    now = 10 * SLO
+    scheduler.arrive(now, ['b'])
+    scheduler.ended(now + 0.1, scheduler.next(now), 0.1)
+    assert 0 < scheduler.pace(now).margin < late
+    before = scheduler.pace(now).margin
+    assert scheduler.arrive(now, 1000 * ['c']) is not None
+    assert scheduler.pace(now).margin > before
