@@ -23,6 +23,7 @@ from ..structures import Subnet
 from ..supernet import blank, hooked
 from .layers import SlimmableBatchNorm2d
 from .layers.synchronised_norm import is_shared
+from .shared_prefixes import SharedPrefixes
 from .switching import Statistics, SwitchableModel
 
 
@@ -33,8 +34,9 @@ def calibrate(model: SwitchableModel, subnets: Sequence[Subnet],
 
     Means and unbiased variances of the batches, averaged with equal weight over
     the batches of all processes ("After training" in the paper). Each batch is
-    loaded once; all subnets run on it before the next. All processes call it,
-    each with as many batches as it has, even none.
+    loaded once; all subnets run on it before the next, and do not repeat what
+    they share, see :class:`.SharedPrefixes`. All processes call it, each with
+    as many batches as it has, even none.
 
     Args:
         model: the supernet, a classifier or a detector. Its active subnet and
@@ -53,7 +55,8 @@ def calibrate(model: SwitchableModel, subnets: Sequence[Subnet],
     momenta = {norm: norm.momentum for norm in model.norms.values()}
     model.eval()
     try:
-        statistics = {subnet: _blank(model, subnet) for subnet in subnets}
+        runs = SharedPrefixes(model, subnets)
+        shared = _blank(model, runs)
         for norm in momenta:
             norm.train()  # and nothing else: no dropout here
         calls: Dict[Subnet, Counter] = {subnet: Counter() for subnet in subnets}
@@ -63,8 +66,8 @@ def calibrate(model: SwitchableModel, subnets: Sequence[Subnet],
         number = 0
         for batch in rounds:
             number += 1
-            for subnet in subnets:
-                model.switch_to(subnet, statistics[subnet])
+            for subnet in runs:
+                model.switch_to(subnet, shared[subnet])
                 with _averaging(momenta, calls[subnet]), \
                         _emptied(synchronised) if batch is None \
                         else nullcontext():
@@ -81,6 +84,7 @@ def calibrate(model: SwitchableModel, subnets: Sequence[Subnet],
     if not total:
         raise InputError('calibration_dataloader: no batch in any process; '
                          'expected at least one')
+    statistics = {subnet: _copied(shared[subnet]) for subnet in subnets}
     if get_world_size() > 1:
         for values in statistics.values():
             _average(values, number / total.item())
@@ -143,19 +147,39 @@ def _averaging(norms: Iterable[SlimmableBatchNorm2d],
     return hooked(before=[(norm, count) for norm in norms])
 
 
-def _blank(model: SwitchableModel, subnet: Subnet) -> Statistics:
-    """Statistics of the shapes that a subnet's layers have."""
-    statistics: Statistics = {}
+def _blank(model: SwitchableModel,
+           runs: SharedPrefixes) -> Dict[Subnet, Statistics]:
+    """Statistics of the shapes that subnets' layers have; where subnets share
+    a layer's output, they share its statistics."""
+    found: Dict[Subnet, Statistics] = {}
 
     def note(name: str, norm: nn.Module, inputs: Tuple[Tensor]) -> None:
         x = inputs[0]
         channels = x.shape[1]
         exact = torch.promote_types(x.dtype, torch.float32)
-        statistics[name] = (x.new_zeros(channels, dtype=exact),
-                            x.new_ones(channels, dtype=exact))
+        found[subnet][name] = (x.new_zeros(channels, dtype=exact),
+                               x.new_ones(channels, dtype=exact))
 
-    model.switch_to(subnet)
     with hooked(before=[(norm, partial(note, name))
                         for name, norm in model.norms.items()]):
-        model.run_norms(blank(model, subnet.resolution))
-    return statistics
+        for subnet in runs:
+            found[subnet] = {}
+            model.switch_to(subnet)
+            model.run_norms(blank(model, subnet.resolution))
+    for first, second, names in runs.shared_norms():
+        found[second].update({name: found[first][name] for name in names})
+    return {
+        s: {
+            name: values[name]
+            for name in model.norms
+        }
+        for s, values in found.items()
+    }
+
+
+def _copied(statistics: Statistics) -> Statistics:
+    """Statistics that no other subnet shares."""
+    return {
+        name: (mean.clone(), var.clone())
+        for name, (mean, var) in statistics.items()
+    }

@@ -20,6 +20,7 @@ from mmengine.logging import print_log
 from torch.utils.data import DataLoader, Subset
 
 from ...errors import InputError
+from ...models.shared_prefixes import SharedPrefixes
 from ...search import Evaluate
 from ...structures import Subnet
 from ..precision import mixed_precision
@@ -105,6 +106,8 @@ class HeldOutHits:
             if known < images:
                 lacking.setdefault(known, []).append(subnet)
         for first, found in lacking.items():
+            # neighbours share most of their layers
+            found.sort(key=lambda s: (s.resolution, s.widths))
             for i in range(0, len(found), CHUNK):
                 self._measure(found[i:i + CHUNK], first, images, final)
         return np.array([self._hits[s, final][:images] for s in subnets],
@@ -225,6 +228,8 @@ def run_hits(loop: SubnetLoop, statistics: Dict[Subnet, Statistics],
         collate_fn=loader.collate_fn,
         num_workers=loader.num_workers)
     hits = torch.zeros((len(statistics), len(order)), dtype=torch.uint8)
+    rows = {subnet: row for row, subnet in enumerate(statistics)}
+    runs = SharedPrefixes(model, [*statistics], statistics)
     model.eval()
     done = 0
     for batch in batches:
@@ -232,13 +237,13 @@ def run_hits(loop: SubnetLoop, statistics: Dict[Subnet, Statistics],
         labels = torch.cat([s.gt_label for s in data['data_samples']])
         places = list(mine[done:done + len(labels)])
         done += len(labels)
-        for row, (subnet, values) in enumerate(statistics.items()):
-            model.switch_to(subnet, values)
+        for subnet in runs:
+            model.switch_to(subnet, statistics[subnet])
             with mixed_precision(loop.amp_type):
                 logits = model(data['inputs'], mode='tensor')
             best = logits.topk(min(top, logits.shape[1])).indices
             right = (best == labels.to(best.device)[:, None]).any(1)
-            hits[row, places] = right.to('cpu', torch.uint8)
+            hits[rows[subnet], places] = right.to('cpu', torch.uint8)
     model.switch_to(model.search_space.largest)
     all_reduce(hits)
     return hits.numpy().astype(bool)

@@ -18,6 +18,7 @@ from ...models.classifiers.supernet_classifier import (
     Statistics,
     SupernetClassifier,
 )
+from ...models.shared_prefixes import SharedPrefixes
 from ...resources import cost_field
 from ...structures import Subnet
 from ..hooks import PSSSamplerHook
@@ -152,22 +153,26 @@ class SubnetLoop(BaseLoop):
             s: copy.deepcopy(evaluator or self.evaluator)
             for s in statistics
         }
+        runs = SharedPrefixes(model, [*statistics], statistics)
+        *_, last = statistics
+        shown: List[Any] = []
         what = f'Evaluating {len(statistics)} subnets on {what}'
         call_hook = self.runner.call_hook if hooks else _no_hook
         for i, batch in enumerate(logged(dataloader, len(dataloader), what)):
             call_hook(f'before_{self.mode}_iter', batch_idx=i, data_batch=batch)
             data = model.data_preprocessor(batch, False)
-            outputs: List[Any] = []
-            for subnet, values in statistics.items():
-                model.switch_to(subnet, values)
+            for subnet in runs:
+                model.switch_to(subnet, statistics[subnet])
                 with mixed_precision(self.amp_type):
                     outputs = model(**data, mode='predict')
                 evaluators[subnet].process(outputs, batch)
+                if subnet == last:
+                    shown = outputs
             call_hook(
                 f'after_{self.mode}_iter',
                 batch_idx=i,
                 data_batch=batch,
-                outputs=outputs)
+                outputs=shown)
         model.switch_to(model.search_space.largest)
         size = len(dataloader.dataset)
         return {s: e.evaluate(size) for s, e in evaluators.items()}
