@@ -1,83 +1,160 @@
-"""Evaluating many subnets in one pass over the images, or in one pass each.
+"""How long calibrating and evaluating many subnets takes.
 
-On JPEG files of 500 x 375 pixels, with the ImageNet pipeline of the configs.
+In seconds for one subnet and 1,000 images of the network's size, all subnets on
+one batch: as it is done, where subnets share their first layers; each on its
+own; and as it was first done, each on its own, channels first, with memory
+given back to the system. Loading images is not included. Each way runs in its
+own process, and they take turns. Writes ``benchmarks/results/evaluation.json``.
 """
 
 import argparse
-import tempfile
+import multiprocessing
+import statistics
 import time
-from pathlib import Path
-from typing import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import numpy as np
 import torch
-from mmengine.dataset import BaseDataset
-from mmengine.registry import DefaultScope
-from mmengine.runner import Runner
-from PIL import Image
+from tabulate import tabulate
+from torch import Tensor
 
+from pss.allocator import keep_freed_memory
 from pss.apis import init_model, load_config
+from pss.cli import run
+from pss.errors import InputError
+from pss.files import write_json
 from pss.models import SupernetClassifier, calibrate
+from pss.models.shared_prefixes import SharedPrefixes
 from pss.structures import Subnet
 
+CONFIGS = ('configs/pss_mbv2_imagenet.py', 'configs/pss_mbv2_fashion_mnist.py')
+WAYS = ('as it is done', 'each on its own', 'as it was first done')
 
-def write_images(folder: Path, num: int) -> None:
-    """Writes JPEG files of noise over smooth shapes, and a list of them."""
-    rng = np.random.default_rng(0)
-    lines = []
-    for i in range(num):
-        small = Image.fromarray(
-            rng.integers(0, 256, (12, 16, 3), dtype=np.uint8))
-        pixels = np.asarray(small.resize((500, 375), Image.Resampling.BICUBIC))
-        noise = rng.integers(0, 24, pixels.shape, dtype=np.uint8)
-        Image.fromarray(pixels // 2 + noise).save(folder / f'{i}.jpg')
-        lines.append(f'{i}.jpg {i % 10}')
-    (folder / 'list.txt').write_text('\n'.join(lines))
+Logits = Dict[Subnet, Tensor]
+
+
+def drawn(model: SupernetClassifier, num: int) -> List[Subnet]:
+    """Different subnets, uniformly at random."""
+    space, rng = model.search_space, np.random.default_rng(0)
+    found: Dict[Subnet, None] = {}
+    while len(found) < min(num, space.size):
+        found.update(dict.fromkeys(space.decode(space.random(rng, num))))
+    return [*found][:num]
+
+
+def measure(way: str, config: str, images: int,
+            num: int) -> Tuple[float, float, Any]:
+    """Calibrates and evaluates once, after a warm-up, in this process.
+
+    Returns:
+        Seconds for one subnet and 1,000 images of calibrating and of
+        evaluating, and the logits of the first image by all subnets.
+    """
+    shared, first = way == WAYS[0], way == WAYS[2]
+    if not first:
+        keep_freed_memory()
+    cfg = load_config(config)
+    cfg.model.channels_last = not first
+    torch.manual_seed(0)
+    model = init_model(cfg)
+    assert isinstance(model, SupernetClassifier)
+    subnets = drawn(model, num)
+    size = model.search_space.largest.resolution
+    batch = torch.randn(images, model.input_channels, size, size)
+
+    def calibrated(subnets: Sequence[Subnet]) -> Dict[Subnet, Any]:
+        if shared:
+            return calibrate(model, subnets, [batch])
+        return {s: calibrate(model, [s], [batch])[s] for s in subnets}
+
+    def evaluated(subnets: Sequence[Subnet]) -> Logits:
+        order = SharedPrefixes(model, subnets, found) if shared else subnets
+        logits: Logits = {}
+        with torch.no_grad():
+            for subnet in order:
+                model.switch_to(subnet, found[subnet])
+                logits[subnet] = model(batch, mode='tensor')
+        return logits
+
+    model.eval()
+    found = calibrated(subnets[:2])
+    evaluated(subnets[:2])  # warms up
+    seconds, found = timed(calibrated, subnets)
+    seconds_evaluating, logits = timed(evaluated, subnets)
+    each = 1000 / images / len(subnets)
+    return (seconds * each, seconds_evaluating * each,
+            torch.stack([logits[s][0] for s in subnets]).numpy())
+
+
+def timed(function: Callable[[Sequence[Subnet]], Any],
+          subnets: Sequence[Subnet]) -> Tuple[float, Any]:
+    """Seconds that a call takes, and what it returns."""
+    start = time.perf_counter()
+    result = function(subnets)
+    return time.perf_counter() - start, result
+
+
+def compare(config: str, args: argparse.Namespace) -> Dict[str, Any]:
+    """Measures all ways of a config, in turns."""
+    times: Dict[str, List[Tuple[float, float]]] = {way: [] for way in WAYS}
+    logits: Dict[str, Any] = {}
+    spawn = multiprocessing.get_context('spawn')
+    for _ in range(args.rounds):
+        for way in WAYS:
+            with ProcessPoolExecutor(1, spawn) as pool:
+                calibrating, evaluating, logits[way] = pool.submit(
+                    measure, way, config, args.images, args.subnets).result()
+            times[way].append((calibrating, evaluating))
+    rows = [
+        dict(
+            way=way,
+            calibrating=round(statistics.median(c for c, _ in times[way]), 4),
+            evaluating=round(statistics.median(e for _, e in times[way]), 4))
+        for way in WAYS
+    ]
+    return dict(
+        config=config,
+        images=args.images,
+        subnets=args.subnets,
+        logits_are_equal=bool(np.array_equal(*(logits[w] for w in WAYS[:2]))),
+        seconds=rows)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--config', default='configs/pss_mbv2_imagenet.py')
-    parser.add_argument('--images', type=int, default=128)
-    parser.add_argument('--subnets', type=int, default=8)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--configs', nargs='+', default=CONFIGS)
+    parser.add_argument(
+        '--images',
+        type=int,
+        default=64,
+        help='of the batch (default: %(default)s)')
+    parser.add_argument(
+        '--subnets',
+        type=int,
+        default=32,
+        help='so many at a time, as in a search (default: %(default)s)')
+    parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--out', default='benchmarks/results/evaluation.json')
     args = parser.parse_args()
-    config = load_config(args.config)
-    model = init_model(config)
-    assert isinstance(model, SupernetClassifier)
-    space = model.search_space
-    subnets = space.decode(space.random(np.random.default_rng(0), args.subnets))
-    with tempfile.TemporaryDirectory() as folder:
-        write_images(Path(folder), args.images)
-        loader = dict(config.test_dataloader, num_workers=0, batch_size=32)
-        loader['dataset'] = dict(
-            type='CustomDataset',
-            data_root=folder,
-            ann_file='list.txt',
-            pipeline=config.test_pipeline)
-        with DefaultScope.overwrite_default_scope('mmpretrain'):
-            loader = Runner.build_dataloader(loader, seed=0)
-        assert isinstance(loader.dataset, BaseDataset)
-
-        def seconds_of(evaluated: Sequence[Subnet]) -> float:
-            start = time.perf_counter()
-            for batch in loader:
-                data = model.data_preprocessor(batch, False)
-                for subnet in evaluated:
-                    model.switch_to(subnet, statistics[subnet])
-                    with torch.no_grad():
-                        model(**data, mode='predict')
-            return time.perf_counter() - start
-
-        first = model.data_preprocessor(next(iter(loader)), False)['inputs']
-        statistics = calibrate(model, subnets, [first])
-        model.eval()
-        seconds_of(subnets[:1])  # warms up
-        together = seconds_of(subnets)
-        apart = sum(seconds_of([subnet]) for subnet in subnets)
-    print(f'{args.config}: {len(subnets)} subnets on {args.images} images: '
-          f'together {together:.2f} s, one pass each {apart:.2f} s, ratio '
-          f'{together / apart:.3f}')
+    for name in ('images', 'subnets', 'rounds'):
+        if getattr(args, name) < 1:
+            raise InputError(f'--{name}={getattr(args, name)}: expected at '
+                             'least 1')
+    found = [compare(config, args) for config in args.configs]
+    for result in found:
+        print(f'{result["config"]}: {result["subnets"]} subnets, a batch of '
+              f'{result["images"]} images; seconds for one subnet and 1,000 '
+              'images. Shared or not, the logits are '
+              f'{"equal" if result["logits_are_equal"] else "DIFFERENT"}.\n')
+        print(tabulate(result['seconds'], headers='keys', floatfmt='.3g'))
+        print()
+    write_json(
+        dict(
+            torch=torch.__version__,
+            threads=torch.get_num_threads(),
+            results=found), args.out)
 
 
 if __name__ == '__main__':
-    main()
+    run(main)

@@ -154,7 +154,7 @@ class SubnetLoop(BaseLoop):
             for s in statistics
         }
         runs = SharedPrefixes(model, [*statistics], statistics)
-        *_, last = statistics
+        last = next(reversed(statistics), None)
         shown: List[Any] = []
         what = f'Evaluating {len(statistics)} subnets on {what}'
         call_hook = self.runner.call_hook if hooks else _no_hook
