@@ -32,7 +32,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from ..checks import check_boolean, check_choice, check_keys, shown
-from ..datasets import build_dataset, list_folder
+from ..datasets import SharedLists, build_dataset, list_folder
 from ..errors import InputError
 from ..files import FilePath
 from .image_sizes import (
@@ -109,10 +109,12 @@ def listed_images(cfg: Config) -> List[str]:
         InputError: if annotations cannot be read.
     """
     found: Set[str] = set()
-    for config in _datasets(cfg):
-        dataset = _without_pipeline(cfg, config)
-        infos = map(dataset.get_data_info, range(len(dataset)))
-        found.update(info['img_path'] for info in infos if 'img_path' in info)
+    with SharedLists().sharing():
+        for config in _datasets(cfg):
+            dataset = _without_pipeline(cfg, config)
+            infos = map(dataset.get_data_info, range(len(dataset)))
+            found.update(info['img_path'] for info in infos
+                         if 'img_path' in info)
     return sorted(found)
 
 
