@@ -96,7 +96,11 @@ def fill_from_data(cfg: Config) -> None:
         _fill_folders(cfg, folders)
     elif not needs_data(cfg):
         return
-    data = _of_folder(folders[0]['data_root']) if folders else _of_dataset(cfg)
+    if folders:
+        data = _of_folder(folders[0]['data_root'])
+    else:
+        with SharedLists().sharing():
+            data = _of_dataset(cfg)
     _fill_classes(cfg, data)
     _fill_sizes(cfg, data.images)
 

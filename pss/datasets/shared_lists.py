@@ -75,6 +75,8 @@ def list_key(dataset: Dict[str, Any]) -> Optional[Tuple[Any, str]]:
         ``None`` if the list cannot be shared, since the class is not one of
         mmpretrain's for files or ours, or is told not to serialise it.
     """
+    if not isinstance(dataset, dict):  # what builds it says so
+        return None
     kind = dataset.get('type')
     if isinstance(kind, str):
         with DATASETS.switch_scope_and_registry(
