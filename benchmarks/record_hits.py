@@ -13,10 +13,11 @@ from typing import Any, List
 import numpy as np
 
 from pss.apis import build_runner, load_config
-from pss.cli import add_arguments, merge_arguments, run, strip_training
+from pss.cli import merge_arguments, run, strip_training
 from pss.engine.checkpoints import check_checkpoint
 from pss.engine.runner.held_out_hits import run_hits
 from pss.files import whole_file
+from pss_command.arguments import add_arguments
 
 
 def chosen_pools(pools: List[Any], num: int) -> List[Any]:

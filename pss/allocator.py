@@ -15,3 +15,10 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(-4, 0)  # M_MMAP_MAX: no separate maps for large pieces
         mallopt(-1, -1)  # M_TRIM_THRESHOLD: never shrink
+
+
+def release_freed_memory() -> None:
+    """Makes glibc, where there is one, give memory that is free now back to the
+    system."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

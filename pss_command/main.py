@@ -16,7 +16,7 @@ from .carried import (
     nearest_config,
 )
 from .commands import TOOLS, run_tool, summary
-from .errors import UsageError
+from .errors import UsageError, printable
 
 OWN = {
     'configs': 'Lists the configs of the package: pss configs [PATTERN].',
@@ -39,10 +39,7 @@ def main(words: Optional[List[str]] = None) -> None:
         _dispatch(words)
         sys.stdout.flush()
     except UsageError as error:
-        # as pss.errors.printable does, which would import torch
-        line = ''.join(c if c.isprintable() else ascii(c)[1:-1]
-                       for c in f'pss: error: {error}')
-        print(line, file=sys.stderr)
+        print(printable(f'pss: error: {error}'), file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # the reader has gone, such as `head`
         sys.stderr.close()

@@ -39,3 +39,37 @@ def test_freed_memory_is_kept():
                            check=True).stdout) for word in ('plain', 'keep')
     ]
     assert pages[0] > 100 * max(pages[1], 1)
+
+
+HELD = """
+import re
+from pathlib import Path
+import numpy as np
+from pss.allocator import keep_freed_memory, release_freed_memory
+keep_freed_memory()
+
+def held():
+    text = Path('/proc/self/status').read_text()
+    return int(re.search(r'VmRSS:\\s+(\\d+)', text)[1]) // 1024
+
+pieces = [np.ones(1 << 17) for _ in range(100)]
+last = np.ones(1 << 17)  # what is freed is below it
+full = held()
+del pieces
+kept = held()
+release_freed_memory()
+print(full, kept, held())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='is about glibc')
+def test_freed_memory_is_released():
+    """Oracle: the kernel's account, in MiB: 100 are freed, and the process has
+    them until it releases them."""
+    done = subprocess.run([sys.executable, '-c', HELD],
+                          cwd=ROOT,
+                          capture_output=True,
+                          text=True,
+                          check=True)
+    full, kept, released = map(int, done.stdout.split())
+    assert abs(full - kept) < 5 and 90 < kept - released < 110

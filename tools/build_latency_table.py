@@ -9,22 +9,7 @@ import argparse
 import statistics
 import sys
 
-import torch
-
-from pss.apis import init_model, load_config
-from pss.cli import (
-    add_options,
-    check_integers,
-    check_numbers,
-    check_seed,
-    merge_options,
-    run,
-)
-from pss.errors import InputError
-from pss.outputs import check_out
-from pss.profiling.latency_building import build_table
-from pss.profiling.profiler import DTYPES, Profiler
-from pss.profiling.verification import verify_table
+from pss_command.arguments import add_options
 
 
 def parse_args():
@@ -53,7 +38,7 @@ def parse_args():
         help='CPU threads of one run (default: %(default)s)')
     parser.add_argument(
         '--dtype',
-        choices=list(DTYPES),
+        choices=['float32', 'float16', 'bfloat16'],
         default='float32',
         help='type of weights and activations (default: %(default)s)')
     parser.add_argument(
@@ -87,7 +72,30 @@ def parse_args():
         default=0,
         help='for drawing the subnets of --verify (default: %(default)s)')
     add_options(parser)
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
+import torch
+
+from pss.apis import init_model, load_config
+from pss.cli import (
+    check_integers,
+    check_numbers,
+    check_seed,
+    merge_options,
+    run,
+)
+from pss.errors import InputError
+from pss.outputs import check_out
+from pss.profiling.latency_building import build_table
+from pss.profiling.profiler import Profiler
+from pss.profiling.verification import verify_table
+
+
+def main(args):
     check_integers(
         args,
         batch_size=1,
@@ -101,11 +109,6 @@ def parse_args():
     check_numbers(args, min_run_time=(0, 3600))
     check_seed(args)
     check_out(args.out, [args.config])
-    return args
-
-
-def main():
-    args = parse_args()
     config = load_config(args.config)
     merge_options(config, args.cfg_options)
     torch.set_num_threads(args.threads)
@@ -157,4 +160,4 @@ def print_verification(found):
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, args)

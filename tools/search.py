@@ -15,24 +15,7 @@ interrupted goes on where it stopped, if it is started again in the same folder.
 import argparse
 from pathlib import Path
 
-from pss.apis import load_config
-from pss.checks import shown
-from pss.cli import (
-    add_arguments,
-    build_inspected,
-    join_processes,
-    merge_arguments,
-    run,
-    strip_training,
-    verify_config,
-)
-from pss.config import TESTING, check_dict, need_fields
-from pss.engine import SubnetTestLoop
-from pss.engine.checkpoints import check_checkpoint
-from pss.errors import InputError
-from pss.evaluation import report_results
-from pss.outputs import check_report
-from pss.sampling import parse_limits
+from pss_command.arguments import add_arguments
 
 
 def parse_args():
@@ -67,6 +50,28 @@ def parse_args():
             parser.error('--out and --work-dir are the same; expected one')
         args.work_dir = args.out
     return args
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
+from pss.apis import load_config
+from pss.checks import shown
+from pss.cli import (
+    build_inspected,
+    join_processes,
+    merge_arguments,
+    run,
+    strip_training,
+    verify_config,
+)
+from pss.config import TESTING, check_dict, need_fields
+from pss.engine import SubnetTestLoop
+from pss.engine.checkpoints import check_checkpoint
+from pss.errors import InputError
+from pss.evaluation import report_results
+from pss.outputs import check_report
+from pss.sampling import parse_limits
 
 
 def merge_args(cfg, args):
@@ -119,8 +124,7 @@ def with_tables(resources, words):
     return resources
 
 
-def main():
-    args = parse_args()
+def main(args):
     cfg = load_config(args.config)
     merge_args(cfg, args)
     verify_config(cfg)
@@ -140,4 +144,4 @@ def main():
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, args)

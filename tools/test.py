@@ -9,24 +9,7 @@ import argparse
 import json
 from pathlib import Path
 
-from pss.apis import load_config
-from pss.cli import (
-    add_arguments,
-    build_inspected,
-    check_integers,
-    join_processes,
-    merge_arguments,
-    run,
-    strip_training,
-    verify_config,
-)
-from pss.config import TESTING, need_fields
-from pss.engine import SubnetTestLoop
-from pss.engine.checkpoints import check_checkpoint
-from pss.errors import InputError
-from pss.evaluation import report_results
-from pss.files import write_json
-from pss.outputs import check_out_folder, check_report
+from pss_command.arguments import add_arguments
 
 
 def parse_args():
@@ -46,9 +29,29 @@ def parse_args():
         default=1,
         help='draw every so many images (default: %(default)s)')
     add_arguments(parser)
-    args = parser.parse_args()
-    check_integers(args, interval=1)
-    return args
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
+from pss.apis import load_config
+from pss.cli import (
+    build_inspected,
+    check_integers,
+    join_processes,
+    merge_arguments,
+    run,
+    strip_training,
+    verify_config,
+)
+from pss.config import TESTING, need_fields
+from pss.engine import SubnetTestLoop
+from pss.engine.checkpoints import check_checkpoint
+from pss.errors import InputError
+from pss.evaluation import report_results
+from pss.files import write_json
+from pss.outputs import check_out_folder, check_report
 
 
 def merge_args(cfg, args):
@@ -67,8 +70,8 @@ def merge_args(cfg, args):
             enable=True, out_dir=args.show_dir, interval=args.interval)
 
 
-def main():
-    args = parse_args()
+def main(args):
+    check_integers(args, interval=1)
     cfg = load_config(args.config)
     merge_args(cfg, args)
     if args.out is not None:
@@ -92,4 +95,4 @@ def main():
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, args)

@@ -9,25 +9,7 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from pss.apis import find_checkpoint, load_config
-from pss.cli import (
-    add_arguments,
-    ask_first,
-    build_inspected,
-    join_processes,
-    launched_at,
-    merge_arguments,
-    mix_precision,
-    restarts,
-    run,
-    verify_config,
-)
-from pss.config import TRAINING, need_fields
-from pss.engine.checkpoints import check_checkpoint
-from pss.errors import InputError
-from pss.evaluation import report_results
-from pss.locks import locked
-from pss.outputs import check_report
+from pss_command.arguments import add_arguments
 
 
 def parse_args():
@@ -55,6 +37,29 @@ def parse_args():
         help='disable the persistent_workers option of data loaders')
     add_arguments(parser)
     return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
+from pss.apis import find_checkpoint, load_config
+from pss.cli import (
+    ask_first,
+    build_inspected,
+    join_processes,
+    launched_at,
+    merge_arguments,
+    mix_precision,
+    restarts,
+    run,
+    verify_config,
+)
+from pss.config import TRAINING, need_fields
+from pss.engine.checkpoints import check_checkpoint
+from pss.errors import InputError
+from pss.evaluation import report_results
+from pss.locks import locked
+from pss.outputs import check_report
 
 
 def merge_args(cfg, args):
@@ -102,8 +107,7 @@ def choose_checkpoint(cfg, resume):
         cfg.resume = False
 
 
-def main():
-    args = parse_args()
+def main(args):
     cfg = load_config(args.config)
     merge_args(cfg, args)
     verify_config(cfg)
@@ -134,4 +138,4 @@ def train(cfg, resume):
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, args)

@@ -1,4 +1,4 @@
-"""Arguments that several tools have, and merging them into a config."""
+"""Merging the arguments that several tools have into a config."""
 
 import argparse
 import os
@@ -6,83 +6,18 @@ from pathlib import Path
 from typing import Any, Dict, Optional
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 from ..checks import check_integer, shown
 from ..config import LARGEST, check_sections
 from ..config.failures import said
-from ..config.values import LAUNCHERS
 from ..engine.precision import default_amp
 from ..errors import InputError
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of both training and testing, which are mmpretrain's.
-    """
-    parser.add_argument('--work-dir', help='folder for logs and checkpoints')
-    parser.add_argument(
-        '--amp',
-        action='store_true',
-        help='enable automatic mixed precision, in evaluation too (float16 on '
-        'a GPU, bfloat16 on a CPU, unless the config names a type)')
-    parser.add_argument(
-        '--no-pin-memory',
-        action='store_true',
-        help='disable the pin_memory option of data loaders')
-    add_options(parser)
-    parser.add_argument(
-        '--launcher',
-        choices=['none', *LAUNCHERS],
-        default='none',
-        help='job launcher')
-    # torch.distributed.launch passes --local-rank
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-
-
-class _Options(DictAction):
-    """MMEngine's action for ``KEY=VALUE``, with an error for malformed
-    words."""
-
-    def __call__(self,
-                 parser: argparse.ArgumentParser,
-                 namespace: argparse.Namespace,
-                 values: Any,
-                 option_string: Optional[str] = None) -> None:
-        """Parses the words after the option.
-
-        Raises:
-            ArgumentError: for one that is not ``KEY=VALUE``.
-        """
-        for word in values:
-            name, _, value = word.partition('=')
-            if not value or not all(name.split('.')) or \
-                    set(name) & set('[](){} '):
-                raise argparse.ArgumentError(
-                    self, f'{shown(word)}: expected KEY=VALUE, such as '
-                    "train_cfg.max_epochs=3, param_scheduler.0.end=50 or "
-                    "default_scope=None")
-            try:
-                super().__call__(parser, namespace, [word], option_string)
-            except Exception as error:
-                raise argparse.ArgumentError(
-                    self, f'{shown(word)}: {said(error)}') from None
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds ``--cfg-options``."""
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=_Options,
-        help='override fields of the config, such as '
-        'train_cfg.max_epochs=3. A list is written key="[a,b]" or key=a,b; '
-        'lists and tuples can be nested, as in key="[(a,b),(c,d)]". The '
-        'quotation marks are necessary, and spaces are not allowed.')
-
-
 def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
-    """Merges the arguments of :func:`add_arguments` into a config,
-    ``--cfg-options`` first.
+    """Merges the arguments of ``pss_command.arguments.add_arguments`` into a
+    config, ``--cfg-options`` first.
 
     Raises:
         InputError: if one does not fit.

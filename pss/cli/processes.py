@@ -16,7 +16,8 @@ from mmengine.dist import (
 )
 from mmengine.utils.dl_utils import set_multi_processing
 
-from ..config.values import LAUNCHERS
+from pss_command.arguments import LAUNCHERS
+
 from ..errors import InputError
 
 

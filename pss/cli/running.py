@@ -5,20 +5,24 @@ import os
 import select
 import sys
 from io import TextIOWrapper
-from typing import Callable, List, TextIO
+from typing import Any, Callable, List, TextIO
+
+from pss_command.arguments import LAUNCHERS
 
 from ..allocator import keep_freed_memory
 from ..config.built_part import built_part
 from ..config.failures import is_out_of_memory, said
-from ..config.values import LAUNCHERS
 from ..engine import Terminated
 from ..errors import DataError, DivergedError, InputError, printable
 from .error_log import write_log
 from .processes import leave_processes
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[..., None], *args: Any) -> None:
     """Runs a tool, prints one line about what ended it, and exits.
+
+    Tools parse their arguments before they import anything that takes seconds,
+    this included, so :mod:`argparse` ends them by itself.
 
     The status is 2 for bad input, for a config whose parts cannot be built and
     for a disk or folder that cannot be written to; 3 for losses or weights
@@ -29,6 +33,10 @@ def run(main: Callable[[], None]) -> None:
     Throughout, files are loaded with ``weights_only=True``, also where
     MMEngine calls ``torch.load`` of an older torch with another default; and
     freed memory is kept, see :func:`.keep_freed_memory`.
+
+    Args:
+        main: what the tool does.
+        *args: its arguments.
     """
     keep_freed_memory()
     os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
@@ -37,7 +45,7 @@ def run(main: Callable[[], None]) -> None:
     if isinstance(sys.stdout, TextIOWrapper):  # file names may not be UTF-8
         sys.stdout.reconfigure(errors='backslashreplace')
     try:
-        main()
+        main(*args)
         leave_processes()
         sys.stdout.flush()
     except Terminated as end:

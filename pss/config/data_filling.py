@@ -32,7 +32,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from ..checks import check_boolean, check_choice, check_keys, shown
-from ..datasets import build_dataset, list_folder
+from ..datasets import SharedLists, build_dataset, list_folder
 from ..errors import InputError
 from ..files import FilePath
 from .image_sizes import (
@@ -96,7 +96,11 @@ def fill_from_data(cfg: Config) -> None:
         _fill_folders(cfg, folders)
     elif not needs_data(cfg):
         return
-    data = _of_folder(folders[0]['data_root']) if folders else _of_dataset(cfg)
+    if folders:
+        data = _of_folder(folders[0]['data_root'])
+    else:
+        with SharedLists().sharing():
+            data = _of_dataset(cfg)
     _fill_classes(cfg, data)
     _fill_sizes(cfg, data.images)
 
@@ -109,10 +113,12 @@ def listed_images(cfg: Config) -> List[str]:
         InputError: if annotations cannot be read.
     """
     found: Set[str] = set()
-    for config in _datasets(cfg):
-        dataset = _without_pipeline(cfg, config)
-        infos = map(dataset.get_data_info, range(len(dataset)))
-        found.update(info['img_path'] for info in infos if 'img_path' in info)
+    with SharedLists().sharing():
+        for config in _datasets(cfg):
+            dataset = _without_pipeline(cfg, config)
+            infos = map(dataset.get_data_info, range(len(dataset)))
+            found.update(info['img_path'] for info in infos
+                         if 'img_path' in info)
     return sorted(found)
 
 

@@ -10,6 +10,8 @@ from mmengine.config import Config
 from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
 
+from pss_command.arguments import LAUNCHERS
+
 from ..checks import (
     LARGEST_SEED,
     LONGEST_PATH,
@@ -25,15 +27,6 @@ from ..engine.precision import AMP_TYPES
 from ..errors import InputError
 from ..registry import parameters
 from .sections import TESTING, TRAINING, VALIDATION, check_dict, need_fields
-
-# For each launcher, by mmpretrain's name, the environment variables that hold
-# rank, number of processes and rank on the node.
-LAUNCHERS = {
-    'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
-    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
-    'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE',
-            'OMPI_COMM_WORLD_LOCAL_RANK'),
-}
 
 LARGEST = 2**31 - 1  # of batches, epochs and the like
 MOST_WORKERS = 1024  # processes of one loader

@@ -3,7 +3,7 @@
 import os
 import struct
 import zlib
-from typing import Any, Dict, Optional
+from typing import Any, Callable, Dict, Optional
 
 import cv2
 import numpy as np
@@ -15,6 +15,8 @@ from ..checks import shown
 from ..errors import DataError, InputError
 from ..files import FilePath, reason_of
 from ..registry import DATASETS
+from .building import build_dataset
+from .shared_lists import SharedLists
 
 # what readers and decoders raise for missing or damaged files
 _DAMAGED = (OSError, AssertionError, EOFError, SyntaxError, cv2.error,
@@ -134,12 +136,15 @@ class CheckedDataset(Dataset):
 def checked_dataset(dataset: Dict[str, Any],
                     where: str,
                     num_classes: Optional[int] = None,
-                    exact: bool = False) -> Dataset:
+                    exact: bool = False,
+                    run: Callable[[], Any] = lambda: None) -> Dataset:
     """Builds a dataset and checks what can be checked before it is used.
 
     Args:
         dataset: the config of the dataset.
         where, num_classes, exact: see :class:`CheckedDataset`.
+        run: a weak reference to the run's Runner, whose datasets share their
+            lists of images; without one, this dataset shares none.
 
     Returns:
         A :class:`CheckedDataset`, or an iterable dataset as it is.
@@ -148,7 +153,10 @@ def checked_dataset(dataset: Dict[str, Any],
         InputError: if the data is missing, there is no image, or a label is
             not a class.
     """
-    built = build_dataset(dataset)
+    runner = run()
+    lists = SharedLists() if runner is None else SharedLists.of_run(runner)
+    with lists.sharing():
+        built = build_dataset(dataset)
     if isinstance(built, IterableDataset):
         return built
     if not len(built):
@@ -157,26 +165,6 @@ def checked_dataset(dataset: Dict[str, Any],
     checked = CheckedDataset(built, where, num_classes, exact)
     checked.check_labels()
     return checked
-
-
-def build_dataset(dataset: Dict[str, Any]) -> Any:
-    """Builds a dataset and makes it read its annotations.
-
-    Raises:
-        InputError: if its files are missing or annotations cannot be read.
-    """
-    try:
-        built = DATASETS.build(dataset)
-        if hasattr(built, 'full_init'):
-            built.full_init()
-    except InputError:
-        raise
-    except (RuntimeError, AssertionError, ValueError) as error:
-        # what datasets raise for files that are missing, empty or of another
-        # format
-        raise InputError(f'{dataset["type"]} in data_root='
-                         f'{dataset.get("data_root")!r}: {error}') from None
-    return built
 
 
 def is_cut_off(path: Optional[str]) -> bool:

@@ -3,8 +3,9 @@ import argparse
 import pytest
 
 from pss.apis import load_config
-from pss.cli import add_options, merge_options
+from pss.cli import merge_options
 from pss.errors import InputError
+from pss_command.arguments import add_options
 
 from ..paths import ROOT
 

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from pss.apis import init_model, load_config
-from pss.cli import add_options, merge_options
+from pss.cli import merge_options
 from pss.registry import HOOKS, MODELS, check_config
 from pss.resources import Flops, Latency
 from pss.structures import budgets_of
+from pss_command.arguments import add_options
 
 from ..paths import ROOT
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pss.datasets import held_out_split
 from pss.errors import InputError
 from pss.registry import DATASETS
 
@@ -52,3 +53,9 @@ def test_bad_shares(tiny_fashion_mnist, every):
     """Oracle: the field in the message."""
     with pytest.raises(InputError, match='every='):
         split(tiny_fashion_mnist, every=every, held_out=True)
+
+
+def test_what_is_no_config():
+    """Oracle: MMEngine's error."""
+    with pytest.raises(TypeError, match='cfg should be a dict'):
+        held_out_split(3, every=2, held_out=True)

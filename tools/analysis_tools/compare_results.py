@@ -10,21 +10,6 @@ import argparse
 from pathlib import Path
 from typing import Dict, List
 
-from pss.cli import run
-from pss.errors import InputError
-from pss.evaluation import (
-    caption_of,
-    compare_methods,
-    comparison_table,
-    is_name,
-    names_of,
-    read_results,
-    report_comparison,
-    report_files,
-)
-from pss.evaluation.results import Results
-from pss.outputs import check_out
-
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -54,6 +39,25 @@ def parse_args():
         help='file to write; a CSV file, a table and a figure of the same name '
         'are written beside it (default: %(default)s)')
     return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
+from pss.cli import run
+from pss.errors import InputError
+from pss.evaluation import (
+    caption_of,
+    compare_methods,
+    comparison_table,
+    is_name,
+    names_of,
+    read_results,
+    report_comparison,
+    report_files,
+)
+from pss.evaluation.results import Results
+from pss.outputs import check_out
 
 
 def check_files(paths, out):
@@ -87,8 +91,7 @@ def names_for(args, results):
     return names
 
 
-def main():
-    args = parse_args()
+def main(args):
     check_files(args.results, args.out)
     results = [read_results(path, subnets=False) for path in args.results]
     names = names_for(args, results)
@@ -106,4 +109,4 @@ def main():
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, args)

@@ -2,12 +2,8 @@
 
 import argparse
 
-from pss.cli import run
-from pss.evaluation import plot_pools, read_pool_log
-from pss.outputs import check_out
 
-
-def main():
+def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         'log',
@@ -17,11 +13,22 @@ def main():
         '--out',
         default='pools.png',
         help='figure to write (default: %(default)s)')
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
+from pss.cli import run
+from pss.evaluation import plot_pools, read_pool_log
+from pss.outputs import check_out
+
+
+def main(args):
     check_out(args.out, args.log)
     plot_pools(read_pool_log(args.log), args.out)
     print(args.out)
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, args)

@@ -6,6 +6,29 @@ A page (--out PAGE.html) shows all costs, and the subnets on hover.
 import argparse
 from pathlib import Path
 
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('results', nargs='+', help='results.json files')
+    parser.add_argument(
+        '--out',
+        default='results.png',
+        help='figure to write, or page if it ends in .html (default: '
+        '%(default)s)')
+    parser.add_argument(
+        '--resource',
+        help='the resource, by its name in the config (default: flops; all in '
+        'a page)')
+    parser.add_argument(
+        '--names',
+        nargs='+',
+        help='names for the legend (default: the folders of the files)')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
 from pss.cli import run
 from pss.errors import InputError
 from pss.evaluation import (
@@ -41,23 +64,7 @@ def names_for(args):
     return names
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('results', nargs='+', help='results.json files')
-    parser.add_argument(
-        '--out',
-        default='results.png',
-        help='figure to write, or page if it ends in .html (default: '
-        '%(default)s)')
-    parser.add_argument(
-        '--resource',
-        help='the resource, by its name in the config (default: flops; all in '
-        'a page)')
-    parser.add_argument(
-        '--names',
-        nargs='+',
-        help='names for the legend (default: the folders of the files)')
-    args = parser.parse_args()
+def main(args):
     check_files(args.results)
     check_out(args.out, args.results)
     names = names_for(args)
@@ -74,4 +81,4 @@ def main():
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, args)

@@ -5,27 +5,7 @@
 
 import argparse
 
-import numpy as np
-from tabulate import tabulate
-from torch.utils.data import DataLoader, Subset
-
-from pss.apis import load_config
-from pss.cli import (
-    add_arguments,
-    build_inspected,
-    check_integers,
-    merge_arguments,
-    run,
-    strip_training,
-    verify_config,
-)
-from pss.config import TESTING, need_fields
-from pss.engine import SubnetTestLoop
-from pss.engine.checkpoints import check_checkpoint
-from pss.errors import InputError
-from pss.evaluation import rank_summary
-from pss.files import write_json
-from pss.outputs import check_out
+from pss_command.arguments import add_arguments
 
 
 def parse_args():
@@ -45,10 +25,32 @@ def parse_args():
         'for comparison with those in the pools; an additive score is ranked '
         'over these too (default: %(default)s)')
     add_arguments(parser)
-    args = parser.parse_args()
-    check_integers(args, draws=(0, 100_000))
-    check_out(args.out, [args.config, args.checkpoint])
-    return args
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
+import numpy as np
+from tabulate import tabulate
+from torch.utils.data import DataLoader, Subset
+
+from pss.apis import load_config
+from pss.cli import (
+    build_inspected,
+    check_integers,
+    merge_arguments,
+    run,
+    strip_training,
+    verify_config,
+)
+from pss.config import TESTING, need_fields
+from pss.engine import SubnetTestLoop
+from pss.engine.checkpoints import check_checkpoint
+from pss.errors import InputError
+from pss.evaluation import rank_summary
+from pss.files import write_json
+from pss.outputs import check_out
 
 
 def halves_of(loader):
@@ -125,8 +127,9 @@ def fresh(sampler, pool, num):
     return [s for s in dict.fromkeys(drawn) if s not in pool.scores][:num]
 
 
-def main():
-    args = parse_args()
+def main(args):
+    check_integers(args, draws=(0, 100_000))
+    check_out(args.out, [args.config, args.checkpoint])
     cfg = load_config(args.config)
     merge_arguments(cfg, args)
     if cfg.get('launcher', 'none') != 'none':
@@ -153,4 +156,4 @@ def main():
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, args)

@@ -3,27 +3,10 @@
 import argparse
 import time
 
-import numpy as np
-
-from pss.apis import init_model, load_config
-from pss.cli import (
-    add_options,
-    check_integers,
-    check_numbers,
-    check_seed,
-    merge_options,
-    run,
-)
-from pss.config import config_resources
-from pss.errors import InputError
-from pss.files import write_json
-from pss.outputs import check_out
-from pss.resources import Latency, cost_field, cost_tables
-from pss.sampling import ConditionalSampler, place_budgets, read_budgets
-from pss.structures import Budget
+from pss_command.arguments import add_options
 
 
-def main():
+def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config of a supernet')
     parser.add_argument(
@@ -50,7 +33,32 @@ def main():
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--out', required=True, help='JSON file to write')
     add_options(parser)
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
+import numpy as np
+
+from pss.apis import init_model, load_config
+from pss.cli import (
+    check_integers,
+    check_numbers,
+    check_seed,
+    merge_options,
+    run,
+)
+from pss.config import config_resources
+from pss.errors import InputError
+from pss.files import write_json
+from pss.outputs import check_out
+from pss.resources import Latency, cost_field, cost_tables
+from pss.sampling import ConditionalSampler, place_budgets, read_budgets
+from pss.structures import Budget
+
+
+def main(args):
     check_integers(args, num=(1, 10_000_000))
     check_numbers(args, level=(0, None), step=(0, None))
     check_seed(args)
@@ -108,4 +116,4 @@ def step_of(step, config, name, cost):
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, args)

@@ -5,12 +5,7 @@
 
 import argparse
 
-from tabulate import tabulate
-
-from pss.apis import init_model, load_config
-from pss.cli import add_arguments, merge_arguments, run
-from pss.files import write_json
-from pss.outputs import check_out
+from pss_command.arguments import add_arguments
 
 
 def parse_args():
@@ -19,14 +14,23 @@ def parse_args():
     parser.add_argument(
         '--out', metavar='JSON', help='file to write, besides the table')
     add_arguments(parser)
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
+from tabulate import tabulate
+
+from pss.apis import init_model, load_config
+from pss.cli import merge_arguments, run
+from pss.files import write_json
+from pss.outputs import check_out
+
+
+def main(args):
     if args.out:
         check_out(args.out, [args.config])
-    return args
-
-
-def main():
-    args = parse_args()
     config = load_config(args.config)
     merge_arguments(config, args)
     model = init_model(config)
@@ -53,4 +57,4 @@ def main():
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, args)

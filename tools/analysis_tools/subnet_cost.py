@@ -9,21 +9,10 @@ that the config names. Optional are ``"latency_us"``, from a latency table, and
 import argparse
 import time
 
-import numpy as np
-from mmengine.logging import print_log
-
-from pss.apis import init_model, load_config
-from pss.cli import add_options, merge_options, run
-from pss.config import config_resources
-from pss.errors import InputError
-from pss.files import write_json
-from pss.outputs import check_out
-from pss.resources import Latency, cost_field, cost_tables, count_macs
-from pss.resources.flops import MFLOPS
-from pss.structures import read_subnets
+from pss_command.arguments import add_options
 
 
-def main():
+def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config of a supernet')
     parser.add_argument('subnets', help='JSON file with the subnets')
@@ -37,7 +26,27 @@ def main():
         action='store_true',
         help='count with fvcore too (about 0.3 s a subnet)')
     add_options(parser)
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
+import numpy as np
+from mmengine.logging import print_log
+
+from pss.apis import init_model, load_config
+from pss.cli import merge_options, run
+from pss.config import config_resources
+from pss.errors import InputError
+from pss.files import write_json
+from pss.outputs import check_out
+from pss.resources import Latency, cost_field, cost_tables, count_macs
+from pss.resources.flops import MFLOPS
+from pss.structures import read_subnets
+
+
+def main(args):
 
     check_out(args.out, [args.config, args.subnets, args.latency_table])
     config = load_config(args.config)
@@ -79,4 +88,4 @@ def main():
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, args)

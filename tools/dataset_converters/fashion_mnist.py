@@ -12,6 +12,25 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('data/fashion_mnist'),
+        help='folder for the four files (default: %(default)s)')
+    parser.add_argument(
+        '--source',
+        type=Path,
+        default=None,
+        help='folder that has them already, compressed or not')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
 from pss.cli import run
 from pss.errors import InputError
 from pss.outputs import check_out_folder
@@ -74,19 +93,7 @@ def download(name: str) -> bytes:
         return b''
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        '--out',
-        type=Path,
-        default=Path('data/fashion_mnist'),
-        help='folder for the four files (default: %(default)s)')
-    parser.add_argument(
-        '--source',
-        type=Path,
-        default=None,
-        help='folder that has them already, compressed or not')
-    args = parser.parse_args()
+def main(args):
     check_out_folder(args.out)
     if args.source is not None and not args.source.is_dir():
         raise InputError(f'--source={args.source}: no such folder')
@@ -116,4 +123,4 @@ def main():
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, args)

@@ -13,6 +13,43 @@ import shutil
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        '--source',
+        type=Path,
+        default=Path('data/fashion_mnist'),
+        help="folder of Fashion-MNIST's four files (default: %(default)s)")
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('data/fashion_mnist_detection'),
+        help='folder to write (default: %(default)s)')
+    parser.add_argument(
+        '--num',
+        type=int,
+        nargs=3,
+        default=(2000, 300, 500),
+        metavar=('TRAIN', 'HELD_OUT', 'TEST'),
+        help='images of each split (default: 2000 300 500)')
+    parser.add_argument(
+        '--size',
+        type=int,
+        default=96,
+        help='side of an image in pixels (default: 96)')
+    parser.add_argument(
+        '--most',
+        type=int,
+        default=3,
+        help='most garments in an image (default: 3)')
+    parser.add_argument('--seed', type=int, default=0)
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
 import cv2
 import numpy as np
 
@@ -151,37 +188,7 @@ def check_replaceable(folder: Path, splits: List[str]) -> None:
                              'tool wrote')
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        '--source',
-        type=Path,
-        default=Path('data/fashion_mnist'),
-        help="folder of Fashion-MNIST's four files (default: %(default)s)")
-    parser.add_argument(
-        '--out',
-        type=Path,
-        default=Path('data/fashion_mnist_detection'),
-        help='folder to write (default: %(default)s)')
-    parser.add_argument(
-        '--num',
-        type=int,
-        nargs=3,
-        default=(2000, 300, 500),
-        metavar=('TRAIN', 'HELD_OUT', 'TEST'),
-        help='images of each split (default: 2000 300 500)')
-    parser.add_argument(
-        '--size',
-        type=int,
-        default=96,
-        help='side of an image in pixels (default: 96)')
-    parser.add_argument(
-        '--most',
-        type=int,
-        default=3,
-        help='most garments in an image (default: 3)')
-    parser.add_argument('--seed', type=int, default=0)
-    args = parser.parse_args()
+def main(args):
     check_integers(args, size=(48, 16_384), most=(1, 10_000))
     check_seed(args)
     for num in args.num:
@@ -219,4 +226,4 @@ def main():
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, args)

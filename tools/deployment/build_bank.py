@@ -6,9 +6,25 @@ images, and tested.
 
 import argparse
 
+from pss_command.arguments import add_arguments
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config of the supernet')
+    parser.add_argument('checkpoint', help='its checkpoint, with the pools')
+    parser.add_argument('--out', required=True, help="the bank's folder")
+    add_arguments(parser)
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
 from pss.apis import load_config
 from pss.cli import (
-    add_arguments,
     build_inspected,
     join_processes,
     merge_arguments,
@@ -24,19 +40,7 @@ from pss.errors import InputError
 from pss.outputs import check_out_folder
 
 
-def parse_args():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config of the supernet')
-    parser.add_argument('checkpoint', help='its checkpoint, with the pools')
-    parser.add_argument('--out', required=True, help="the bank's folder")
-    add_arguments(parser)
-    return parser.parse_args()
-
-
-def main():
-    args = parse_args()
+def main(args):
     cfg = load_config(args.config)
     merge_arguments(cfg, args)
     need_fields(cfg, TESTING, 'choosing subnets')
@@ -61,4 +65,4 @@ def main():
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, args)

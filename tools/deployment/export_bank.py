@@ -8,19 +8,6 @@ runtime/ has a package for Python that switches between the subnets.
 import argparse
 from pathlib import Path
 
-import torch
-
-from pss.apis import DeviceExporter, read_bank
-from pss.checks import check_integer
-from pss.cli import run
-from pss.deploy.device_bank import check_device_target
-from pss.deploy.export_files import check_targets
-from pss.errors import InputError
-from pss.outputs import check_out_folder
-
-IMG_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.tif', '.tiff',
-                  '.webp')
-
 
 def parse_args():
     parser = argparse.ArgumentParser(
@@ -66,8 +53,24 @@ def parse_args():
     return parser.parse_args()
 
 
-def main():
-    args = parse_args()
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
+import torch
+
+from pss.apis import DeviceExporter, read_bank
+from pss.checks import check_integer
+from pss.cli import run
+from pss.deploy.device_bank import check_device_target
+from pss.deploy.export_files import check_targets
+from pss.errors import InputError
+from pss.outputs import check_out_folder
+
+IMG_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.tif', '.tiff',
+                  '.webp')
+
+
+def main(args):
     # with few images at a time, further threads only wait for each other
     torch.set_num_threads(1)
     check_out_folder(args.out)
@@ -121,4 +124,4 @@ def print_exported(exported):
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, args)

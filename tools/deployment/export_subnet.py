@@ -8,15 +8,6 @@ same input.
 
 import argparse
 
-import torch
-
-from pss.apis import Exporter, read_bank
-from pss.cli import run
-from pss.cli.limits import parse_budget
-from pss.deploy.exporter import FORMATS, check_export
-from pss.deploy.model_index import write_model_index
-from pss.runtime.selection import check_limits, most_accurate
-
 
 def parse_args():
     parser = argparse.ArgumentParser(
@@ -31,7 +22,8 @@ def parse_args():
         help='the most accurate subnet within all limits, such as '
         'flops=60 latency_cpu=20000')
     which.add_argument('--all', action='store_true', help='every kept subnet')
-    parser.add_argument('--format', required=True, choices=list(FORMATS))
+    parser.add_argument(
+        '--format', required=True, choices=['torch', 'onnx', 'torchscript'])
     parser.add_argument('--out', required=True, metavar='DIR')
     parser.add_argument(
         '--images',
@@ -48,8 +40,20 @@ def parse_args():
     return parser.parse_args()
 
 
-def main():
-    args = parse_args()
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
+import torch
+
+from pss.apis import Exporter, read_bank
+from pss.cli import run
+from pss.cli.limits import parse_budget
+from pss.deploy.exporter import check_export
+from pss.deploy.model_index import write_model_index
+from pss.runtime.selection import check_limits, most_accurate
+
+
+def main(args):
     # with few images at a time, further threads only wait for each other
     torch.set_num_threads(1)
     check_export(args.out, args.bank, args.format)
@@ -75,4 +79,4 @@ def main():
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, args)

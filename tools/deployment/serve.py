@@ -20,9 +20,6 @@ import argparse
 import os
 import resource
 
-from pss.checks import check_choice, check_integer, check_number
-from pss.errors import InputError
-
 LOG_LEVELS = ('critical', 'error', 'warning', 'info', 'debug')
 
 
@@ -126,8 +123,14 @@ def parse_args():
     return parser.parse_args()
 
 
-def main():
-    args = parse_args()
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
+from pss.checks import check_choice, check_integer, check_number
+from pss.errors import InputError
+
+
+def main(args):
     check_number('--slo-ms', args.slo_ms, above=0, most=6e4)
     check_integer('--port', args.port, 1024, 65535)
     check_integer('--threads', args.threads, 1, 1024)
@@ -175,4 +178,4 @@ def main():
 if __name__ == '__main__':
     # not above: the process that runs the networks imports this file too
     from pss.cli import run
-    run(main)
+    run(main, args)

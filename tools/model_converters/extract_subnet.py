@@ -9,6 +9,27 @@ import argparse
 from functools import partial
 from typing import Callable
 
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config of the supernet')
+    parser.add_argument('checkpoint', help='its checkpoint')
+    parser.add_argument(
+        '--subnet',
+        required=True,
+        help='JSON file with the subnet: {"resolution": int, "widths": [int]}')
+    parser.add_argument('--out', required=True, help='the DST.pth to write')
+    parser.add_argument(
+        '--calibrate',
+        action='store_true',
+        help='compute its batch-norm statistics on training images; the '
+        "running statistics are those of the largest subnet")
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
 import torch
 
 from pss.apis import init_model, load_config
@@ -25,21 +46,7 @@ from pss.outputs import check_out
 from pss.structures import read_subnets
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config of the supernet')
-    parser.add_argument('checkpoint', help='its checkpoint')
-    parser.add_argument(
-        '--subnet',
-        required=True,
-        help='JSON file with the subnet: {"resolution": int, "widths": [int]}')
-    parser.add_argument('--out', required=True, help='the DST.pth to write')
-    parser.add_argument(
-        '--calibrate',
-        action='store_true',
-        help='compute its batch-norm statistics on training images; the '
-        "running statistics are those of the largest subnet")
-    args = parser.parse_args()
+def main(args):
     inputs = [args.config, args.checkpoint, args.subnet]
     out = check_out(args.out, inputs, '.pth')
     check_out(out.with_suffix('.py'), inputs)
@@ -88,4 +95,4 @@ def main():
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, args)

@@ -11,6 +11,21 @@ import math
 import re
 from typing import Any, Dict, List
 
+# first, last and step of the levels of the published FLOPs pools
+LEVELS = {'mobilenet_v1': (120, 560, 10), 'mobilenet_v2': (80, 290, 10)}
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('source', help='checkpoint in the published layout')
+    parser.add_argument('--arch', required=True, choices=sorted(LEVELS))
+    parser.add_argument('--out', required=True, help='checkpoint to write')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
 from pss.checks import is_number, shown
 from pss.cli import run
 from pss.engine.checkpoints import read_checkpoint_data, save_checkpoint
@@ -25,8 +40,6 @@ BACKBONES = {
     'mobilenet_v1': SlimmableMobileNetV1,
     'mobilenet_v2': SlimmableMobileNetV2
 }
-# first, last and step of the levels of the published FLOPs pools
-LEVELS = {'mobilenet_v1': (120, 560, 10), 'mobilenet_v2': (80, 290, 10)}
 LONGEST_KEY = 2_000  # characters of a pool's key; usually about 300
 # channels to which the multipliers in a pool's key refer
 BASES = {
@@ -182,12 +195,7 @@ def convert_pools(published: Any, arch: str, space,
     ]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('source', help='checkpoint in the published layout')
-    parser.add_argument('--arch', required=True, choices=sorted(BACKBONES))
-    parser.add_argument('--out', required=True, help='checkpoint to write')
-    args = parser.parse_args()
+def main(args):
     check_out(args.out, [args.source])
     source = read_checkpoint_data(args.source)
     backbone = BACKBONES[args.arch]()
@@ -206,4 +214,4 @@ def main():
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, args)

@@ -13,6 +13,27 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional
 
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('src', help='the published SRC.pkl')
+    parser.add_argument('--out', required=True, help='JSON file to write')
+    parser.add_argument(
+        '--device',
+        choices=['cpu', 'cuda'],
+        default=None,
+        help='what the table was measured on; the file does not say')
+    parser.add_argument(
+        '--batch-size',
+        type=int,
+        default=None,
+        help='images at a time; the file does not say')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
 from pss.checks import check_choice, is_integer, is_number, shown
 from pss.cli import check_integers, run
 from pss.errors import InputError
@@ -157,21 +178,7 @@ def our_key_of(theirs: Any, where: str) -> BlockKey:
         raise InputError(f'{where}: {error}') from None
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('src', help='the published SRC.pkl')
-    parser.add_argument('--out', required=True, help='JSON file to write')
-    parser.add_argument(
-        '--device',
-        choices=['cpu', 'cuda'],
-        default=None,
-        help='what the table was measured on; the file does not say')
-    parser.add_argument(
-        '--batch-size',
-        type=int,
-        default=None,
-        help='images at a time; the file does not say')
-    args = parser.parse_args()
+def main(args):
     check_integers(args, batch_size=1)
     check_out(args.out, [args.src])
     table = convert(
@@ -184,4 +191,4 @@ def main():
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, args)

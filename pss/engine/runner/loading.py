@@ -2,6 +2,7 @@
 
 import os
 import signal
+import weakref
 from functools import partial
 from typing import Any, Callable, Optional
 
@@ -37,12 +38,15 @@ def checked(runner: Runner,
     if not isinstance(dataset, dict):
         return dataloader
     return {
-        **dataloader, 'dataset':
+        **dataloader,
+        'dataset':
         dict(
             type='pss.CheckedDataset',
             dataset=dataset,
             where=where,
             exact=exact,
+            # weak, so that MMEngine's copy of the config has the same
+            run=weakref.ref(runner),
             num_classes=_num_classes(runner.model))
     }
 

@@ -1,5 +1,6 @@
 import pytest
 from mmengine.runner import Runner
+from mmpretrain.datasets import CustomDataset
 
 from pss.apis import load_config
 from pss.errors import InputError
@@ -92,3 +93,39 @@ def test_a_damaged_image(images_config, tmp_path, field, workers):
                       hooks=False)
     assert str(error.value).startswith(f'{field}: {path}: ')
     assert '\n' not in str(error.value)
+
+
+def test_that_a_run_reads_each_list_once(images_config, monkeypatch):
+    """Oracle: how often the class reads a list, for five loaders of the two
+    parts of one list and a sixth of another; and the arrays they have."""
+    listed = images_config.train_dataloader.dataset
+    for loader, held_out in ((images_config.train_dataloader, False),
+                             (images_config.val_cfg.calibration_dataloader,
+                              False),
+                             (images_config.test_cfg.calibration_dataloader,
+                              False), (images_config.val_dataloader, True),
+                             (images_config.test_cfg.selection_dataloader,
+                              True)):
+        loader.dataset = dict(
+            type='pss.HeldOutSplit',
+            dataset=dict(listed, pipeline=loader.dataset.pipeline),
+            every=4,
+            held_out=held_out)
+    reads = []
+    load = CustomDataset.load_data_list
+    monkeypatch.setattr(CustomDataset, 'load_data_list',
+                        lambda self: reads.append(self.ann_file) or load(self))
+    runner = Runner.from_cfg(images_config)
+    training = runner.build_train_loop(images_config.train_cfg)
+    loops = training, runner.val_loop, runner.test_loop
+    assert len(reads) == len(set(reads)) == 2
+    arrays = [
+        loader.dataset.data_bytes
+        for loader in (*(loop.calibration_dataloader
+                         for loop in loops[1:]), runner.val_loop.dataloader,
+                       runner.test_loop.selection_dataloader)
+    ]
+    arrays.append(training.dataloader.dataset.dataset.data_bytes)
+    assert arrays[0] is arrays[1] is arrays[4]
+    assert arrays[2] is arrays[3]
+    assert [len(loop.dataloader.dataset) for loop in loops] == [6, 2, 8]

@@ -68,7 +68,7 @@ def call(tool: str, *words: Any) -> None:
     """Runs a tool as from the command line."""
     module = TOOLS[tool]
     sys.argv = [f'tools/{tool}.py', *map(str, words)]
-    run_main(module.main)
+    run_main(lambda: module.main(module.parse_args()))
 
 
 def tool_case(what: str,
