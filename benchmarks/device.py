@@ -47,7 +47,8 @@ import onnxruntime
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = 1
 net = onnxruntime.InferenceSession('largest.onnx', options)
-net.run(None, {'images': np.zeros((1, 3, 224, 224), np.float32)})
+shape = [1, *net.get_inputs()[0].shape[1:]]
+net.run(None, {'images': np.zeros(shape, np.float32)})
 ''')
 MEASURED = '''
 import json, re, time
@@ -66,19 +67,32 @@ print(json.dumps([taken, peak]))
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--rounds', type=int, default=30)
+    parser.add_argument(
+        '--starts',
+        type=int,
+        default=5,
+        help='processes of each kind (default: %(default)s)')
     parser.add_argument('--config', default='configs/pss_mbv2_imagenet.py')
     parser.add_argument('--out', default='benchmarks/results/device.json')
     args = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(args.config, Path(folder), args.rounds)
+        found = measure(args.config, Path(folder), args.rounds, args.starts)
     for name, value in found.items():
         print(f'{name}: {value}')
     write_json(found, args.out)
 
 
-def measure(config: str, folder: Path, rounds: int) -> Dict[str, Any]:
-    """All figures, by name."""
+def measure(config: str, folder: Path, rounds: int,
+            starts: int) -> Dict[str, Any]:
+    """All figures, by name.
+
+    Args:
+        config: path of the supernet's.
+        folder: an empty one, for the banks.
+        rounds: forward passes that are timed in each way.
+        starts: processes that are started in each way.
+    """
     _, bank = random_bank(config)
     write_bank(bank, folder / 'bank')
     DeviceExporter(bank).export(folder / 'device')
@@ -97,7 +111,7 @@ def measure(config: str, folder: Path, rounds: int) -> Dict[str, Any]:
     found['times_allowed'] = round(
         sizes['device'] / (1.15 * largest + 25e3 * len(bank.kept)), 3)
     for name in PROGRAMS:
-        alone = [_alone(name, folder) for _ in range(5)]
+        alone = [_alone(name, folder) for _ in range(starts)]
         found[name] = dict(
             cold_start_s=round(statistics.median(t for t, _ in alone), 2),
             peak_mb=round(statistics.median(m for _, m in alone)))
@@ -147,7 +161,7 @@ def _latencies(folder: Path, rounds: int) -> Dict[str, Any]:
     for net in (session, classifier):
         net.switch('largest')
     inputs = np.random.default_rng(0).standard_normal(
-        (1, 3, 224, 224)).astype(np.float32)
+        (1, *classifier.input_shape)).astype(np.float32)
     tensor = torch.from_numpy(inputs)
     ways: Dict[str, Callable[[], Any]] = dict(
         session=lambda: session.logits(inputs),
