@@ -54,7 +54,7 @@ MEASURED = '''
 import json, re, time
 start = time.perf_counter()
 import numpy as np
-image = np.zeros((224, 224, 3), np.uint8)
+image = np.zeros(({size}, {size}, 3), np.uint8)
 {program}
 taken = time.perf_counter() - start
 # rusage would count the parent's memory too
@@ -111,7 +111,9 @@ def measure(config: str, folder: Path, rounds: int,
     found['times_allowed'] = round(
         sizes['device'] / (1.15 * largest + 25e3 * len(bank.kept)), 3)
     for name in PROGRAMS:
-        alone = [_alone(name, folder) for _ in range(starts)]
+        alone = [
+            _alone(name, folder, bank.input_shape[-1]) for _ in range(starts)
+        ]
         found[name] = dict(
             cold_start_s=round(statistics.median(t for t, _ in alone), 2),
             peak_mb=round(statistics.median(m for _, m in alone)))
@@ -120,11 +122,14 @@ def measure(config: str, folder: Path, rounds: int,
     return found
 
 
-def _alone(name: str, folder: Path) -> List[float]:
-    """Seconds and MB of a process of its own, from its first import on."""
+def _alone(name: str, folder: Path, size: int) -> List[float]:
+    """Seconds and MB of a process of its own, from its first import on; its
+    image has so many pixels a side."""
     done = subprocess.run(
-        [sys.executable, '-c',
-         MEASURED.format(program=PROGRAMS[name])],
+        [
+            sys.executable, '-c',
+            MEASURED.format(size=size, program=PROGRAMS[name])
+        ],
         cwd=folder,
         env=dict(
             os.environ,

@@ -118,7 +118,6 @@ def measure(case: Case, batch_size: int, iterations: int) -> Row:
         iteration = apart(networks)
     iteration(random_batch(model, 2))  # from now on there is momentum
     batch = random_batch(model, batch_size)
-    del model
     peak = standing_bytes(networks) + peak_allocated(iteration, batch)
     seconds = []
     for _ in range(iterations):
