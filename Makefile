@@ -9,6 +9,9 @@
 #   run at a time)
 # make lint: yapf, ruff, import contracts and mypy; make format applies yapf
 # make test: lint, then all tests
+# make test-gpu: the tests and benchmarks that need a GPU, in at most 10 minutes;
+#   GPU_PYTHON=python for an environment of your own, DEVICE=cpu to try it without
+#   a GPU
 # make test-detection: the tests that need MMDetection, in .venv-detection
 # make test-ray: the tests that need Ray, which it installs
 # make test-matrix: the tests with other versions of Python, torch, numpy and the
@@ -28,6 +31,9 @@ EPOCHS ?= 16
 METHODS ?=
 JOBS ?=
 
+DEVICE ?= cuda
+GPU_PYTHON ?= $(BIN)/python
+
 # arguments of nox
 MATRIX ?=
 
@@ -42,7 +48,7 @@ WHEELS ?= $(HOME)/.cache/pss-net/wheels
 
 .PHONY: install demo demo-latency demo-adaptive demo-web demo-serve compare test \
 	lint format benchmarks clean install-detection test-detection test-ray \
-	test-matrix dist docs test-docs
+	test-gpu test-matrix dist docs test-docs
 
 install: .venv/.installed
 
@@ -124,6 +130,27 @@ format: install
 test: lint
 	! command -v npm > /dev/null || $(MAKE) $(WEB) || true
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# What fails does not keep the rest from running, as GPUs may be lent for minutes.
+# A trial skips the tests, of which `make test` has those that a CPU can do; and it
+# sees no GPU, since MMEngine takes one that it sees.
+test-gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),install)
+	@case '$(DEVICE)' in cpu | cuda) ;; *) echo 'DEVICE=$(DEVICE): expected' \
+		'cuda or cpu'; exit 1; esac
+	@test '$(DEVICE)' = cpu || $(GPU_PYTHON) -c 'import sys, torch; \
+		sys.exit(not torch.cuda.is_available())' || { echo 'torch finds no' \
+		'GPU: `make test-gpu DEVICE=cpu` tries it without one'; exit 1; }
+	status=0; \
+	$(ON_DEVICE) -m pytest -m gpu || status=1; \
+	$(ON_DEVICE) benchmarks/switching.py --device $(DEVICE) --rounds 15 \
+		--switches 2000 || status=1; \
+	$(ON_DEVICE) benchmarks/gpu.py --device $(DEVICE) --minutes 6 \
+		--compile graphs default || status=1; \
+	exit $$status
+
+# a relative PYTHONPATH would not reach the processes of other folders
+test-gpu: ON_DEVICE = $(if $(filter cpu,$(DEVICE)),CUDA_VISIBLE_DEVICES=) \
+	PYTHONPATH=$(CURDIR) $(GPU_PYTHON)
 
 # Ray takes 240 MB, and only its tests need it
 .venv/.ray: .venv/.installed requirements/ray.txt

@@ -501,7 +501,7 @@ def main() -> None:
         for group in (METHODS, OPTIONS):
             runs += runs_of(args.seeds, args.epochs,
                             [m for m in group if m in args.methods])
-        runs = [*dict.fromkeys(runs)]
+    runs = [*dict.fromkeys(runs)]  # a check may be one of the others
     found = origin(args, jobs)
     if not args.report_only:
         try:

@@ -47,13 +47,14 @@ import onnxruntime
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = 1
 net = onnxruntime.InferenceSession('largest.onnx', options)
-net.run(None, {'images': np.zeros((1, 3, 224, 224), np.float32)})
+shape = [1, *net.get_inputs()[0].shape[1:]]
+net.run(None, {'images': np.zeros(shape, np.float32)})
 ''')
 MEASURED = '''
 import json, re, time
 start = time.perf_counter()
 import numpy as np
-image = np.zeros((224, 224, 3), np.uint8)
+image = np.zeros(({size}, {size}, 3), np.uint8)
 {program}
 taken = time.perf_counter() - start
 # rusage would count the parent's memory too
@@ -66,19 +67,32 @@ print(json.dumps([taken, peak]))
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--rounds', type=int, default=30)
+    parser.add_argument(
+        '--starts',
+        type=int,
+        default=5,
+        help='processes of each kind (default: %(default)s)')
     parser.add_argument('--config', default='configs/pss_mbv2_imagenet.py')
     parser.add_argument('--out', default='benchmarks/results/device.json')
     args = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(args.config, Path(folder), args.rounds)
+        found = measure(args.config, Path(folder), args.rounds, args.starts)
     for name, value in found.items():
         print(f'{name}: {value}')
     write_json(found, args.out)
 
 
-def measure(config: str, folder: Path, rounds: int) -> Dict[str, Any]:
-    """All figures, by name."""
+def measure(config: str, folder: Path, rounds: int,
+            starts: int) -> Dict[str, Any]:
+    """All figures, by name.
+
+    Args:
+        config: path of the supernet's.
+        folder: an empty one, for the banks.
+        rounds: forward passes that are timed in each way.
+        starts: processes that are started in each way.
+    """
     _, bank = random_bank(config)
     write_bank(bank, folder / 'bank')
     DeviceExporter(bank).export(folder / 'device')
@@ -97,7 +111,9 @@ def measure(config: str, folder: Path, rounds: int) -> Dict[str, Any]:
     found['times_allowed'] = round(
         sizes['device'] / (1.15 * largest + 25e3 * len(bank.kept)), 3)
     for name in PROGRAMS:
-        alone = [_alone(name, folder) for _ in range(5)]
+        alone = [
+            _alone(name, folder, bank.input_shape[-1]) for _ in range(starts)
+        ]
         found[name] = dict(
             cold_start_s=round(statistics.median(t for t, _ in alone), 2),
             peak_mb=round(statistics.median(m for _, m in alone)))
@@ -106,11 +122,14 @@ def measure(config: str, folder: Path, rounds: int) -> Dict[str, Any]:
     return found
 
 
-def _alone(name: str, folder: Path) -> List[float]:
-    """Seconds and MB of a process of its own, from its first import on."""
+def _alone(name: str, folder: Path, size: int) -> List[float]:
+    """Seconds and MB of a process of its own, from its first import on; its
+    image has so many pixels a side."""
     done = subprocess.run(
-        [sys.executable, '-c',
-         MEASURED.format(program=PROGRAMS[name])],
+        [
+            sys.executable, '-c',
+            MEASURED.format(size=size, program=PROGRAMS[name])
+        ],
         cwd=folder,
         env=dict(
             os.environ,
@@ -147,7 +166,7 @@ def _latencies(folder: Path, rounds: int) -> Dict[str, Any]:
     for net in (session, classifier):
         net.switch('largest')
     inputs = np.random.default_rng(0).standard_normal(
-        (1, 3, 224, 224)).astype(np.float32)
+        (1, *classifier.input_shape)).astype(np.float32)
     tensor = torch.from_numpy(inputs)
     ways: Dict[str, Callable[[], Any]] = dict(
         session=lambda: session.logits(inputs),

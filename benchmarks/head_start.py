@@ -9,9 +9,9 @@ import argparse
 from pathlib import Path
 from typing import Any, Dict, List
 
+import compare
 import numpy as np
 import torch
-from compare import Run, config_of
 from mmengine.config import Config
 from mmengine.dataset import default_collate
 from mmengine.runner import Runner
@@ -30,7 +30,7 @@ SORTED = dict(type='pss.SortChannelsHook')
 
 def training(epochs: int, seed: int, folder: Path, **changes: Any) -> Config:
     """The config of a training without a test."""
-    config = config_of(Run('random', epochs, seed, seed))
+    config = compare.config_of(compare.Run('random', epochs, seed, seed))
     config.work_dir = str(folder)
     config.default_hooks.pop('bank')
     for field in ('test_cfg', 'test_dataloader', 'test_evaluator'):
@@ -67,7 +67,7 @@ def accuracies(model: SupernetClassifier, subnets: List[Subnet],
     total = 0
     test = dict(
         type='FashionMNIST',
-        data_root='data/fashion_mnist',
+        data_root=compare.DATA_ROOT,
         split='test',
         test_mode=True,
         download=False,

@@ -21,18 +21,19 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
-import numpy as np
 import torch
-from mmpretrain.structures import DataSample
+from iterations import (
+    NETWORKS,
+    built,
+    path_of,
+    random_batch,
+    shipped,
+    typical_plan,
+)
 from tabulate import tabulate
 
-from pss.apis import init_model, load_config
-from pss.engine import SandwichOptimWrapper
 from pss.files import write_json, write_text
-from pss.models import SupernetClassifier
-from pss.sampling import Pass
 
-NETWORKS = ('mbv2', 'mbv1', 'r50')
 PRECISIONS = ('float32', 'bfloat16', 'float16')
 
 Row = Dict[str, Any]
@@ -47,25 +48,16 @@ class Setting(NamedTuple):
 
 def build(setting: Setting, args: argparse.Namespace) -> Callable[[], None]:
     """A function that trains one iteration, and waits until it is done."""
-    config = load_config(f'configs/pss_{setting.network}_imagenet.py')
-    config.model.channels_last = setting.channels_last
-    model = init_model(config, device=args.device).train()
-    assert isinstance(model, SupernetClassifier)
-    space = model.search_space
-    middle = space.decode(np.array([[n // 2 for n in space.shape]]))[0]
-    wrapper = SandwichOptimWrapper(
-        torch.optim.SGD(
-            model.parameters(), lr=1e-3, momentum=0.9, nesterov=True),
-        amp=setting.amp)
-    wrapper.plan = (Pass('largest', space.largest), Pass('sampled', middle),
-                    Pass('smallest', space.smallest))
-    size = space.largest.resolution
-    images = torch.randn(args.batch_size, 3, size, size, device=args.device)
-    labels = torch.randint(1000, (args.batch_size, ), device=args.device)
-    samples = [DataSample().set_gt_label(int(label)) for label in labels]
+    config, model = built(
+        path_of(setting.network),
+        args.device,
+        channels_last=setting.channels_last)
+    plan, _ = typical_plan(config, model)
+    batch = random_batch(model, args.batch_size, args.device)
+    train = shipped(model, plan, setting.amp)
 
     def iteration() -> None:
-        model.train_step(dict(inputs=images, data_samples=samples), wrapper)
+        train(batch)
         if args.device == 'cuda':
             torch.cuda.synchronize()
 

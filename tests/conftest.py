@@ -20,6 +20,15 @@ warnings.filterwarnings('ignore', message='Fail to import ``MultiScale')
 
 
 def pytest_collection_modifyitems(config, items):
+    """Takes out the tests that need what is not here."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker('gpu'):
+                item.add_marker(pytest.mark.skip(reason='needs a GPU'))
+    deselect_detection(config, items)
+
+
+def deselect_detection(config, items):
     """Deselects the tests that need MMDetection if it is not installed."""
     if importlib.util.find_spec('mmdet') is not None:
         return
@@ -70,6 +79,18 @@ def reference_costs():
     if not path.is_file():
         pytest.skip(f'{path} is not there; PSS_FIXTURES names its folder')
     return json.loads(path.read_text())
+
+
+@pytest.fixture(params=['cpu', pytest.param('cuda', marks=pytest.mark.gpu)])
+def device(request):
+    """A CPU, and a GPU if there is one."""
+    return request.param
+
+
+@pytest.fixture
+def exact(monkeypatch):
+    """Keeps a GPU from rounding to TF32, to compare it with a CPU."""
+    monkeypatch.setattr(torch.backends.cudnn, 'allow_tf32', False)
 
 
 @pytest.fixture

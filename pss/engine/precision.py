@@ -34,3 +34,11 @@ def mixed_precision(dtype: Optional[torch.dtype]) -> ContextManager[Any]:
     """
     return nullcontext() if dtype is None else \
         torch.autocast(get_device(), dtype)
+
+
+def grad_scaler(enabled: bool) -> Any:
+    """torch's loss scaler on MMEngine's device; does nothing if disabled. It
+    moved in torch 2.3."""
+    if hasattr(torch.amp, 'GradScaler'):
+        return torch.amp.GradScaler(get_device(), enabled=enabled)
+    return torch.cuda.amp.GradScaler(enabled=enabled)

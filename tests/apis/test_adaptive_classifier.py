@@ -301,3 +301,16 @@ def test_following(bank, monkeypatch):
     assert net.active.name == 'smallest'
     assert net.follow(None) is None
     assert time.perf_counter() == clock[0]
+
+
+@pytest.mark.gpu
+def test_on_a_gpu(bank, exact):
+    """Oracle: the CPU's logits, of every subnet in turn."""
+    nets = [AdaptiveClassifier(bank, device) for device in ('cpu', 'cuda')]
+    images = torch.randn(4, *nets[0].input_shape)
+    for entry in nets[0].subnets:
+        for net in nets:
+            net.switch(entry.name)
+        wanted, found = (net.logits(images.to(device))
+                         for net, device in zip(nets, ('cpu', 'cuda')))
+        torch.testing.assert_close(found.cpu(), wanted, atol=1e-3, rtol=1e-3)

@@ -12,13 +12,7 @@ from pss.registry import HOOKS, MODELS, check_config
 from pss.resources import flops_table
 from pss.structures import budgets_of
 
-from ..paths import ROOT
-
-
-@pytest.fixture
-def compare(script):
-    """The script's module."""
-    return script('compare')
+from .test_compare_report import results
 
 
 def test_runs(compare):
@@ -106,39 +100,13 @@ def test_draws_have_a_seed_of_their_own(compare):
     assert one == other
 
 
-@pytest.fixture
-def tiny(compare, monkeypatch, tiny_fashion_mnist):
-    """The script with the tiny data, which are too few for a search."""
-    load = compare.load_config
-
-    def load_tiny(path):
-        config = load(path)
-        config.test_cfg.search = None
-        config.test_cfg.calibration_batches = 1
-        for loader in (config.train_dataloader, config.test_dataloader,
-                       config.test_cfg.calibration_dataloader,
-                       config.test_cfg.selection_dataloader):
-            loader.num_workers = 0
-            dataset = loader.dataset
-            dataset = dataset.get('dataset', dataset)
-            dataset.data_root = str(tiny_fashion_mnist)
-        return config
-
-    monkeypatch.setattr(compare, 'load_config', load_tiny)
-    monkeypatch.setattr(compare, 'SEARCH', None)
-    monkeypatch.setattr(compare, 'BATCH_SIZE', 27)
-    monkeypatch.setattr(compare, 'DATA_ROOT', str(tiny_fashion_mnist))
-    monkeypatch.chdir(ROOT)
-    return compare
-
-
-def test_finished_runs_are_not_repeated(tiny, tmp_path, capsys):
+def test_finished_runs_are_not_repeated(tiny_compare, tmp_path, capsys):
     """Oracle: the files of a real run and when they were written; without one
     of them, or with another config, it is not done; and if an earlier report
     has it, no file is needed."""
-    study = tiny.Study(tmp_path, 1)
-    run = tiny.Run('usnet', 1, 0, 0)
-    tiny.do_all(study, [run], 1)
+    study = tiny_compare.Study(tmp_path, 1)
+    run = tiny_compare.Run('usnet', 1, 0, 0)
+    tiny_compare.do_all(study, [run], 1)
     out = capsys.readouterr().out
     assert '0 of 1 runs are done' in out and '[1/1] usnet_1ep_seed0' in out
     entry = study.entry(run)
@@ -148,7 +116,7 @@ def test_finished_runs_are_not_repeated(tiny, tmp_path, capsys):
         assert 'evaluated' not in entry[key]
 
     written = {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*.json')}
-    tiny.do_all(study, [run], 1)
+    tiny_compare.do_all(study, [run], 1)
     assert '1 of 1 runs are done' in capsys.readouterr().out
     assert written == {
         p: p.stat().st_mtime_ns
@@ -162,19 +130,44 @@ def test_finished_runs_are_not_repeated(tiny, tmp_path, capsys):
     config = tmp_path / f'{run.name}.py'
     config.write_text(config.read_text().replace('lr=0.05', 'lr=0.02'))
     assert not study.is_done(run)
-    again = tiny.Study(tmp_path / 'other', 1, [entry])
+    again = tiny_compare.Study(tmp_path / 'other', 1, [entry])
     assert again.is_done(run) and again.entry(run) == entry
 
 
-def test_a_run_that_fails_stops_all(tiny, tmp_path, monkeypatch):
+def test_a_run_that_fails_stops_all(tiny_compare, tmp_path, monkeypatch):
     """Oracle: the command, its status and its log in the message."""
     monkeypatch.setattr(
-        tiny, 'setting',
+        tiny_compare, 'setting',
         lambda method, epochs: dict(train_cfg=dict(max_epochs=0.5)))
-    run = tiny.Run('random', 4, 0, 0)
+    run = tiny_compare.Run('random', 4, 0, 0)
     with pytest.raises(InputError, match=r'random_4ep_seed0.*status.*\.log'):
-        tiny.do_all(tiny.Study(tmp_path, 1), [run], 1)
-    assert not tiny.Study(tmp_path, 1).is_done(run)
+        tiny_compare.do_all(tiny_compare.Study(tmp_path, 1), [run], 1)
+    assert not tiny_compare.Study(tmp_path, 1).is_done(run)
+
+
+def test_report_of_what_is_done(compare, run_script, tmp_path):
+    """Oracle: the runs of an earlier report are done if their configs are those
+    of now; the others, one here, are not in the new one."""
+    study = compare.Study(tmp_path, 1)
+    runs = [*dict.fromkeys(compare.checks_of([0], 4))]
+    rng = np.random.default_rng(0)
+    done = [
+        dict(
+            run._asdict(),
+            config=study._digest(run),
+            passes=3,
+            train_seconds=1.,
+            results=results(rng),
+            published=results(rng)) for run in runs
+    ]
+    missing = done.pop()
+    out = tmp_path / 'study.json'
+    write_json(dict(runs=done), out)
+    run_script('compare', '--report-only', '--checks-only', '--seeds', 0,
+               '--epochs', 4, '--out', out, '--work-dir', tmp_path / 'runs')
+    found = json.loads(out.read_text())
+    assert found['runs'] == done and missing not in found['runs']
+    assert found['planned'] == len(done) + 1
 
 
 @pytest.mark.parametrize('words, message', [

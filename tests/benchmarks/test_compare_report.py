@@ -6,12 +6,6 @@ import numpy as np
 import pytest
 
 
-@pytest.fixture
-def compare(script):
-    """The module of the script that runs the comparison."""
-    return script('compare')
-
-
 def results(rng, shift=0.):
     """Made-up results of one run."""
     rows = [

@@ -95,3 +95,17 @@ def test_images(bench, tiny_fashion_mnist):
     assert all(body.startswith(b'\x89PNG') for body in bodies)
     assert all(
         body.startswith(b'\xff\xd8') for body in bench.drawn_images(3, 40))
+
+
+def test_the_tool(run_script, bank, tmp_path):
+    """Oracle: a row for each policy and phase, of about as many requests as the
+    rate says, most of them answered; the plot is there."""
+    pytest.importorskip('litserve')
+    out, plot = tmp_path / 'serving.json', tmp_path / 'serving.png'
+    run_script('serving', bank, '--runs', 1, '--seconds', 1, '--capacity', 20,
+               '--rates', 1, '--policies', 'adaptive', '--slo-ms', 5000,
+               '--side', 24, '--out', out, '--plot', plot)
+    row, = json.loads(out.read_text())['rows']
+    assert (row['policy'], row['phase'], row['rate']) == ('adaptive', 0, 1)
+    assert 5 <= row['requests'] <= 40 and row['in_time'] > 50
+    assert plot.stat().st_size > 0

@@ -109,3 +109,21 @@ def test_bad_images():
                             torch.zeros(3, 4, 5)], 'expected one size')):
         with pytest.raises(InputError, match=words):
             ours(dict(inputs=inputs, data_samples=samples), True)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu():
+    """Oracle: the CPU, to a thousandth of a standard deviation."""
+    batch = images(6)
+    steps = [[(name, (0.7, ))] for name in MMCV]
+    steps += [[('lighting', (10., 20., 30.))], [], [('contrast', (1.3, ))]]
+    samples = [
+        DataSample(metainfo=dict(deferred=step)).set_gt_label(1)
+        for step in steps
+    ]
+    found = [
+        AugmentingPreprocessor(**NORMALISATION).to(device)(dict(
+            inputs=tensor(batch), data_samples=samples), True)['inputs'].cpu()
+        for device in ('cpu', 'cuda')
+    ]
+    torch.testing.assert_close(*found, atol=1e-3, rtol=0)

@@ -171,3 +171,18 @@ def test_no_process_has_a_batch(tmp_path, sync):
     """Oracle: the same message in both; neither waits."""
     one, two = run_ranks(2, tmp_path, of_shares, (0, 0), sync)
     assert one == two and 'no batch' in one
+
+
+@pytest.mark.gpu
+def test_on_a_gpu(supernet, exact):
+    """Oracle: the CPU."""
+    space = supernet.search_space
+    images = torch.randn(8, 3, 32, 32)
+    subnets = [space.largest, space.smallest]
+    wanted = calibrate(supernet, subnets, [images])
+    found = calibrate(supernet.to('cuda'), subnets, [images.to('cuda')])
+    for subnet in subnets:
+        for name, statistics in wanted[subnet].items():
+            for mine, other in zip(found[subnet][name], statistics):
+                torch.testing.assert_close(
+                    mine.cpu(), other, atol=1e-4, rtol=1e-3)

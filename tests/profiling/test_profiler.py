@@ -99,3 +99,16 @@ def test_conditions(supernet):
     assert found['device_name'] and found['versions']['torch']
     key, (position, subnet) = next(iter(reachable_blocks(supernet).items()))
     assert profiler.block(key, position, subnet)().dtype == torch.bfloat16
+
+
+@pytest.mark.gpu
+def test_on_a_gpu(supernet):
+    """Oracle: a larger batch of a larger subnet takes longer."""
+    supernet.eval()
+    space = supernet.search_space
+    small, large = (profiler.measure(profiler.subnet(subnet)).latency
+                    for profiler, subnet in (
+                        (Profiler(supernet, device='cuda'), space.smallest),
+                        (Profiler(supernet, device='cuda', batch_size=512),
+                         space.largest)))
+    assert 0 < small < large

@@ -73,7 +73,7 @@ def test_against_the_profiler(imagenet_model):
     model.switch_to(model.search_space.largest)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.gpu
 def test_against_the_gpu(imagenet_model):
     """Oracle: torch's count of the GPU's memory, which is allocated in pieces
     of 512 bytes and includes the workspace of convolutions."""

@@ -7,7 +7,6 @@ from functools import reduce
 from typing import Any, Dict, Iterator, Optional, Sequence
 
 import torch
-from mmengine.device import get_device
 from mmengine.dist import all_reduce
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
@@ -18,7 +17,7 @@ from ...checks import check_integer, check_number, shown
 from ...errors import DivergedError, InputError
 from ...registry import OPTIM_WRAPPERS
 from ...sampling import Pass
-from ..precision import amp_type, mixed_precision
+from ..precision import amp_type, grad_scaler, mixed_precision
 
 # Most steps that may be skipped in a row. Dynamic scaling halves the scale each
 # time, so that it has fallen from 2 ** 16 to 2 ** -34 by then.
@@ -76,7 +75,7 @@ class SandwichOptimWrapper(OptimWrapper):
         self.step_skipped = False
         self._skipped_in_a_row = 0
         self._amp_type = amp_type(amp)
-        self._scaler = _grad_scaler(enabled=amp == 'float16')
+        self._scaler = grad_scaler(enabled=amp == 'float16')
 
     def train_step(self, model: nn.Module, data: Any) -> Dict[str, Tensor]:
         """Trains the plan's passes on one batch.
@@ -262,13 +261,6 @@ def _check_clipping(clip_grad: Any) -> None:
     for key in ('max_norm', 'clip_value'):
         if clip_grad.get(key, math.inf) != math.inf:  # no limit
             check_number(f'{where}.{key}', clip_grad[key], above=0)
-
-
-def _grad_scaler(enabled: bool):
-    """torch's loss scaler, which moved in torch 2.3; a no-op if disabled."""
-    if hasattr(torch.amp, 'GradScaler'):
-        return torch.amp.GradScaler(get_device(), enabled=enabled)
-    return torch.cuda.amp.GradScaler(enabled=enabled)
 
 
 def _means(log: Dict[str, Tensor]) -> Dict[str, Tensor]:
