@@ -96,9 +96,8 @@ class Channel:
             asked._asdict(),
             shape=[len(images), *first.shape],
             type=first.dtype.str)
-        self.requests[1].send_bytes(
-            json.dumps(head).encode() + b'\n' + b''.join(image.tobytes()
-                                                         for image in images))
+        self.requests[1].send_bytes(b''.join(
+            (json.dumps(head).encode(), b'\n', *map(_packed, images))))
 
     def order(self, order: Order) -> None:
         """Sends an order."""
@@ -122,6 +121,16 @@ class Channel:
     def answered(self) -> Dict[str, Any]:
         """Waits for a message."""
         return json.loads(self.answers[0].recv_bytes())
+
+
+def _packed(image: np.ndarray) -> Any:
+    """Its bytes in order."""
+    if image.strides[-1] < 0 and image.shape[-1] <= 4:
+        # channels that are turned round: one after the other takes a third of
+        # the time
+        image = np.stack([image[..., i] for i in range(image.shape[-1])],
+                         axis=-1)
+    return np.ascontiguousarray(image).data
 
 
 def plain(prediction: Dict[str, Any],

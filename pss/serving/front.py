@@ -106,7 +106,7 @@ class Front:
 
     def end(self) -> None:
         """Tells the worker that there will be no more requests."""
-        self._order(Order('leave'))
+        self._send(Order('leave'))
 
     async def _measure_lags(self) -> None:
         while True:
@@ -115,6 +115,10 @@ class Front:
             self._overhead.observe_lag(max(clock() - due, 0.))
 
     def _order(self, order: Order) -> None:
+        # in a thread: the worker may be slow to take images before it
+        self._pool.submit(self._send, order)
+
+    def _send(self, order: Order) -> None:
         with suppress(*CLOSED), self._sending:
             self.channel.order(order)
 
