@@ -7,22 +7,28 @@ fastest one, and sends requests that arrive at random (Poisson) at 0.5, 1.5 and
 Arrivals do not wait for answers. A request is in time if its whole answer was
 read within the objective, by the client's clock; refused ones are not.
 
-Client and server share the machine's cores; the results say what the client
-took and what else ran.
+By default the objective is 5 times what the most accurate subnet takes. To see
+the policy, rather than how many requests a second HTTP can take, serve networks
+that take long: benchmarks/device_bank.py writes some of random weights.
+
+Client and server share the machine's cores; the results say what the client and
+the server's processes took and what else ran.
 """
 
 import argparse
 import asyncio
 import io
 import json
+import math
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import suppress
+from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -33,13 +39,24 @@ from tabulate import tabulate
 
 from pss.checks import check_integer, check_number
 from pss.cli import run
+from pss.errors import InputError
 from pss.files import write_json
+from pss.serving.served_bank import (
+    Source,
+    measure_grid,
+    open_bank,
+    served_subnets,
+)
 
 RATES = (0.5, 1.5, 3., 0.5)  # times the most accurate subnet's capacity
 # the first one's server says which subnets are the largest and the smallest
 POLICIES = ('adaptive', 'follower', 'largest', 'smallest')
 TOOL = Path(__file__).parents[1] / 'tools' / 'deployment' / 'serve.py'
 BOUNDARY = b'e5d1a7'
+OBJECTIVE = 5  # times the most accurate subnet's latency
+TICKS = os.sysconf('SC_CLK_TCK')  # a second, of the kernel's CPU times
+# in Python 3.10 asyncio has a TimeoutError of its own
+LOST = (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError)
 Connection = Tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -53,6 +70,9 @@ class Answer(NamedTuple):
         subnet: that answered it.
         labels: the classes that it answered.
         first: the index of the request's first image.
+        problem: why there was no answer.
+        is_second: whether the first attempt found a connection that the server
+            had closed, since it was idle.
     """
     sent: float
     ms: float
@@ -60,6 +80,8 @@ class Answer(NamedTuple):
     subnet: Optional[str]
     labels: List[int]
     first: int
+    problem: str = ''
+    is_second: bool = False
 
 
 class Client:
@@ -69,10 +91,16 @@ class Client:
         port: of the server.
         files: image files.
         images: so many of them are in a request.
+        patience_s: until a request counts as lost.
     """
 
-    def __init__(self, port: int, files: List[bytes], images: int) -> None:
+    def __init__(self,
+                 port: int,
+                 files: List[bytes],
+                 images: int,
+                 patience_s: float = 10.) -> None:
         self.port = port
+        self.patience_s = patience_s
         self.images = images
         self.requests = [
             b'POST /predict?top=1 HTTP/1.1\r\nHost: a\r\n'
@@ -102,29 +130,62 @@ class Client:
 
     async def _one(self, start: float, due: float, which: int) -> Answer:
         """A request; its latency counts from when it was due."""
-        status = 0
+        status, problem, is_second = 0, '', False
         value: Dict[str, Any] = {}
-        # in Python 3.10 asyncio has a TimeoutError of its own
-        with suppress(OSError, asyncio.IncompleteReadError,
-                      asyncio.TimeoutError):
-            status, value = await asyncio.wait_for(self._ask(which), 10)
+        try:
+            status, value, is_second = await asyncio.wait_for(
+                self._ask(which), self.patience_s)
+        except LOST as error:
+            problem = type(error).__name__
         found = value.get('predictions', [])
         return Answer(due, 1e3 * (time.perf_counter() - start - due), status,
                       found[0]['subnet'] if found else None,
-                      [one['label'] for one in found], which * self.images)
+                      [one['label'] for one in found], which * self.images,
+                      problem, is_second)
 
-    async def _ask(self, which: int) -> Tuple[int, Dict[str, Any]]:
-        connection = self.free.pop() if self.free else \
-            await asyncio.open_connection('127.0.0.1', self.port)
-        reader, writer = connection
-        writer.write(self.requests[which])
-        head = (await reader.readuntil(b'\r\n\r\n')).lower()
-        size = int(head.partition(b'content-length:')[2].split(b'\r')[0])
-        content = await reader.readexactly(size)
-        if b'connection: close' in head:
+    async def _ask(self, which: int) -> Tuple[int, Dict[str, Any], bool]:
+        """Status, body, and whether it took a second attempt.
+
+        A server may close an idle connection while a request is on its way: a
+        client of HTTP sends it again then, on a new one.
+        """
+        connection = self._idle()
+        if connection is not None:
+            try:
+                return (*await self._ask_on(connection, which), False)
+            except asyncio.IncompleteReadError as error:
+                if error.partial:
+                    raise
+            except ConnectionError:
+                pass
+        return (*await self._ask_on(
+            await asyncio.open_connection('127.0.0.1', self.port), which),
+                connection is not None)
+
+    def _idle(self) -> Optional[Connection]:
+        """A connection that the server has not closed, as far as is known."""
+        while self.free:
+            reader, writer = self.free.pop()
+            if not reader.at_eof() and not writer.is_closing():
+                return reader, writer
             writer.close()
-        else:
-            self.free.append(connection)
+        return None
+
+    async def _ask_on(self, connection: Connection,
+                      which: int) -> Tuple[int, Dict[str, Any]]:
+        reader, writer = connection
+        is_kept = False
+        try:
+            writer.write(self.requests[which])
+            head = (await reader.readuntil(b'\r\n\r\n')).lower()
+            size = int(head.partition(b'content-length:')[2].split(b'\r')[0])
+            content = await reader.readexactly(size)
+            is_kept = b'connection: close' not in head
+        finally:
+            if is_kept:
+                self.free.append(connection)
+            else:
+                writer.close()
         return int(head[9:12]), json.loads(content)
 
 
@@ -171,6 +232,22 @@ class Server:
                 f'http://127.0.0.1:{self.port}{path}', timeout=10) as answer:
             return answer.read()
 
+    def cpu_seconds(self) -> Dict[str, float]:
+        """CPU time so far of the process that runs the networks, and of all
+        others, in seconds."""
+        found = dict(network=0., http=0.)
+        for name in filter(str.isdecimal, os.listdir('/proc')):
+            try:
+                fields = Path('/proc', name,
+                              'stat').read_bytes().rpartition(b')')[2].split()
+                words = Path('/proc', name, 'cmdline').read_bytes()
+            except OSError:  # it has ended
+                continue
+            if int(fields[3]) == self.process.pid:  # its session
+                which = 'network' if b'spawn_main' in words else 'http'
+                found[which] += (int(fields[11]) + int(fields[12])) / TICKS
+        return found
+
     def __exit__(self, *_: Any) -> None:
         self.process.send_signal(signal.SIGTERM)
         try:
@@ -203,6 +280,30 @@ def labelled_images(folder: str, num: int) -> Tuple[List[bytes], List[int]]:
     return found, labels[:num].tolist()
 
 
+def folder_images(folder: str, num: int) -> Tuple[List[bytes], List[int]]:
+    """Files of a folder with a folder for each class, evenly spread, and their
+    labels: the places of these folders by their names."""
+    files = [(path, label) for label, inner in enumerate(
+        sorted(path for path in Path(folder).iterdir() if path.is_dir()))
+             for path in sorted(inner.iterdir())]
+    if not files:
+        raise InputError(f'--folder={folder}: no files; expected a folder for '
+                         'each class')
+    chosen = files[::max(len(files) // num, 1)][:num]
+    return [path.read_bytes()
+            for path, _ in chosen], [label for _, label in chosen]
+
+
+def objective(bank: str, images: int) -> float:
+    """A deadline for requests of so many images, in milliseconds, from what the
+    most accurate subnet takes for them."""
+    net = open_bank(Source(bank))
+    best = max(served_subnets(net, ()), key=lambda kept: kept.held_out_accuracy)
+    latency = measure_grid(net, [best], images,
+                           math.inf).latencies_ms[0][images]
+    return float(f'{OBJECTIVE * latency:.2g}')
+
+
 def arrivals(capacity: float,
              seconds: float,
              seed: int,
@@ -222,15 +323,17 @@ def summary(answers: List[Answer], slo_ms: float, accuracies: Dict[str, float],
     """Of the requests of a phase: shares in percent, latencies in ms."""
     answered = [a for a in answers if a.status == 200]
     good = [a for a in answered if a.ms <= slo_ms]
-    times = [a.ms for a in answered] or [np.nan]
+    times = [a.ms for a in answered]
     found = dict(
         requests=len(answers),
         in_time=100 * len(good) / max(len(answers), 1),
         refused=100 * sum(a.status == 503
                           for a in answers) / max(len(answers), 1),
         lost=sum(a.status not in (200, 503) for a in answers),
-        p50=float(np.median(times)),
-        p99=float(np.percentile(times, 99)),
+        problems=dict(Counter(a.problem for a in answers if a.problem)),
+        second=sum(a.is_second for a in answers),
+        p50=float(np.median(times)) if times else None,
+        p99=float(np.percentile(times, 99)) if times else None,
         goodput=len(good) / seconds,
         accuracy=float(np.mean([accuracies[str(a.subnet)]
                                 for a in good])) if good else None)
@@ -250,7 +353,10 @@ def plot(series: Dict[str, List[Answer]], slo_ms: float,
          accuracies: Dict[str, float], seconds: float, path: str) -> None:
     """Draws arrivals, shares in time and accuracies over time."""
     figure, axes = plt.subplots(3, 1, figsize=(8, 7), sharex=True)
-    width = seconds / 12
+    # about ten requests in each, if there are few
+    rarest = min(
+        Counter(int(a.sent // seconds) for a in series['adaptive']).values())
+    width = seconds / min(max(rarest // 10, 2), 12)
     edges = np.arange(0, max(a.sent for a in series['adaptive']) + width, width)
     middles = (edges[:-1] + edges[1:]) / 2
     for name, answers in series.items():
@@ -281,7 +387,11 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('bank', help='the folder of a bank or a device bank')
-    parser.add_argument('--slo-ms', type=float, default=100.)
+    parser.add_argument(
+        '--slo-ms',
+        type=float,
+        help=f'(default: {OBJECTIVE} times what the most accurate subnet takes '
+        'for a request)')
     parser.add_argument(
         '--seconds', type=float, default=10., help='of each of 4 phases')
     parser.add_argument('--runs', type=int, default=3)
@@ -298,6 +408,11 @@ def main() -> None:
         metavar='DIR',
         help='send its labelled test images instead of drawn ones')
     parser.add_argument(
+        '--folder',
+        metavar='DIR',
+        help='send labelled images instead of drawn ones, from a folder with a '
+        'folder for each class')
+    parser.add_argument(
         '--only', nargs='+', default=[], help='subnets of the adaptive server')
     parser.add_argument(
         '--policies', nargs='+', default=POLICIES, choices=POLICIES)
@@ -309,23 +424,33 @@ def main() -> None:
         help="of the phases, times the most accurate subnet's capacity "
         '(default: %(default)s)')
     parser.add_argument('--max-batch', type=int, default=8)
+    parser.add_argument('--http-processes', type=int, default=1)
     parser.add_argument('--beside', default='', help='what else runs, in words')
     parser.add_argument('--out', default='benchmarks/results/serving.json')
     parser.add_argument('--plot', default='')
     args = parser.parse_args()
-    check_number('--slo-ms', args.slo_ms, above=0)
     check_number('--seconds', args.seconds, above=0)
     check_integer('--runs', args.runs, 1)
     check_integer('--images', args.images, 1, 50)
+    slo_ms = args.slo_ms
+    if slo_ms is None:
+        slo_ms = objective(args.bank, args.images)
+    check_number('--slo-ms', slo_ms, above=0)
+    # each connection is an open file
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     labels = None
     if args.fashion_mnist:
         bodies, labels = labelled_images(args.fashion_mnist, 1000)
+    elif args.folder:
+        bodies, labels = folder_images(args.folder, 1000)
     else:
         bodies = drawn_images(50, args.side)
     options = [
         '--max-batch',
         str(args.max_batch), '--max-images',
-        str(args.images)
+        str(args.images), '--http-processes',
+        str(args.http_processes)
     ]
     rows: List[Dict[str, Any]] = []
     chosen: Dict[str, List[str]] = dict(adaptive=args.only, follower=args.only)
@@ -336,7 +461,7 @@ def main() -> None:
     for seed in range(args.runs):
         for policy in args.policies:
             how = ['--policy', 'follower'] if policy == 'follower' else []
-            with Server(args.bank, args.slo_ms, chosen[policy],
+            with Server(args.bank, slo_ms, chosen[policy],
                         [*options, *how]) as server:
                 if not subnets:
                     subnets = json.loads(server.get('/subnets'))['subnets']
@@ -351,9 +476,16 @@ def main() -> None:
                     capacity = capacity or used[-1]['capacity'] / args.images
                 times = arrivals(capacity, args.seconds, seed, args.rates)
                 before = time.process_time()
+                cpu = server.cpu_seconds()
                 load = os.getloadavg()[0]
                 answers = asyncio.run(
-                    Client(server.port, bodies, args.images).send(times))
+                    Client(server.port, bodies, args.images,
+                           max(10., slo_ms / 50)).send(times))
+                took = {
+                    f'{name}_cpu_ms':
+                    round(1e3 * (now - cpu[name]) / len(times), 3)
+                    for name, now in server.cpu_seconds().items()
+                }
                 client = time.process_time() - before
             series.setdefault(policy, answers)
             for phase, rate in enumerate(args.rates):
@@ -369,13 +501,15 @@ def main() -> None:
                         client_cores=round(
                             client / (len(args.rates) * args.seconds), 2),
                         load_before=round(load, 2),
-                        **summary(mine, args.slo_ms, accuracies, labels,
+                        **took,
+                        **summary(mine, slo_ms, accuracies, labels,
                                   args.seconds)))
                 print(tabulate([list(rows[-1].values())]), flush=True)
     print(tabulate(rows, headers='keys'))
     write_json(
         dict(
-            slo_ms=args.slo_ms,
+            slo_ms=slo_ms,
+            http_processes=args.http_processes,
             seconds=args.seconds,
             images=args.images,
             rates=args.rates,
@@ -385,7 +519,7 @@ def main() -> None:
             subnets=subnets,
             rows=rows), args.out)
     if args.plot:
-        plot(series, args.slo_ms, accuracies, args.seconds, args.plot)
+        plot(series, slo_ms, accuracies, args.seconds, args.plot)
 
 
 if __name__ == '__main__':

@@ -27,8 +27,9 @@ from pss.sampling import ConditionalSampler
 from pss.structures import Subnet, budgets_of
 
 
-def random_bank(path: str) -> Tuple[SupernetClassifier, Bank]:
-    """A supernet with random weights, and its bank, a subnet for each pool."""
+def random_bank(path: str, every: int = 1) -> Tuple[SupernetClassifier, Bank]:
+    """A supernet with random weights, and its bank, a subnet for each pool, or
+    for each of so many."""
     config = load_config(path)
     model = init_model(config)
     assert isinstance(model, SupernetClassifier)
@@ -40,7 +41,7 @@ def random_bank(path: str) -> Tuple[SupernetClassifier, Bank]:
     named: Dict[str, Tuple[Subnet, Optional[float]]] = {
         'smallest': (space.smallest, None)
     }
-    for budget in budgets:
+    for budget in budgets[::every]:
         subnet = space.decode(sampler.draw(budget, rng))[0]
         named[str(budget)] = subnet, budget.level
     named['largest'] = space.largest, None

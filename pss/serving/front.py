@@ -1,4 +1,4 @@
-"""The process that speaks HTTP: reads and decodes images, asks the worker."""
+"""A process that speaks HTTP: reads and decodes images, asks the worker."""
 
 import asyncio
 import hmac
@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -25,27 +25,42 @@ OPENING_S = 600.  # for a bank to be opened and measured
 LAG_S = 0.01  # between measurements of how late the process is
 
 
+class Opened(NamedTuple):
+    """A bank that is served, or will be.
+
+    Attributes:
+        bank: its number.
+        net: the bank, to decode images with.
+        described: what ``GET /subnets`` says.
+    """
+    bank: int
+    net: Adaptive
+    described: Optional[Dict[str, Any]] = None
+
+
 class Front:
     """Answers HTTP requests with what the worker says.
 
+    It is made before the processes that speak HTTP are forked, each of which
+    has its own copy then.
+
     Args:
-        channel: to the worker.
+        channels: to the worker, one for each of these processes.
         net: the bank, to decode images with.
         limits: what requests may be.
         source: where the bank is, to open it anew.
         token: that opening it anew needs; without one it is not allowed.
-        decoders: threads that decode images.
+        decoders: threads of a process that decode images.
     """
 
     def __init__(self,
-                 channel: Channel,
+                 channels: Sequence[Channel],
                  net: Adaptive,
                  limits: Limits,
                  source: Source,
                  token: str = '',
                  decoders: int = 2) -> None:
-        self.channel = channel
-        self.net = net
+        self.channels = channels
         self.limits = limits
         self.source = source
         self.metrics = Metrics()
@@ -54,12 +69,11 @@ class Front:
         self._waiting: Dict[int, asyncio.Future] = {}
         self._number = 0
         self._active = 0  # requests
-        self._bank = 0  # the number of the bank that is open
-        self._banks = 0  # the largest number that was given
+        self._served = Opened(0, net)
+        self._next: Optional[Opened] = None
         self._users: Counter = Counter()  # requests, by bank
         self._opening: Optional[asyncio.Future] = None
-        self._is_due = False  # a signal came before the first request
-        self._subnets: Optional[Dict[str, Any]] = None
+        self._is_due = False  # a signal came before the beginning
         self._is_lost = False
         self._full_until = 0.  # refused without asking
         self._full_for = 0  # requests of at least so many images
@@ -68,18 +82,31 @@ class Front:
         self._decoding = 0  # requests
         self._decode_ms = 0.  # of one, without others
         self._loop: Optional[asyncio.AbstractEventLoop] = None
-        self._known = asyncio.Event()
 
-    def _begin(self) -> None:
-        """Starts what must not exist before the process is forked."""
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-            self._pool = ThreadPoolExecutor(self._decoders)
-            self._bodies = Bodies(self.limits, self._pool)
-            threading.Thread(target=self._receive, daemon=True).start()
-            self._lags = asyncio.ensure_future(self._measure_lags())
-            if self._is_due:
-                self.reload_soon()
+    def begin(self, number: int) -> None:
+        """Starts what must not exist before the process is forked.
+
+        Args:
+            number: of this process, and so of its channel.
+        """
+        for other in (*self.channels[:number], *self.channels[number + 1:]):
+            other.close_of_front()
+        self.channel = self.channels[number]
+        self._sending = threading.Lock()
+        self._known = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._pool = ThreadPoolExecutor(self._decoders)
+        self._bodies = Bodies(self.limits, self._pool)
+        # a thread would have to wait for the interpreter with every message
+        self._answers = self.channel.answers[0].fileno()
+        self._loop.add_reader(self._answers, self._receive)
+        self._lags = asyncio.ensure_future(self._measure_lags())
+        if self._is_due:
+            self.reload_soon()
+
+    def end(self) -> None:
+        """Tells the worker that there will be no more requests."""
+        self._send(Order('leave'))
 
     async def _measure_lags(self) -> None:
         while True:
@@ -87,30 +114,41 @@ class Front:
             await asyncio.sleep(LAG_S)
             self._overhead.observe_lag(max(clock() - due, 0.))
 
-    def _receive(self) -> None:
-        assert self._loop is not None
-        while True:
-            try:
-                value: Optional[Dict[str, Any]] = self.channel.answered()
-            except CLOSED:
-                value = None
-            try:
-                self._loop.call_soon_threadsafe(self._take, value)
-            except RuntimeError:  # the loop has ended
-                return
-            if value is None:
-                return
+    def _order(self, order: Order) -> None:
+        # in a thread: the worker may be slow to take images before it
+        self._pool.submit(self._send, order)
 
-    def _take(self, value: Optional[Dict[str, Any]]) -> None:
+    def _send(self, order: Order) -> None:
+        with suppress(*CLOSED), self._sending:
+            self.channel.order(order)
+
+    def _receive(self) -> None:
+        try:
+            value = self.channel.answered()
+        except CLOSED:
+            assert self._loop is not None
+            self._loop.remove_reader(self._answers)
+            self._lose()
+        else:
+            self._take(value)
+
+    def _lose(self) -> None:
+        """Refuses what waits for the worker, which has ended."""
+        self._is_lost = True
+        for number in list(self._waiting):
+            self._settle(number, ended())
+        if self._opening is not None and not self._opening.done():
+            self._opening.set_exception(ended())
+
+    def _take(self, value: Dict[str, Any]) -> None:
         """Gives a message of the worker to the requests that it is for."""
-        if value is None:
-            self._is_lost = True
-            for number in list(self._waiting):
-                self._settle(number, ended())
+        if 'opened' in value:
+            self._take_bank(value['opened'], value['described'])
+        elif 'use' in value:
+            self._use(value['use'])
+        elif 'reloaded' in value:
             if self._opening is not None and not self._opening.done():
-                self._opening.set_exception(ended())
-        elif 'bank' in value:
-            self._opened(value)
+                self._opening.set_result(value['reloaded'])
         elif 'refused' in value:
             wait = value['wait_ms']
             if wait is not None:
@@ -118,7 +156,8 @@ class Front:
                 self._full_for = value['count']
             self._settle(value['refused'], refusal_of(wait, self.limits.slo_ms))
         else:
-            self.metrics.of_batch(value['batch'])
+            if value['batch'] is not None:
+                self.metrics.of_batch(value['batch'])
             for answer in value['answers']:
                 self._settle(answer['number'], answer['results'])
             for number in value['failed']:
@@ -135,7 +174,6 @@ class Front:
 
     async def predict(self, request: Request) -> Response:
         """``POST /predict``."""
-        self._begin()
         start = clock()
         self._active += 1
         try:
@@ -167,13 +205,13 @@ class Front:
             # the worker would refuse it as well, and decoding takes time
             self._missed += len(contents)
             raise refusal_of(left, self.limits.slo_ms)
-        bank = self._bank
-        self._users[bank] += 1
+        served = self._served
+        self._users[served.bank] += 1
         try:
-            results = await self._results(contents, arrived, top, bank)
+            results = await self._results(contents, arrived, top, served)
         finally:
-            self._users[bank] -= 1
-            self._close_unused(bank)
+            self._users[served.bank] -= 1
+            self._close_unused(served.bank)
         total = clock() - arrived
         if total > self.limits.slo_ms:
             self.metrics.misses.labels('late').inc()
@@ -192,40 +230,47 @@ class Front:
             raise refusal_of(late, self.limits.slo_ms)
 
     async def _results(self, contents: List[bytes], arrived: float,
-                       top: Optional[int], bank: int) -> Any:
-        """Lets the worker answer, with the bank of that number."""
+                       top: Optional[int], served: Opened) -> Any:
+        """Lets the worker answer, with that bank."""
         loop = asyncio.get_running_loop()
+        self._number += 1
+        number = self._number
+        asked = Asked(number, arrived, self._overhead.reserve_ms, top,
+                      self._missed, served.bank)
+        self._missed = 0
+        future = loop.create_future()
+        self._waiting[number] = future
         start, self._decoding = clock(), self._decoding + 1
         others = self._decoding
         try:
-            images = await loop.run_in_executor(self._pool, decode, self.net,
-                                                contents, self.limits.pixels)
-        except InputError as error:
-            raise Refusal(422, str(error)) from None
-        finally:
-            self._decoding -= 1
-            self._decode_ms += 0.1 * (
-                (clock() - start) / others - self._decode_ms)
-        self._number += 1
-        number = self._number
-        future = loop.create_future()
-        self._waiting[number] = future
-        try:
-            self.channel.ask(
-                Asked(number, arrived, self._overhead.reserve_ms, top,
-                      self._missed, bank), images)
-            self._missed = 0
+            try:
+                await loop.run_in_executor(self._pool, self._ask, asked,
+                                           contents, served.net)
+            finally:
+                self._decoding -= 1
+                self._decode_ms += 0.1 * (
+                    (clock() - start) / others - self._decode_ms)
             return await asyncio.wait_for(future, self.limits.answer_s)
+        except InputError as error:
+            self._missed += asked.missed
+            raise Refusal(422, str(error)) from None
         except (asyncio.TimeoutError, *CLOSED):  # noqa: UP041
             raise Refusal(503, 'the networks do not answer', 5e3) from None
         finally:
             self._waiting.pop(number, None)
 
+    def _ask(self, asked: Asked, contents: List[bytes], net: Adaptive) -> None:
+        """Decodes and sends images, in a thread: the worker may be slow to take
+        them."""
+        images = decode(net, contents, self.limits.pixels)
+        with self._sending:
+            self.channel.ask(asked, images)
+
     async def subnets(self, request: Request) -> Response:
         """``GET /subnets``."""
         if not await self._is_ready():
             return Refusal(503, 'not ready', 1e3).response()
-        return JSONResponse(self._subnets)
+        return JSONResponse(self._served.described)
 
     async def ready(self, request: Request) -> Response:
         """``GET /ready``."""
@@ -234,8 +279,7 @@ class Front:
         return JSONResponse(dict(ready=True))
 
     async def _is_ready(self) -> bool:
-        self._begin()
-        if self._subnets is None and not self._is_lost:
+        if self._served.described is None and not self._is_lost:
             try:
                 await asyncio.wait_for(self._known.wait(), 1)
             except asyncio.TimeoutError:  # noqa: UP041
@@ -244,12 +288,10 @@ class Front:
 
     async def read_metrics(self, request: Request) -> Response:
         """``GET /metrics``."""
-        self._begin()
         return self.metrics.response()
 
     async def reload(self, request: Request) -> Response:
         """``POST /reload``: opens the bank in the folder anew."""
-        self._begin()
         try:
             if not self._token:
                 raise Refusal(
@@ -262,7 +304,7 @@ class Front:
             await self._reload()
         except Refusal as refusal:
             return refusal.response()
-        return JSONResponse(self._subnets)
+        return JSONResponse(self._served.described)
 
     def reload_soon(self) -> None:
         """Opens the bank anew, as a signal asks for."""
@@ -285,7 +327,7 @@ class Front:
             print(f'{folder}: reloaded', file=sys.stderr, flush=True)
 
     async def _reload(self) -> None:
-        """Lets both processes open the bank. What was served is served until
+        """Lets all processes open the bank. What was served is served until
         then, and after that to the requests that were loaded for it.
 
         Raises:
@@ -293,51 +335,53 @@ class Front:
         """
         if self._opening is not None:
             raise Refusal(409, 'the bank is being opened already')
-        loop = asyncio.get_running_loop()
-        self._banks += 1
-        number = self._banks
-        self._opening = loop.create_future()
-        is_open = False
+        self._opening = asyncio.get_running_loop().create_future()
         try:
-            self.channel.order(Order('open', number))
-            value = await asyncio.wait_for(self._opening, OPENING_S)
-            if 'problem' in value:
-                raise Refusal(422, value['problem'])
-            is_open = True
-            net = await loop.run_in_executor(self._pool, open_bank, self.source)
-            if index_of(self.source) != value['index']:
-                raise Refusal(409, 'the bank changed while it was opened')
-        except InputError as error:
-            raise Refusal(422, str(error)) from None
-        except (asyncio.TimeoutError, *CLOSED):  # noqa: UP041
+            self._order(Order('open'))
+            found = await asyncio.wait_for(self._opening, OPENING_S)
+        except asyncio.TimeoutError:  # noqa: UP041
             raise Refusal(503, 'the networks do not answer', 5e3) from None
-        else:
-            is_open = False
-            self.net, self._subnets = net, value
-            before, self._bank = self._bank, number
-            self._close_unused(before)
         finally:
             self._opening = None
-            if is_open:
-                self._close(number)
+        if found is not None:
+            raise Refusal(found['status'], found['problem'])
 
-    def _opened(self, value: Dict[str, Any]) -> None:
-        """Takes what the worker says of a bank."""
-        if not value.pop('bank'):
-            self._subnets = value
+    def _take_bank(self, bank: int, described: Dict[str, Any]) -> None:
+        """Takes what the worker says of a bank that it has opened."""
+        if not bank:
+            self._served = self._served._replace(described=described)
             self._known.set()
-        elif self._opening is not None and not self._opening.done():
-            self._opening.set_result(value)
+        else:
+            asyncio.ensure_future(self._open(bank, described))
+
+    async def _open(self, bank: int, described: Dict[str, Any]) -> None:
+        """Opens the bank that the worker has opened."""
+        problem = ''
+        try:
+            net = await asyncio.get_running_loop().run_in_executor(
+                self._pool, open_bank, self.source)
+            if index_of(self.source) != described['index']:
+                problem = 'the bank changed while it was opened'
+            self._next = Opened(bank, net, described)
+        except Exception as error:  # no file may end the server
+            problem = str(error)
+        self._order(Order('done', bank, problem))
+
+    def _use(self, bank: Optional[int]) -> None:
+        """Loads images for the bank that was opened last from now on, unless
+        another process could not open it."""
+        found, self._next = self._next, None
+        if bank is not None:
+            assert found is not None and found.bank == bank
+            before, self._served = self._served, found
+            self._close_unused(before.bank)
+            self._order(Order('done', bank))
 
     def _close_unused(self, bank: int) -> None:
         """Lets the worker close a former bank that nothing waits for."""
-        if bank != self._bank and not self._users[bank]:
+        if bank != self._served.bank and not self._users[bank]:
             del self._users[bank]
-            self._close(bank)
-
-    def _close(self, bank: int) -> None:
-        with suppress(*CLOSED):
-            self.channel.order(Order('close', bank))
+            self._order(Order('close', bank))
 
 
 def ended() -> Refusal:

@@ -1,5 +1,6 @@
-"""What Prometheus reads of a server."""
+"""What Prometheus reads of a server, whichever of its processes it asks."""
 
+import os
 from typing import Any, Dict
 
 from prometheus_client import (
@@ -9,15 +10,24 @@ from prometheus_client import (
     Gauge,
     Histogram,
     generate_latest,
+    values,
 )
+from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.responses import Response
 
 MS = (1, 2, 5, 10, 20, 30, 50, 75, 100, 200, 500, 1000, 5000)
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
+def share(folder: str) -> None:
+    """Lets the :class:`Metrics` that are made from now on, and their copies in
+    forked processes, count in files there, so that each can add them up."""
+    os.environ['PROMETHEUS_MULTIPROC_DIR'] = folder
+    values.ValueClass = values.MultiProcessValue()
+
+
 class Metrics:
-    """What Prometheus reads."""
+    """What Prometheus reads; see :func:`share`."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -56,10 +66,12 @@ class Metrics:
         self.waiting = Gauge(
             'pss_waiting',
             'Images left waiting when the last batch began',
+            multiprocess_mode='mostrecent',
             registry=self.registry)
         self.slowness = Gauge(
             'pss_slowness',
             'How much slower batches are than measured at the start',
+            multiprocess_mode='mostrecent',
             registry=self.registry)
         for reason in ('late', 'refused'):
             self.misses.labels(reason)
@@ -74,7 +86,9 @@ class Metrics:
             self.network.observe(batch['ms'])
 
     def response(self) -> Response:
-        """All of it, in Prometheus' text format."""
+        """All of it, of all processes, in Prometheus' text format."""
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)
         return Response(
-            generate_latest(self.registry),
+            generate_latest(registry),
             headers={'Content-Type': CONTENT_TYPE_LATEST})

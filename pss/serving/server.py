@@ -7,31 +7,38 @@ requests go through a :class:`.Channel` instead, to a loop of our own in its
 worker.
 """
 
+import hmac
 import os
 import signal
 import socket
 import threading
 import time
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Dict, Sequence
+from tempfile import TemporaryDirectory
+from typing import Any, AsyncIterator, Callable, Dict, Sequence
 
 import litserve
 from litserve.loops import LitLoop
 from litserve.specs.base import LitSpec
+from starlette.requests import Request
+from starlette.responses import Response
 
 from ..errors import InputError
-from .bodies import Limits
+from .bodies import Limits, Refusal
 from .channel import CLOSED, Channel
 from .channel_worker import ChannelWorker
 from .front import Front
 from .http_protocol import PatientProtocol
+from .metrics import share
 from .served_bank import Source, open_bank, open_engine, served_subnets
 
+Endpoint = Callable[[Request], Any]
 HOSTS = ('127.0.0.1', '0.0.0.0', '::')  # that LitServe takes
 
 
 class SlackLoop(LitLoop):
-    """LitServe's inference loop: ends when the front process does."""
+    """LitServe's inference loop: ends when those that speak HTTP do."""
 
     def __call__(self, lit_api: Any, *arguments: Any, **options: Any) -> None:
         """Answers requests; called once, in the worker."""
@@ -42,11 +49,12 @@ class FrontSpec(LitSpec):
     """The paths that are answered.
 
     Args:
-        front: answers them; stays in the process that speaks HTTP.
+        front: answers them; stays in the processes that speak HTTP.
     """
 
     def __init__(self, front: Front) -> None:
         super().__init__()
+        self.front = front
         self.api_path = '/predict'
         for path, answer, method in (('/predict', front.predict, 'POST'),
                                      ('/subnets', front.subnets,
@@ -56,7 +64,7 @@ class FrontSpec(LitSpec):
             self.add_endpoint(path, answer, [method])
 
     def __getstate__(self) -> Dict[str, Any]:
-        return {**super().__getstate__(), '_endpoints': []}
+        return {**super().__getstate__(), '_endpoints': [], 'front': None}
 
     def setup(self, server: Any) -> None:
         """Nothing: requests do not go through LitServe's queues."""
@@ -67,17 +75,17 @@ class BankAPI(litserve.LitAPI):
 
     Args:
         source: the bank.
-        channel: between the two processes.
+        channels: to the processes that speak HTTP.
         front: answers HTTP requests.
         slo_ms: the objective.
         largest_batch: the most images at once.
     """
 
-    def __init__(self, source: Source, channel: Channel, front: Front,
-                 slo_ms: float, largest_batch: int) -> None:
+    def __init__(self, source: Source, channels: Sequence[Channel],
+                 front: Front, slo_ms: float, largest_batch: int) -> None:
         super().__init__(loop=SlackLoop(), spec=FrontSpec(front))
         self.source = source
-        self.channel = channel
+        self.channels = channels
         self.slo_ms = slo_ms
         self.largest_batch = largest_batch
 
@@ -88,9 +96,10 @@ class BankAPI(litserve.LitAPI):
             signal.signal(number, signal.SIG_IGN)
         end_with_parent()
         self.worker = ChannelWorker(
-            self.channel,
+            self.channels,
             partial(open_engine, self.source, self.largest_batch, self.slo_ms))
-        self.channel.close_of_front()
+        for channel in self.channels:
+            channel.close_of_front()
 
     def predict(self, x: Any, **options: Any) -> None:
         """Not used: :meth:`work` takes batches as the policy says."""
@@ -102,28 +111,61 @@ class BankAPI(litserve.LitAPI):
 
 
 class Server(litserve.LitServer):
-    """LitServe's server; opens the channel once its manager runs, and closes
-    the ends that a process does not use, so that each notices when the other
+    """LitServe's server; opens the channels once its manager runs, and closes
+    the ends that a process does not use, so that each notices when another one
     has ended."""
 
-    channel: Channel
+    channels: Sequence[Channel]
     fronts: Sequence[Any] = ()  # processes that speak HTTP
+
+    def _register_spec_endpoints(self, lit_api: Any) -> None:
+        # LitServe's would check the key in a thread of its own, and look for
+        # parameters of our functions in every request
+        for path, answer, methods in lit_api.spec.endpoints:
+            self.app.add_route(path, with_key(answer), methods)
+
+    @asynccontextmanager
+    async def lifespan(self, app: Any) -> AsyncIterator[None]:
+        """Around all requests of a process that speaks HTTP."""
+        front = self.lit_api.spec.front
+        async with super().lifespan(app):
+            front.begin(app.response_queue_id)
+            try:
+                yield
+            finally:
+                front.end()
 
     def _init_manager(self, *arguments: Any) -> Any:
         found = super()._init_manager(*arguments)
-        self.channel.open()
+        for channel in self.channels:
+            channel.open()
         return found
 
     def verify_worker_status(self) -> None:
         """Waits until the worker is ready."""
         super().verify_worker_status()
-        self.channel.close_of_worker()
+        for channel in self.channels:
+            channel.close_of_worker()
 
     def _start_server(self, *arguments: Any, **options: Any) -> Any:
         found = super()._start_server(*arguments, **options)
         self.fronts = list(found.values())
-        self.channel.close_of_front()
+        for channel in self.channels:
+            channel.close_of_front()
         return found
+
+
+def with_key(answer: Endpoint) -> Endpoint:
+    """Asks for LitServe's key, if there is one, before it answers."""
+    key = os.environ.get('LIT_SERVER_API_KEY', '')
+
+    async def answer_with_key(request: Request) -> Response:
+        given = request.headers.get('x-api-key', '')
+        if key and not hmac.compare_digest(given.encode(), key.encode()):
+            return Refusal(401, 'expected the key in X-API-Key').response()
+        return await answer(request)
+
+    return answer_with_key
 
 
 def end_with_parent() -> None:
@@ -162,6 +204,7 @@ def serve(source: Source,
           largest_batch: int = 16,
           drain_s: int = 30,
           keep_alive_s: int = 5,
+          http_processes: int = 1,
           log_level: str = 'warning') -> None:
     """Serves a bank until SIGTERM or SIGINT; then answers what it holds.
 
@@ -177,6 +220,8 @@ def serve(source: Source,
         largest_batch: the most images at once.
         drain_s: for answers after the signal.
         keep_alive_s: for an idle connection after an answer.
+        http_processes: so many read requests and decode images; the limits are
+            those of each.
         log_level: of LitServe and uvicorn.
 
     Raises:
@@ -187,28 +232,33 @@ def serve(source: Source,
     check_address(host, port)
     net = open_bank(source)
     served_subnets(net, source.only)
-    channel = Channel()
+    channels = [Channel() for _ in range(http_processes)]
     protocol = type('Protocol', (PatientProtocol, ), dict(head_s=limits.body_s))
-    front = Front(channel, net, limits, source, token)
-    api = BankAPI(source, channel, front, limits.slo_ms, largest_batch)
+    counts = TemporaryDirectory(prefix='pss-')
+    share(counts.name)
+    front = Front(channels, net, limits, source, token)
+    api = BankAPI(source, channels, front, limits.slo_ms, largest_batch)
     server = Server(
         api,
         accelerator='cpu',  # the bank has its own device
         devices=1,
         timeout=False,
         disable_openapi_url=True)
-    server.channel = channel
+    server.channels = channels
     server.uvicorn_graceful_timeout = drain_s
     main = os.getpid()
 
     def stop(number: int, frame: Any) -> None:
-        # the process that speaks HTTP inherits this, and drains by itself
+        # those that speak HTTP inherit this, and drain by themselves: all at a
+        # time, where LitServe would end one after the other
         if os.getpid() == main:
+            for process in server.fronts:
+                process.terminate()
             raise KeyboardInterrupt
 
     def reload(number: int, frame: Any) -> None:
         if os.getpid() == main:
-            for process in server.fronts:
+            for process in server.fronts[:1]:
                 os.kill(process.pid, number)
         else:
             front.reload_soon()
@@ -219,7 +269,7 @@ def serve(source: Source,
         server.run(
             host=host,
             port=port,
-            num_api_servers=1,
+            num_api_servers=http_processes,
             log_level=log_level,
             generate_client_file=False,
             http=protocol,
@@ -228,5 +278,8 @@ def serve(source: Source,
             access_log=False)
     except CLOSED as error:
         # LitServe has noticed it first, and ended its other processes
-        raise RuntimeError('the process that runs the networks has ended') \
-            from error
+        raise RuntimeError('the process that runs the networks has ended, or '
+                           'one that speaks HTTP') from error
+    finally:
+        if os.getpid() == main:
+            counts.cleanup()

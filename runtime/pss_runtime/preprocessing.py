@@ -132,6 +132,8 @@ def _crop(pixels: np.ndarray, sides: Sequence[int]) -> np.ndarray:
 def _resize(pixels: np.ndarray, sides: Sequence[int],
             step: Dict[str, Any]) -> np.ndarray:
     """Resizes bytes as Pillow or OpenCV do."""
+    if pixels.shape[:2] == tuple(sides):  # both leave it as it is
+        return pixels
     if step['backend'] == 'cv2':
         # rows and columns take turns
         for axis in (1, 0):

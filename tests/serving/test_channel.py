@@ -27,6 +27,12 @@ def test_requests_arrive_as_they_were(channel, kind):
     found, loaded = channel.asked()
     assert found == asked and loaded.dtype == kind
     np.testing.assert_array_equal(loaded, images)
+    rng = np.random.default_rng(0)
+    turned = rng.integers(0, 256, (5, 6, 3), np.uint8)[1:, 2:, ::-1]
+    flipped = rng.integers(0, 256, (5, 6, 9), np.uint8)[..., ::-1]
+    for image in (turned.astype(kind)[..., ::-1], flipped.astype(kind), turned):
+        channel.ask(asked, [image, image + 1])
+        np.testing.assert_array_equal(channel.asked()[1], [image, image + 1])
     channel.order(Order('open', 4))
     assert channel.asked() == Order('open', 4)
 

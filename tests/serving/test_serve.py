@@ -14,6 +14,7 @@ import threading
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -27,15 +28,18 @@ SLO = 20000  # other tests run at the same time
 
 @pytest.fixture(scope='module')
 def both(start_server, bank, tmp_path_factory):
-    """Servers of a bank and of its device bank, and what they serve."""
+    """Servers of a bank and of its device bank, and what they serve; that of
+    the latter has two processes that speak HTTP."""
     from pss.apis import DeviceExporter, read_bank
     folder = tmp_path_factory.mktemp('served') / 'bank'
     DeviceExporter(read_bank(bank)).export(folder)
     options = ('--slo-ms', SLO, '--max-batch', 4, '--max-body-mb', 1,
                '--max-images', 4, '--max-megapixels', 1, '--body-timeout', 1.5)
     with ThreadPoolExecutor(2) as pool:
-        servers = pool.map(lambda path: start_server(path, *options),
-                           (bank, folder))
+        servers = pool.map(
+            lambda path, number: start_server(
+                path, *options, '--http-processes', number), (bank, folder),
+            (1, 2))
         return list(
             zip(servers,
                 (AdaptiveClassifier(bank), AdaptiveSession(folder, threads=1))))
@@ -142,7 +146,8 @@ def test_what_is_served(both):
 
 
 def test_metrics(server, files):
-    """Oracle: counting what was sent."""
+    """Oracle: counting what was sent to each of two processes that speak HTTP;
+    either says it for both."""
 
     def read():
         rows = server.ask('GET', '/metrics')[2].splitlines()
@@ -152,11 +157,17 @@ def test_metrics(server, files):
                                    if not row.startswith('#'))
         }
 
+    first, second = fronts_of(server)
     before = read()
-    for _ in range(3):
+    with stopped(first):
+        for _ in range(2):
+            assert server.predict(*form(files[:2]))[0] == 200
+    with stopped(second):
         assert server.predict(*form(files[:2]))[0] == 200
-    assert server.predict('x', 'text/plain')[0] == 415
-    after = read()
+        assert server.predict('x', 'text/plain')[0] == 415
+        after = read()
+    with stopped(first):
+        again = read()
 
     def more(*names):
         return sum(value - before.get(name, 0) for name, value in after.items()
@@ -169,6 +180,28 @@ def test_metrics(server, files):
     assert 3 <= more('pss_batch_size_count') <= 6
     assert more('pss_misses_total') == 0
     assert more('pss_queue_ms_count') == 6
+    assert {
+        name
+        for name, value in again.items() if value != after.get(name, 0)
+    } <= {'pss_waiting', 'pss_slowness'}
+
+
+def fronts_of(running):
+    """Process ids of those that speak HTTP: all forked ones but the oldest,
+    which is the manager of LitServe."""
+    return sorted(
+        int(name) for name in os.listdir('/proc') if name.isdecimal()
+        and _is_child(name, running.process.pid, b'serve.py'))[1:]
+
+
+@contextmanager
+def stopped(process):
+    """Holds a process, so that others take the connections."""
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
 
 
 def bomb():
@@ -307,8 +340,9 @@ def test_memory_does_not_grow(server, files):
 
 @pytest.fixture
 def replaced(start_server, both, tmp_path):
-    """A server of a copy of the device bank, and a function that replaces the
-    bank by one without the subnet that it has last."""
+    """A server of a copy of the device bank, with two processes that speak
+    HTTP, and a function that replaces the bank by one without the subnet that
+    it has last."""
     folder = tmp_path / 'bank'
     shutil.copytree(both[1][1].bank.folder, folder)
 
@@ -325,13 +359,28 @@ def replaced(start_server, both, tmp_path):
         (folder / 'new.json').replace(folder / 'bank.json')
 
     running = start_server(
-        folder, '--slo-ms', SLO, '--max-batch', 2, PSS_RELOAD_TOKEN='abc')
+        folder,
+        '--slo-ms',
+        SLO,
+        '--max-batch',
+        2,
+        '--http-processes',
+        2,
+        PSS_RELOAD_TOKEN='abc')
     return running, replace, folder
 
 
 def names_of(running):
-    """The subnets that are served."""
-    return [row['name'] for row in running.ask('GET', '/subnets')[2]['subnets']]
+    """The subnets that are served, by each process that speaks HTTP."""
+    found = []
+    for process in fronts_of(running):
+        with stopped(process):
+            found.append([
+                row['name']
+                for row in running.ask('GET', '/subnets')[2]['subnets']
+            ])
+    assert len(found) == 2 and found[0] == found[1]
+    return found[0]
 
 
 def test_a_bank_is_replaced(replaced, files):
@@ -429,8 +478,8 @@ def test_when_a_process_is_killed(tight, files):
     so that what supervises it starts it again."""
     running = tight
     children = [
-        int(name) for name in os.listdir('/proc')
-        if name.isdecimal() and _is_worker(name, running.process.pid)
+        int(name) for name in os.listdir('/proc') if name.isdecimal()
+        and _is_child(name, running.process.pid, b'spawn_main')
     ]
     assert len(children) == 1
     os.kill(children[0], signal.SIGKILL)
@@ -445,10 +494,24 @@ def test_when_a_process_is_killed(tight, files):
     assert 'the process that runs the networks has ended' in running.text()
 
 
-def test_it_stops_after_answering(both, files):
-    """Oracle: requests sent before SIGTERM get answers; the status is 0, and no
-    process is left."""
-    running = both[0][0]
+def test_when_a_process_that_speaks_http_is_killed(start_server, both, files):
+    """Oracle: the server ends with an error, and no process is left."""
+    running = start_server(both[1][1].bank.folder, '--slo-ms', SLO,
+                           '--http-processes', 2)
+    first, second = fronts_of(running)
+    with stopped(first):
+        assert running.predict(files[0])[0] == 200
+    os.kill(second, signal.SIGKILL)
+    assert running.process.wait(timeout=40) == 1
+    assert 'one that speaks HTTP' in running.text()
+    expect_no_process(running)
+
+
+@pytest.mark.parametrize('which', [0, 1])
+def test_it_stops_after_answering(both, files, which):
+    """Oracle: requests sent before SIGTERM get answers, with one and with two
+    processes that speak HTTP; the status is 0, and no process is left."""
+    running = both[which][0]
     body, kind = form(files)
     head = (f'POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\n'
             f'Content-Length: {len(body)}\r\n\r\n').encode()
@@ -472,6 +535,11 @@ def test_it_stops_after_answering(both, files):
         connection.close()
     assert running.process.wait(timeout=40) == 0, running.text()
     assert 'Traceback' not in running.text()
+    expect_no_process(running)
+
+
+def expect_no_process(running):
+    """Waits until none of the server's processes is left."""
     for _ in range(100):
         try:
             os.killpg(running.process.pid, 0)
@@ -481,7 +549,7 @@ def test_it_stops_after_answering(both, files):
     raise AssertionError('a process is left')
 
 
-def _is_worker(number, parent):
+def _is_child(number, parent, word):
     try:
         with open(f'/proc/{number}/cmdline', 'rb') as file:
             words = file.read()
@@ -489,4 +557,4 @@ def _is_worker(number, parent):
             above = int(file.read().rpartition(b')')[2].split()[1])
     except OSError:
         return False
-    return above == parent and b'spawn_main' in words
+    return above == parent and word in words

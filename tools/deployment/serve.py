@@ -51,6 +51,13 @@ def parse_args():
         default=1,
         help='threads that a network computes with (default: %(default)s)')
     parser.add_argument(
+        '--http-processes',
+        type=int,
+        default=1,
+        metavar='N',
+        help='processes that read requests and decode images; one runs the '
+        'networks (default: %(default)s)')
+    parser.add_argument(
         '--max-batch',
         type=int,
         default=16,
@@ -67,7 +74,7 @@ def parse_args():
         help='what chooses the subnet of a batch: slack, the time that waiting '
         'requests have left (default); or follower, the latencies so far, to '
         'compare with')
-    limits = parser.add_argument_group('limits')
+    limits = parser.add_argument_group('limits', 'Of each HTTP process.')
     limits.add_argument(
         '--max-body-mb',
         type=float,
@@ -134,6 +141,7 @@ def main(args):
     check_number('--slo-ms', args.slo_ms, above=0, most=6e4)
     check_integer('--port', args.port, 1024, 65535)
     check_integer('--threads', args.threads, 1, 1024)
+    check_integer('--http-processes', args.http_processes, 1, 64)
     check_integer('--max-batch', args.max_batch, 1, 1024)
     check_number('--max-body-mb', args.max_body_mb, above=0, most=1024)
     check_integer('--max-images', args.max_images, 1, 1024)
@@ -172,6 +180,7 @@ def main(args):
         largest_batch=args.max_batch,
         drain_s=args.drain,
         keep_alive_s=args.keep_alive,
+        http_processes=args.http_processes,
         log_level=args.log_level)
 
 
