@@ -294,7 +294,7 @@ def fixed_runs(model: SupernetClassifier, plan: Sequence[Pass], way: str,
     forwards: List[Run] = []
     for planned in plan:
         if planned.name == 'sampled':
-            forwards.append(model)
+            forwards.append(model.__call__)
         elif compiled is not None:
             forwards.append(compiled)
         else:
@@ -305,9 +305,9 @@ def fixed_runs(model: SupernetClassifier, plan: Sequence[Pass], way: str,
                     amp_type(amp),
                     enabled=amp is not None,
                     cache_enabled=False):
-                forwards.append(
-                    torch.cuda.make_graphed_callables(
-                        _Pass(model), (torch.empty_like(batch.images), )))
+                graphed: Any = torch.cuda.make_graphed_callables(
+                    _Pass(model), (torch.empty_like(batch.images), ))
+            forwards.append(graphed)
     return runs_of(model, plan, forwards)
 
 

@@ -149,8 +149,10 @@ def runs_of(model: SupernetClassifier,
 
         return run
 
+    own: Run = model.__call__
     return [
-        run_of(*each) for each in zip(plan, forwards or [model] * len(plan))
+        run_of(planned, forward)
+        for planned, forward in zip(plan, forwards or [own] * len(plan))
     ]
 
 

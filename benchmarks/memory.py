@@ -105,9 +105,9 @@ def measure(case: Case, batch_size: int, iterations: int) -> Row:
         batch_size: images of an iteration.
         iterations: so many are timed.
     """
-    config, model = built(
-        path_of(case.network),
-        **(dict(backbone=dict(with_cp=True)) if case.with_cp else {}))
+    options: Dict[str, Any] = \
+        dict(backbone=dict(with_cp=True)) if case.with_cp else {}
+    config, model = built(path_of(case.network), **options)
     plan, _ = typical_plan(config, model)
     networks: List[nn.Module] = [model]
     if case.trained == 'supernet':
