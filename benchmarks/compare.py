@@ -119,6 +119,7 @@ LEARNING_RATE = 0.05
 # where more of it hardly helps.
 SHARE = 2
 DATA_ROOT = 'data/fashion_mnist'
+REPORT = 'compare_fashion_mnist'
 
 
 def train_set() -> Dict[str, Any]:
@@ -212,7 +213,7 @@ def checks_of(seeds: List[int], epochs: int) -> List[Run]:
     return [
         *(Run('random', epochs, first, first + draws)
           for draws in (0, 1000, 2000)),
-        Run('random', epochs * 2, first, first),
+        *(Run('random', epochs * 2, seed, seed) for seed in seeds[:2]),
         *(Run('random', length, seed, seed) for seed in seeds[:3]
           for length in (epochs, epochs // 2)),
     ]
@@ -470,9 +471,14 @@ def main() -> None:
         help='train nothing, and report the runs that are done')
     parser.add_argument('--work-dir', default='work_dirs/compare')
     parser.add_argument(
-        '--out', default='benchmarks/results/'
-        'compare_fashion_mnist.json')
+        '--out',
+        help='JSON file; the reports beside it count as done (default: '
+        f'{REPORT}.json in benchmarks/results, with the number of epochs in '
+        f'its name unless it is {EPOCHS})')
     args = parser.parse_args()
+    if args.out is None:
+        length = '' if args.epochs == EPOCHS else f'_{args.epochs}ep'
+        args.out = f'benchmarks/results/{REPORT}{length}.json'
     cores = os.cpu_count() or 1
     jobs = args.jobs if args.jobs is not None else \
         4 if torch.cuda.is_available() else cores
@@ -491,10 +497,13 @@ def main() -> None:
             folder.mkdir(parents=True, exist_ok=True)
     # SystemExit ends the trainings too
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    earlier = read_json(args.out)['runs'] if Path(args.out).is_file() else []
-    study = Study(
-        Path(args.work_dir), max(cores // jobs, 1),
-        [entry for entry in earlier if 'config' in entry])
+    out = Path(args.out)
+    reports = {*out.parent.glob(f'{REPORT}*.json'), *([out] * out.is_file())}
+    earlier = [
+        entry for path in sorted(reports) for entry in read_json(path)['runs']
+        if 'config' in entry
+    ]
+    study = Study(Path(args.work_dir), max(cores // jobs, 1), earlier)
     # without the checks, the others say nothing
     runs = checks_of(args.seeds, args.epochs)
     if not args.checks_only:
