@@ -150,6 +150,7 @@ def checks_of(runs: Entries, full: int) -> Dict[str, Any]:
         if len(repeated) > 1 else None,
         half=_mean_and_error(lost),
         steady=dict(
+            runs=len(twice),
             area=float(
                 np.mean([value - areas[full, s, s] for s, value in twice])),
             largest=float(
@@ -214,4 +215,4 @@ _CHECKS = dict(
     half='Half the training: {mean:+.2f} points of area lost, standard error '
     '{error}, {runs} seeds.',
     steady='Twice the training: {area:+.2f} points of area, {largest:+.2f} for '
-    'the largest subnet.')
+    'the largest subnet, {runs} seeds.')

@@ -154,6 +154,12 @@ class Server(litserve.LitServer):
             channel.close_of_front()
         return found
 
+    def _perform_graceful_shutdown(self, *arguments: Any) -> Any:
+        # LitServe's monitor would ask the manager's event, which ends now
+        self._shutdown_event = threading.Event()
+        self._shutdown_event.set()
+        return super()._perform_graceful_shutdown(*arguments)
+
 
 def with_key(answer: Endpoint) -> Endpoint:
     """Asks for LitServe's key, if there is one, before it answers."""
