@@ -16,7 +16,6 @@ import numpy as np
 
 CLOSED = (EOFError, OSError)  # what an end raises when the other one is gone
 PIPE_BYTES = 1 << 20  # what Linux allows everyone; by default it is 64 kB
-SET_PIPE_BYTES = 1031  # Linux's F_SETPIPE_SZ, which Python 3.9 has no name for
 
 
 def clock() -> float:
@@ -76,8 +75,8 @@ class Channel:
         self.answers = Pipe(duplex=False)
         for _, sending in (self.requests, self.answers):
             # else nobody could send a whole image without somebody reading it
-            with suppress(OSError):
-                fcntl.fcntl(sending.fileno(), SET_PIPE_BYTES, PIPE_BYTES)
+            with suppress(AttributeError, OSError):  # only Linux can
+                fcntl.fcntl(sending.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
     def close_of_worker(self) -> None:
         """Closes the ends of the process that runs the networks."""
