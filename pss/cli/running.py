@@ -22,7 +22,7 @@ def run(main: Callable[..., None], *args: Any) -> None:
     """Runs a tool, prints one line about what ended it, and exits.
 
     Tools parse their arguments before they import anything that takes seconds,
-    this included, so :mod:`argparse` ends them by itself.
+    this included, so ``argparse`` ends them by itself.
 
     The status is 2 for bad input, for a config whose parts cannot be built and
     for a disk or folder that cannot be written to; 3 for losses or weights
