@@ -128,11 +128,13 @@ class SharedPrefixes:
             if a != b
         }
         depth = 0
+        equal: Set[str] = set()  # norms, of the stages before
         for i, stage in enumerate(self._stages, 1):
             if stage.widths & differing or statistics is not None and \
                     not _are_equal(statistics[first], statistics[second],
-                                   stage.norms):
+                                   stage.norms - equal):
                 break
+            equal = stage.norms
             if stage.ends:
                 depth = i
         return depth
