@@ -26,6 +26,7 @@ PATIENCE, PATIENCE_FOR_MANY, MANY = 64, 8, 1000
 # the very cheapest or dearest subnets are left.
 _STRENGTHS = np.concatenate([[0.], np.geomspace(0.25, 2000., 40)])
 _STRENGTHS = np.concatenate([-_STRENGTHS[:0:-1], _STRENGTHS])
+_TINY = np.finfo(float).tiny
 
 # Draws a number of subnets of one level: codes ``(num, 1 + K)``.
 Draw = Callable[[np.random.Generator, int], np.ndarray]
@@ -191,8 +192,8 @@ class _Level:
         """Mean cost ``(R, )`` and, of each choice of a width, what it adds to
         that ``(K, R, choices)``; 0 where there is no choice."""
         means, effects = main_effects(self._cost)
-        most = max(effect.shape[1] for effect in effects)
-        padded = np.zeros((len(effects), len(means), most))
+        padded = np.zeros(
+            (len(effects), len(means), self._cost.space.log_priors.shape[1]))
         for row, effect in zip(padded, effects):
             row[:, :effect.shape[1]] = effect
         return means, padded
@@ -234,29 +235,31 @@ class _Level:
         Every width is taken to add its mean effect to the cost.
         """
         means, effects = self._effects
-        prior = np.zeros_like(effects)
-        for rows, share, values in zip(prior, self._cost.space.priors[1:],
-                                       tilt.widths):
-            values = values[:, :len(share)]
-            rows[:, :len(share)] = share * np.exp(values -
-                                                  values.max(1, keepdims=True))
+        logarithms = tilt.log_priors(self._cost.space)
+        prior = np.exp(logarithms - logarithms.max(-1, keepdims=True))
 
-        def mean_cost(rates: np.ndarray) -> np.ndarray:
-            exponents = -rates[:, None] * effects
-            weights = prior * np.exp(exponents -
-                                     exponents.max(-1, keepdims=True))
-            added = (weights * effects).sum(-1) / weights.sum(-1)
-            found: np.ndarray = means + added.sum(0)
+        def mean_cost(rates: np.ndarray, effects: np.ndarray) -> np.ndarray:
+            weights = prior * np.exp(-rates[:, None] * effects)
+            # at the end that effects are counted from if all weights underflow
+            added = (weights * effects).sum(-1) / (weights.sum(-1) + _TINY)
+            found: np.ndarray = added.sum(0)
             return found
 
-        # a higher rate means a lower cost: towards `high` from above it, and
-        # towards `low` from below
-        target = np.clip(mean_cost(np.zeros(len(means))), self._low, self._high)
-        first = np.zeros(len(means), int)
-        last = np.full(len(means), len(self._rates) - 1)
+        mean = means + mean_cost(np.zeros(len(means)), effects)
+        target = np.clip(mean, self._low, self._high)
+        is_above, is_below = mean > target, mean < target
+        # A higher rate means a lower cost: towards `high` from above it, and
+        # towards `low` from below. Counted from the end that it leads to,
+        # effects have the rate's sign, and no exponential overflows.
+        ends = np.where(is_above, effects.min(-1), effects.max(-1))
+        effects = effects - ends[..., None]
+        target -= means + ends.sum(0)
+        zero = len(self._rates) // 2
+        first = np.where(is_below, 0, zero)
+        last = np.where(is_above, len(self._rates) - 1, zero)
         while (first < last).any():
             middle = (first + last) // 2
-            is_above = mean_cost(self._rates[middle]) > target
+            is_above = mean_cost(self._rates[middle], effects) > target
             first = np.where(is_above, np.minimum(middle + 1, last), first)
             last = np.where(is_above, last, middle)
         return first

@@ -19,6 +19,8 @@ from ..structures.cost_table import COMBINE
 
 # Sums of products below this have lost precision.
 LEAST_SUM = 1e-290
+# No logarithm of a possible subnet is lower.
+LOWEST = -1e300
 # With a tilt, which does not last, fewer subnets than this are drawn without
 # tables for all.
 FEW = 256
@@ -49,6 +51,14 @@ class Tilt(NamedTuple):
     def at(self, positions: np.ndarray) -> 'Tilt':
         """The tilt of some of the resolutions."""
         return Tilt(self.resolution[positions], self.widths[:, positions])
+
+    def log_priors(self, space: SearchSpace) -> np.ndarray:
+        """Logarithms of the widths' priors times the exponentials of these,
+        ``(K, R, most choices of a width)``."""
+        priors = space.log_priors
+        found: np.ndarray = \
+            self.widths[..., :priors.shape[1]] + priors[:, None]
+        return found
 
     @property
     def most(self) -> float:
@@ -200,10 +210,8 @@ def tilted_prior(cost: CostTable,
             zero they tilt towards cheaper subnets.
         tilt: of the prior itself.
     """
-    return FactorGraph(cost.space, [
-        Factor(scope, -rates.reshape(-1, *[1] * len(scope)) * table)
-        for scope, table in cost.scaled
-    ], tilt)
+    return FactorGraph(cost.space,
+                       [Factor(*entry) for entry in cost.times(-rates)], tilt)
 
 
 def truncated_prior(cost: CostTable,
@@ -240,19 +248,20 @@ class FactorGraph:
                  space: SearchSpace,
                  factors: Sequence[Factor],
                  tilt: Optional[Tilt] = None) -> None:
-        resolutions = len(space.resolutions)
+        priors = np.repeat(
+            space.log_priors[:, None], len(space.resolutions), 1) \
+            if tilt is None else tilt.log_priors(space)
         factors = [
-            *factors, *(Factor(
-                (i, ),
-                np.tile(np.log(prior),
-                        (resolutions, 1)) if tilt is None else np.log(prior) +
-                tilt.widths[i, :, :len(prior)])
-                        for i, prior in enumerate(space.priors[1:]))
+            *factors,
+            *(Factor((i, ), prior[:, :choices])
+              for i, (prior,
+                      choices) in enumerate(zip(priors, space.shape[1:])))
         ]
         self._space = space
         self._few = 0 if tilt is None else FEW
         self._summands: List[List[np.ndarray]] = []  # of each step
-        left, self._steps = _eliminate(space, factors, self._sum_out)
+        with np.errstate(divide='ignore'):  # what is impossible
+            left, self._steps = _eliminate(space, factors, self._sum_out)
         self.log_normaliser: np.ndarray = functools.reduce(np.add, left)
 
     def _sum_out(self, parts: List[np.ndarray]) -> np.ndarray:
@@ -333,7 +342,8 @@ class FactorGraph:
             return found
 
         rows = functools.reduce(np.add, map(rows_of, self._summands[position]))
-        found = (_distribution(rows) <= u[:, None]).sum(-1)
+        steps = np.exp(rows - _peak(rows)).cumsum(-1)
+        found = (steps <= u[:, None] * steps[:, -1:]).sum(-1)
         places: np.ndarray = np.minimum(found, rows.shape[1] - 1)
         return places
 
@@ -351,16 +361,15 @@ def _summands(parts: List[np.ndarray]) -> List[np.ndarray]:
 
 
 def _peak(values: np.ndarray) -> np.ndarray:
-    """The largest of each row, 0 where nothing is possible."""
-    peak: np.ndarray = values.max(-1, keepdims=True)
-    return np.where(np.isfinite(peak), peak, 0.)
+    """The largest of each row, a finite number where nothing is possible."""
+    peak: np.ndarray = np.maximum(values.max(-1, keepdims=True), LOWEST)
+    return peak
 
 
 def _log_sum_exp(values: np.ndarray) -> np.ndarray:
     peak = _peak(values)
-    with np.errstate(divide='ignore'):
-        found: np.ndarray = peak[..., 0] + np.log(np.exp(values - peak).sum(-1))
-        return found
+    found: np.ndarray = peak[..., 0] + np.log(np.exp(values - peak).sum(-1))
+    return found
 
 
 def _log_sum_products(first: np.ndarray, second: np.ndarray) -> np.ndarray:

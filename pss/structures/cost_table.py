@@ -89,5 +89,23 @@ class CostTable:
     @cached_property
     def scaled(self) -> List[Tuple[Scope, np.ndarray]]:
         """Scopes and tables, in the resource's unit."""
-        return [(scope, table / self.scale)
-                for scope, table in zip(self.scopes, self.tables)]
+        return self.times(np.ones(len(self.space.resolutions)))
+
+    def times(self, factors: np.ndarray) -> List[Tuple[Scope, np.ndarray]]:
+        """Scopes and tables, in the resource's unit, times a factor for each
+        resolution ``(R, )``."""
+        entries = factors[:, None] * self._entries
+        found, start = [], 0
+        for scope, table in zip(self.scopes, self.tables):
+            end = start + table[0].size
+            found.append((scope, entries[:, start:end].reshape(table.shape)))
+            start = end
+        return found
+
+    @cached_property
+    def _entries(self) -> np.ndarray:
+        """All tables side by side, ``(R, entries)``, in the resource's unit."""
+        num = len(self.space.resolutions)
+        found: np.ndarray = np.concatenate(
+            [table.reshape(num, -1) for table in self.tables], 1) / self.scale
+        return found

@@ -165,6 +165,16 @@ class SearchSpace:
         return (np.full(n, 1 / n), *(np.array(width.prior)
                                      for width in self.widths))
 
+    @cached_property
+    def log_priors(self) -> np.ndarray:
+        """Logarithms of the widths' priors, ``(K, most choices of a width)``;
+        minus infinity where a width has fewer choices."""
+        most = max(self.shape[1:], default=0)
+        found = np.full((len(self.widths), most), -np.inf)
+        for row, prior in zip(found, self.priors[1:]):
+            row[:len(prior)] = np.log(prior)
+        return found
+
     def at_resolutions(self, positions: np.ndarray) -> 'SearchSpace':
         """The same widths at some of the resolutions, which are uniform."""
         low, high = self.multipliers
