@@ -11,14 +11,15 @@ from .splitting import FolderSplit, split_folder
 from .transforms import (
     AntialiasedResizedCrop,
     DeferredColorJitter,
+    DeferredFlip,
     DeferredLighting,
     PackDeferred,
 )
 
 __all__ = [
-    'AntialiasedResizedCrop', 'DeferredColorJitter', 'DeferredLighting',
-    'PackDeferred', 'CheckedDataset', 'CheckedImages', 'FolderDataset',
-    'FolderListing', 'FolderSplit', 'SharedLists', 'build_dataset',
-    'check_images', 'checked_dataset', 'held_out_split', 'list_folder',
-    'split_folder'
+    'AntialiasedResizedCrop', 'DeferredColorJitter', 'DeferredFlip',
+    'DeferredLighting', 'PackDeferred', 'CheckedDataset', 'CheckedImages',
+    'FolderDataset', 'FolderListing', 'FolderSplit', 'SharedLists',
+    'build_dataset', 'check_images', 'checked_dataset', 'held_out_split',
+    'list_folder', 'split_folder'
 ]

@@ -1,7 +1,8 @@
-"""Changes of colours, for a batch of images on the device."""
+"""Flips and changes of colours, for a batch of images on the device."""
 
 from collections import defaultdict
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+from functools import partial
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import torch
 from mmpretrain.models import ClsDataPreprocessor
@@ -18,12 +19,12 @@ GREY = (19595., 38470., 7471.)
 
 @MODELS.register_module()
 class AugmentingPreprocessor(ClsDataPreprocessor):
-    """mmpretrain's ``ClsDataPreprocessor``, which first makes the changes of
-    colours that were drawn for images when they were loaded.
+    """mmpretrain's ``ClsDataPreprocessor``, which first does to images what was
+    drawn for them when they were loaded.
 
-    :class:`.DeferredColorJitter` and ``DeferredLighting`` draw
-    them, and ``PackDeferred`` hands them over. Images without any, such as
-    those of tests, stay as they are.
+    :class:`.DeferredFlip`, ``DeferredColorJitter`` and ``DeferredLighting``
+    draw, and ``PackDeferred`` hands over, with channels last. Images that
+    ``PackInputs`` has packed, such as those of tests, stay as they are.
     """
 
     def forward(self,
@@ -32,43 +33,53 @@ class AugmentingPreprocessor(ClsDataPreprocessor):
         """See ``ClsDataPreprocessor``.
 
         Raises:
-            InputError: if images with changes of colours have not three
-                channels and one size.
+            InputError: if images to be changed have not three channels and one
+                size.
         """
-        steps = [
-            sample.metainfo.get('deferred', ())
+        deferred = [
+            sample.metainfo.get('deferred')
             for sample in data.get('data_samples') or ()
         ]
-        if any(steps):
-            data = dict(data, inputs=self._augmented(data['inputs'], steps))
+        if any(steps is not None for steps in deferred):
+            data = dict(data, inputs=self._augmented(data['inputs'], deferred))
         return super().forward(data, training)
 
-    def _augmented(self, inputs: Any, steps: Sequence[Steps]) -> Tensor:
+    def _augmented(self, inputs: Any,
+                   deferred: Sequence[Optional[Steps]]) -> Tensor:
         inputs = self.cast_data(inputs)
-        if not isinstance(inputs, Tensor):
-            shapes = {tuple(image.shape) for image in inputs}
+        if isinstance(inputs, Tensor):
+            images = inputs.permute(0, 3, 1, 2)
+        else:
+            turned = [
+                image if steps is None else image.permute(2, 0, 1)
+                for image, steps in zip(inputs, deferred)
+            ]
+            shapes = {tuple(image.shape) for image in turned}
             if len(shapes) > 1:
                 raise InputError(f'images of {sorted(shapes)}: expected one '
-                                 'size, since their colours are changed')
-            inputs = torch.stack(list(inputs))
-        if inputs.dim() != 4 or inputs.shape[1] != 3:
+                                 'size, since they are changed in batches')
+            images = torch.stack(turned)
+        if images.dim() != 4 or images.shape[1] != 3:
             raise InputError(
-                f'images of {tuple(inputs.shape[1:])}: expected three '
-                'channels, since their colours are changed')
+                f'images of {tuple(images.shape[1:])}: expected three '
+                'channels, since they are changed in batches')
+        if not any(deferred):
+            return images
         # loaded by OpenCV, unless they are not turned round afterwards
-        images = inputs.flip(1) if self.to_rgb else inputs
-        images = augment(images.float(), steps)
+        images = images.flip(1) if self.to_rgb else images
+        images = augment(images.float(), [steps or () for steps in deferred])
         return images.flip(1) if self.to_rgb else images
 
 
 def augment(images: Tensor, steps: Sequence[Steps]) -> Tensor:
-    """Changes the colours of images.
+    """Flips images and changes their colours.
 
     Args:
         images: RGB, ``(N, 3, H, W)``, float; not changed.
-        steps: of each image, in order: ``('brightness', (factor, ))``,
-            ``'contrast'``, ``'saturation'``, and ``('lighting', (r, g, b))``,
-            which is added. The first three round as Pillow does.
+        steps: of each image, in order: ``('horizontal', ())``, ``'vertical'``
+            and ``'diagonal'``, which flip; ``('brightness', (factor, ))``,
+            ``'contrast'`` and ``'saturation'``, which round as Pillow does;
+            and ``('lighting', (r, g, b))``, which is added.
     """
     images = images.clone()
     for place in range(max(map(len, steps))):
@@ -109,7 +120,14 @@ def _saturate(images: Tensor, factor: Tensor) -> Tensor:
     return _blend(_grey(images), images, factor)
 
 
+def _flip(images: Tensor, _: Tensor, axes: Tuple[int, ...]) -> Tensor:
+    return images.flip(axes)
+
+
 _CHANGES: Dict[str, Callable[[Tensor, Tensor], Tensor]] = dict(
+    horizontal=partial(_flip, axes=(3, )),
+    vertical=partial(_flip, axes=(2, )),
+    diagonal=partial(_flip, axes=(2, 3)),
     brightness=_brighten,
     contrast=_change_contrast,
     saturation=_saturate,

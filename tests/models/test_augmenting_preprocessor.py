@@ -1,4 +1,4 @@
-"""Changes of colours, for batches."""
+"""Flips and changes of colours, for batches."""
 
 import mmcv
 import numpy as np
@@ -46,6 +46,20 @@ def test_steps_are_pillows(name):
             one.flip(0).permute(1, 2, 0).numpy(), wanted)
 
 
+@pytest.mark.parametrize('direction', ['horizontal', 'vertical', 'diagonal'])
+def test_flips_are_mmcvs(direction):
+    """Oracle: mmcv's function, image by image; others stay as they are."""
+    batch = images(4)
+    steps = [[(direction, ())], [], [(direction, ()), ('brightness', (0.5, ))],
+             []]
+    found = augment(tensor(batch).float(), steps)
+    wanted = batch.copy()
+    wanted[0] = mmcv.imflip(batch[0], direction)
+    wanted[2] = mmcv.adjust_brightness(
+        mmcv.imflip(batch[2], direction), 0.5, backend='pillow')
+    np.testing.assert_array_equal(found.permute(0, 2, 3, 1).numpy(), wanted)
+
+
 def test_each_image_has_its_own_steps():
     """Oracle: mmcv's functions one after the other, in each image's order, and
     what lighting adds; images without steps are as they were."""
@@ -88,13 +102,24 @@ def test_normalisation_follows(to_rgb):
         assert torch.equal(
             ours(plain, training)['inputs'],
             theirs(plain, training)['inputs'])
-    samples[1].set_metainfo(dict(deferred=[('lighting', (10., 20., 30.))]))
     wanted = theirs(plain)['inputs']
-    wanted[1] += torch.tensor([10., 20., 30.])[:, None, None] / theirs.std
-    for inputs in (plain['inputs'], list(plain['inputs'])):
-        found = ours(dict(plain, inputs=inputs), True)
-        torch.testing.assert_close(found['inputs'], wanted)
-        assert [int(s.gt_label) for s in found['data_samples']] == [0, 1, 2]
+    shift = torch.tensor([10., 20., 30.])[:, None, None] / theirs.std
+    for steps in ([], [('lighting', (10., 20., 30.))]):
+        # packed by PackDeferred, with channels last
+        for sample in samples:
+            sample.set_metainfo(dict(deferred=[]))
+        samples[1].set_metainfo(dict(deferred=steps))
+        expected = wanted.clone()
+        expected[1] += shift if steps else 0
+        for inputs in (torch.from_numpy(batch), list(torch.from_numpy(batch))):
+            found = ours(dict(plain, inputs=inputs), True)
+            torch.testing.assert_close(found['inputs'], expected)
+            assert [int(s.gt_label) for s in found['data_samples']] == [0, 1, 2]
+    # together with an image that PackInputs has packed
+    mixed = [*torch.from_numpy(batch[:2]), plain['inputs'][2]]
+    samples[2] = DataSample().set_gt_label(2)
+    found = ours(dict(inputs=mixed, data_samples=samples), True)
+    torch.testing.assert_close(found['inputs'], expected)
 
 
 def test_bad_images():
@@ -104,9 +129,9 @@ def test_bad_images():
         DataSample(metainfo=dict(deferred=[('brightness', (1., ))]))
         for _ in range(2)
     ]
-    for inputs, words in ((torch.zeros(2, 1, 4, 4), 'expected three channels'),
-                          ([torch.zeros(3, 4, 4),
-                            torch.zeros(3, 4, 5)], 'expected one size')):
+    for inputs, words in ((torch.zeros(2, 4, 4, 1), 'expected three channels'),
+                          ([torch.zeros(4, 4, 3),
+                            torch.zeros(4, 5, 3)], 'expected one size')):
         with pytest.raises(InputError, match=words):
             ours(dict(inputs=inputs, data_samples=samples), True)
 
@@ -116,14 +141,15 @@ def test_on_a_gpu():
     """Oracle: the CPU, to a thousandth of a standard deviation."""
     batch = images(6)
     steps = [[(name, (0.7, ))] for name in MMCV]
-    steps += [[('lighting', (10., 20., 30.))], [], [('contrast', (1.3, ))]]
+    steps += [[('lighting', (10., 20., 30.))], [], [('horizontal', ())]]
     samples = [
         DataSample(metainfo=dict(deferred=step)).set_gt_label(1)
         for step in steps
     ]
     found = [
         AugmentingPreprocessor(**NORMALISATION).to(device)(dict(
-            inputs=tensor(batch), data_samples=samples), True)['inputs'].cpu()
+            inputs=torch.from_numpy(batch),
+            data_samples=samples), True)['inputs'].cpu()
         for device in ('cpu', 'cuda')
     ]
     torch.testing.assert_close(*found, atol=1e-3, rtol=0)

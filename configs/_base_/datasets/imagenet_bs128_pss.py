@@ -15,16 +15,16 @@ data_preprocessor = dict(
 )
 
 # as mmpretrain's RandomResizedCrop (backend='pillow'), RandomFlip, ColorJitter
-# and Lighting, of which the last two are only drawn here: the preprocessor
-# changes colours, for whole batches on the device. imagenet_bs128_pss_host.py
-# does everything here
+# and Lighting, of which the last three are only drawn here: the preprocessor
+# flips images and changes colours, for whole batches on the device.
+# imagenet_bs128_pss_host.py does everything here
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(
         type='pss.AntialiasedResizedCrop',
         scale=224,
         crop_ratio_range=(0.25, 1.0)),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='pss.DeferredFlip', prob=0.5, direction='horizontal'),
     dict(
         type='pss.DeferredColorJitter',
         brightness=0.4,

@@ -1,9 +1,14 @@
 """What is done to single images when they are loaded."""
 
-from .deferred import DeferredColorJitter, DeferredLighting, PackDeferred
+from .deferred import (
+    DeferredColorJitter,
+    DeferredFlip,
+    DeferredLighting,
+    PackDeferred,
+)
 from .resized_crop import AntialiasedResizedCrop
 
 __all__ = [
-    'AntialiasedResizedCrop', 'DeferredColorJitter', 'DeferredLighting',
-    'PackDeferred'
+    'AntialiasedResizedCrop', 'DeferredColorJitter', 'DeferredFlip',
+    'DeferredLighting', 'PackDeferred'
 ]

@@ -1,9 +1,11 @@
-"""Changes of colours that are drawn for each image when it is loaded, and made
-for whole batches by :class:`.AugmentingPreprocessor`."""
+"""What is drawn for each image when it is loaded, and done to whole batches by
+:class:`.AugmentingPreprocessor`."""
 
 from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
+import torch
+from mmcv.transforms import RandomFlip
 from mmpretrain.datasets import ColorJitter, PackInputs
 
 from ...checks import check_number, shown
@@ -19,6 +21,29 @@ def add_step(results: Dict[str, Any], name: str,
              values: Sequence[float]) -> None:
     """Adds a step to what is deferred."""
     results.setdefault('deferred', []).append((name, tuple(values)))
+
+
+@TRANSFORMS.register_module()
+class DeferredFlip(RandomFlip):
+    """mmcv's ``RandomFlip``, which draws here and moves pixels later.
+
+    Only images are flipped, not boxes, keypoints or segmentation maps.
+
+    Args:
+        prob: how likely a flip is, or one for each direction.
+        direction: ``'horizontal'``, ``'vertical'``, ``'diagonal'``, or several
+            of them.
+    """
+
+    def __init__(self, prob: Any, direction: Any = 'horizontal') -> None:
+        super().__init__(prob, direction)
+
+    def _flip(self, results: Dict[str, Any]) -> None:
+        for key in ('gt_bboxes', 'gt_keypoints', 'gt_seg_map'):
+            if results.get(key) is not None:
+                raise InputError(f'DeferredFlip: the sample has {key!r}: '
+                                 'expected images with labels only')
+        add_step(results, results['flip_direction'], ())
 
 
 @TRANSFORMS.register_module()
@@ -84,6 +109,9 @@ class DeferredLighting:
 class PackDeferred(PackInputs):
     """mmpretrain's ``PackInputs``, which also packs what is deferred.
 
+    That channels come first in a batch is deferred too: ``inputs`` is the image
+    as it was loaded, ``(H, W, C)``.
+
     Args:
         meta_keys: as for ``PackInputs``.
     """
@@ -92,3 +120,12 @@ class PackDeferred(PackInputs):
             self,
             meta_keys: Sequence[str] = PackInputs.DEFAULT_META_KEYS) -> None:
         super().__init__(meta_keys=(*meta_keys, 'deferred'))
+
+    def transform(self, results: Dict[str, Any]) -> Dict[str, Any]:
+        """Returns ``inputs`` and ``data_samples``."""
+        image = np.ascontiguousarray(results['img'])
+        rest = {k: v for k, v in results.items() if k != 'img'}
+        rest.setdefault('deferred', [])  # says how the image lies
+        inputs = torch.from_numpy(image[...,
+                                        None] if image.ndim == 2 else image)
+        return dict(super().transform(rest), inputs=inputs)

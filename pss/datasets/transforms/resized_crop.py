@@ -54,8 +54,10 @@ def resized(image: np.ndarray, size: Tuple[int, int],
             interpolation: str) -> np.ndarray:
     """An image of bytes, ``(H, W)`` or ``(H, W, C)``, at another size."""
     planes = image[..., None] if image.ndim == 2 else image
+    # torch takes half as long if a crop's rows follow one another
+    rows = torch.from_numpy(np.ascontiguousarray(planes))
     found = F.interpolate(
-        torch.from_numpy(planes).permute(2, 0, 1)[None],
+        rows.permute(2, 0, 1)[None],
         size=tuple(size),
         mode=interpolation,
         align_corners=False,

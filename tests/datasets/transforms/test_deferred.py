@@ -1,11 +1,17 @@
-"""Changes of colours, drawn when images are loaded."""
+"""Flips and changes of colours, drawn when images are loaded."""
 
 import mmcv
 import numpy as np
 import pytest
-from mmpretrain.datasets import ColorJitter
+from mmcv.transforms import RandomFlip
+from mmpretrain.datasets import ColorJitter, PackInputs
 
-from pss.datasets import DeferredColorJitter, DeferredLighting, PackDeferred
+from pss.datasets import (
+    DeferredColorJitter,
+    DeferredFlip,
+    DeferredLighting,
+    PackDeferred,
+)
 from pss.errors import InputError
 
 VECTORS = [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140],
@@ -46,16 +52,55 @@ def test_lighting_is_mmcvs():
         assert values == pytest.approx(wanted.tolist(), abs=1e-4)
 
 
+@pytest.mark.parametrize('arguments', [
+    (0.5, ),
+    (0.6, ['horizontal', 'vertical', 'diagonal']),
+    ([0.2, 0.7], ['vertical', 'horizontal']),
+])
+def test_flips_are_mmcvs(arguments):
+    """Oracle: the directions that mmcv's transform draws after the same seed;
+    the image is not changed."""
+    ours, theirs = DeferredFlip(*arguments), RandomFlip(*arguments)
+    image = np.zeros((4, 5, 3), np.uint8)
+    seen = set()
+    for seed in range(40):
+        np.random.seed(seed)
+        wanted = theirs.transform(dict(img=image.copy()))
+        np.random.seed(seed)
+        found = ours.transform(dict(img=image))
+        assert found['img'] is image and found['flip'] == wanted['flip']
+        direction = wanted['flip_direction']
+        assert found['flip_direction'] == direction
+        assert found.get('deferred',
+                         []) == ([(direction, ())] if direction else [])
+        seen.add(direction)
+    assert len(seen) > 1
+    with pytest.raises(InputError, match='gt_bboxes.*labels only'):
+        DeferredFlip(1.).transform(dict(img=image, gt_bboxes=np.zeros((1, 4))))
+
+
 def test_packing():
-    """Oracle: the steps, in the order of the transforms."""
-    results = dict(img=np.zeros((4, 4, 3), np.uint8), img_path='a', gt_label=1)
-    for transform in (DeferredColorJitter(0.4),
+    """Oracle: mmpretrain's own packing, and the steps in the order of the
+    transforms; the image stays as it lies."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    given = dict(img=image, img_path='a', gt_label=1)
+    results = dict(given)
+    for transform in (DeferredFlip(1.), DeferredColorJitter(0.4),
                       DeferredLighting(VALUES, VECTORS), PackDeferred()):
         results = transform(results)
     sample = results['data_samples']
-    assert [name for name, _ in sample.deferred] == ['brightness', 'lighting']
+    assert [name for name, _ in sample.deferred
+            ] == ['horizontal', 'brightness', 'lighting']
     assert sample.img_path == 'a' and sample.gt_label.item() == 1
-    assert results['inputs'].shape == (3, 4, 4)
+    plain = PackDeferred()(dict(given))
+    assert plain['data_samples'].deferred == []
+    wanted = PackInputs()(dict(given))
+    for found in (results, plain):
+        np.testing.assert_array_equal(found['inputs'].permute(2, 0, 1),
+                                      wanted['inputs'])
+    grey = PackDeferred()(dict(img=image[..., 0]))
+    np.testing.assert_array_equal(grey['inputs'], image[..., :1])
 
 
 @pytest.mark.parametrize('arguments, words', [
