@@ -40,7 +40,9 @@ def _run(rank: int, world: int, folder: str, function: Callable,
     torch.distributed.barrier()
     result = function(rank, *arguments)
     torch.save(result, f'{folder}/{rank}.pt')
-    torch.distributed.destroy_process_group()
+    torch.distributed.barrier()
+    # torch 2.1's gloo sometimes waits for ever when a group is destroyed
+    os._exit(0)
 
 
 def run_ranks(world: int,

@@ -56,4 +56,4 @@ def test_integers_of_rows():
     block, steps = weights.place_integers('w')
     codes = np.frombuffer(weights.content(), np.int8, 6).reshape(2, 3)
     assert codes.tolist() == [[64, -127, 32], [0, 0, 0]]
-    assert steps[0] == np.float32(2) / 127 and block.dtype == np.int8
+    assert steps[0] == np.float32(2 / 127) and block.dtype == np.int8

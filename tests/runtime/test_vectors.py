@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 
+import PIL
 import pytest
 
 from ..paths import ROOT
@@ -22,7 +23,13 @@ def test_python(current, name):
     """Oracle: the files, which the JavaScript runtime is tested against; if a
     change is meant, ``python -m tests.runtime.make_vectors`` writes them."""
     written = json.loads((FOLDER / f'{name}.json').read_text(encoding='utf-8'))
-    assert json.loads(text(current[name])) == written
+    found = json.loads(text(current[name]))
+    if name == 'preprocessing' and int(PIL.__version__.split('.')[0]) < 13:
+        # older ones resize with less precise weights
+        for case in found['cases'] + written['cases']:
+            if any(s.get('backend') == 'pillow' for s in case['steps']):
+                case.pop('pixels', None)
+    assert found == written
 
 
 def test_javascript():

