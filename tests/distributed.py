@@ -41,7 +41,7 @@ def _run(rank: int, world: int, folder: str, function: Callable,
     result = function(rank, *arguments)
     torch.save(result, f'{folder}/{rank}.pt')
     torch.distributed.barrier()
-    # torch 2.1's gloo sometimes waits for ever when a group is destroyed
+    # older torch's gloo sometimes waits for ever when a group is destroyed
     os._exit(0)
 
 

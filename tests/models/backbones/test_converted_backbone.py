@@ -246,7 +246,7 @@ def test_refused(network, layer, reason, widths):
     with pytest.raises(InputError) as caught:
         slimmable_backbone(network(), search_space=SPACE)
     message = str(caught.value)
-    # how ShuffleNet's channels are split has another name in torch 2.1
+    # older torch has another name for how ShuffleNet splits channels
     assert layer in message and (reason in message or 'sliced' in message)
     exclude = ast.literal_eval(message.partition('exclude=')[2])
     assert len(exclude) < 9
@@ -296,7 +296,7 @@ def test_vision_transformer():
                 feedforward_channels=48),
             img_size=32,
             patch_size=8),
-        # torch 2.1 does not see that the last two follow the first
+        # older torch does not show that the last two follow the first
         exclude=[
             'patch_embed.projection', '*.attn.qkv', '*.attn.proj',
             '*.ffn.layers.1'
