@@ -12,13 +12,13 @@ MM = {
     'onedl': ('onedl-mmengine', 'onedl-mmcv', 'onedl-mmpretrain'),
 }
 # Python, torch, numpy and the mm packages. Of the values in two columns, all
-# pairs that can be together are in a row: torch 2.1 has no Python 3.12, and
-# works with numpy 1 only. tests/packaging/test_versions.py checks that.
+# pairs that can be together are in a row: torch 2.1 has no Python 3.12, works
+# with numpy 1 only, and the forks need torch.amp.GradScaler of 2.3. tests/packaging/test_versions.py checks that.
 ROWS = [
     ('3.10', '2.1.2', '1', 'openmmlab'),
-    ('3.11', '2.1.2', '1', 'onedl'),
+    ('3.11', '2.1.2', '1', 'openmmlab'),
     ('3.10', '2.6.0', '2', 'onedl'),
-    ('3.11', '2.6.0', '1', 'openmmlab'),
+    ('3.11', '2.6.0', '1', 'onedl'),
     ('3.12', '2.6.0', '2', 'openmmlab'),
     ('3.10', '2.13.0', '2', 'openmmlab'),
     ('3.11', '2.13.0', '2', 'openmmlab'),

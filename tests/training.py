@@ -67,12 +67,15 @@ def begin_runs_sooner():
     """Saves this process what takes longer than a short training.
 
     MMEngine formats the config of each run four times; now it writes it as it
-    is. For each dataset it collects garbage; now that skips what was imported.
+    is (the onedl fork does not format). For each dataset it collects garbage;
+    now that skips what was imported.
     """
     from mmengine.config import config
-    format_code = config.FormatCode
-    config.FormatCode = lambda text, **options: (
-        (text, False) if 'work_dir' in text else format_code(text, **options))
+    format_code = getattr(config, 'FormatCode', None)
+    if format_code:
+        config.FormatCode = lambda text, **options: (
+            (text, False)
+            if 'work_dir' in text else format_code(text, **options))
     gc.collect()
     gc.freeze()
 

@@ -22,8 +22,8 @@ FOUND = literals()
 
 def possible(row):
     """Whether values can be together: torch 2.1 was built for Python up to 3.11
-    and numpy 1."""
-    return not ('2.1.2' in row and {'3.12', '2'} & set(row))
+    and numpy 1, and the forks need 2.3."""
+    return not ('2.1.2' in row and {'3.12', '2', 'onedl'} & set(row))
 
 
 def test_pairs():

@@ -1,0 +1,35 @@
+# PSS-Net with the additive score, ResNet-50 on Fashion-MNIST (ours): images are
+# enlarged to up to 48 pixels, so that networks take as long as those of larger
+# images. For trying servers; benchmarks/serving.py says how.
+# python tools/train.py configs/pss_additive_r50_fashion_mnist.py
+_base_ = [
+    '_base_/models/pss_r50.py',
+    '_base_/datasets/fashion_mnist_bs128_pss.py',
+    '_base_/schedules/imagenet_pss_250e.py',
+    '_base_/default_runtime.py',
+]
+
+model = dict(
+    backbone=dict(
+        search_space=dict(resolutions=dict(start=24, stop=48, step=8))),
+    head=dict(num_classes=10))
+
+optim_wrapper = dict(optimizer=dict(lr=0.04))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
+    dict(
+        type='CosineAnnealingLR',
+        T_max=1,
+        eta_min=0.,
+        by_epoch=True,
+        convert_to_iter_based=True),
+]
+train_cfg = dict(max_epochs=1, val_interval=1)
+auto_scale_lr = dict(base_batch_size=128)
+
+default_hooks = dict(
+    logger=dict(interval=20),
+    pss_sampler=dict(
+        # the space reaches from 38 to 213 MFLOPs; 7 pools
+        budgets=dict(flops=dict(start=50, stop=200, step=25)),
+        sampler=dict(score=dict(type='pss.AdditiveScore'))))
