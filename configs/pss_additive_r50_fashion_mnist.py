@@ -1,7 +1,7 @@
-# PSS-Net with the additive score, ResNet-50 on Fashion-MNIST (ours): images are
-# enlarged to up to 48 pixels, so that networks take as long as those of larger
-# images. For trying servers; benchmarks/serving.py says how.
+# PSS-Net with the additive score, ResNet-50 on Fashion-MNIST (ours).
 # python tools/train.py configs/pss_additive_r50_fashion_mnist.py
+# Images are enlarged to up to 48 pixels, so that networks take long enough for
+# trying servers; docs/serving.md says how.
 _base_ = [
     '_base_/models/pss_r50.py',
     '_base_/datasets/fashion_mnist_bs128_pss.py',
