@@ -13,7 +13,8 @@ MM = {
 }
 # Python, torch, numpy and the mm packages. Of the values in two columns, all
 # pairs that can be together are in a row: torch 2.1 has no Python 3.12, works
-# with numpy 1 only, and the forks need torch.amp.GradScaler of 2.3. tests/packaging/test_versions.py checks that.
+# with numpy 1 only, and the forks need torch.amp.GradScaler of 2.3;
+# tests/packaging/test_versions.py checks that.
 ROWS = [
     ('3.10', '2.1.2', '1', 'openmmlab'),
     ('3.11', '2.1.2', '1', 'openmmlab'),

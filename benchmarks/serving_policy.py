@@ -141,6 +141,7 @@ def oracle(case: Case, times: np.ndarray, *_: Any) -> Answers:
     is at least as good as any real schedule.
     """
     grid, num = case.grid, len(times)
+    most = min(LARGEST_BATCH, grid.largest)
     step = STEP * case.slo_ms
     steps = int(round(1 / STEP)) + 1
     free = np.arange(steps) * step
@@ -151,12 +152,12 @@ def oracle(case: Case, times: np.ndarray, *_: Any) -> Answers:
     value = np.zeros((num + 1, steps))
     action = np.zeros((num, steps, 2), np.int16)  # batch size (0: refuse), row
     for i in range(num - 1, -1, -1):
-        ahead = times[i:i + LARGEST_BATCH + 1] - times[i]
+        ahead = times[i:i + most + 1] - times[i]
         # refused: the device is free as before
         best = _at(value[i + 1], free - (ahead[1] if len(ahead) > 1 else 0),
                    step)
         chosen = np.zeros((steps, 2), np.int16)
-        for size in range(1, min(LARGEST_BATCH, num - i) + 1):
+        for size in range(1, min(most, num - i) + 1):
             if ahead[size - 1] >= case.slo_ms:
                 break
             ends = np.maximum(free, ahead[size - 1]) + rows[:, size, None]

@@ -96,8 +96,9 @@ KEY = 'head.fc.weight'
 @pytest.mark.parametrize('value, words', [
     (torch.zeros(10, 1280, device='meta'), f'{KEY} is a tensor without values'),
     (torch.zeros(10, 1280).to_sparse(), f'{KEY} is a tensor of layout'),
-    (torch.quantize_per_tensor(torch.zeros(10, 1280), 1., 0,
-                               torch.qint8), f'{KEY} is a quantised|_rebuild_qtensor'),
+    # torch 2.1 does not even read it
+    (torch.quantize_per_tensor(torch.zeros(10, 1280), 1., 0, torch.qint8),
+     f'{KEY} is a quantised|_rebuild_qtensor'),
     ([1.], f'{KEY} is a list; expected a dense tensor'),
     ('text', f'{KEY} is a str'),
     (torch.full((10, 1280), float('nan')), f'{KEY} is not finite'),

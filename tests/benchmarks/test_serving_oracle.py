@@ -1,0 +1,83 @@
+"""How far a real server gets on the way to an oracle."""
+
+import json
+
+import numpy as np
+import pytest
+
+from pss.errors import InputError
+
+
+@pytest.fixture
+def bench(script):
+    """The script's module."""
+    return script('serving_oracle')
+
+
+def report(bench, rates, in_time, accuracies, images=1, fast=10.):
+    """Of a bank of two subnets, of which the better one takes 100 ms."""
+    times = bench.arrivals(5., 8., 0, rates)
+    numbers = np.bincount((times // 8).astype(int), minlength=len(rates))
+    return dict(
+        slo_ms=500.,
+        seconds=8.,
+        capacity=5.,
+        rates=rates,
+        images=images,
+        subnets=[
+            dict(
+                held_out_accuracy=accuracy,
+                used=True,
+                latency_ms={
+                    '1': ms,
+                    '2': 2 * ms,
+                    '4': 4 * ms
+                }) for accuracy, ms in ((70., fast), (80., 100.))
+        ],
+        rows=[
+            dict(
+                run=0,
+                policy='adaptive',
+                phase=phase,
+                rate=rate,
+                requests=int(numbers[phase]),
+                in_time=in_time[phase],
+                accuracy=accuracies[phase]) for phase, rate in enumerate(rates)
+        ])
+
+
+def test_way(bench, run_script, tmp_path):
+    """Oracle: by hand: little traffic leaves time for the better subnet
+    always, of which 76 is 60 % of the way from 70."""
+    given = report(bench, [0.1, 0.1], [100., 50.], [76., 80.])
+    first, second, both = bench.compare(given)
+    assert (first['oracle'], first['oracle_in_time'], first['way']) == (80, 100,
+                                                                        60)
+    assert second['way'] == 100 and second['in_time'] == 50
+    numbers = [row['requests'] for row in given['rows']]
+    weights = np.array([1., 0.5]) * numbers
+    assert both['rate'] is None
+    assert both['way'] == pytest.approx(
+        10 * np.average([6., 10.], weights=weights), abs=0.06)
+    path = tmp_path / 'a.json'
+    path.write_text(json.dumps(given))
+    assert '60' in run_script('serving_oracle', path, '--out', path)
+    assert json.loads(path.read_text())['oracle'] == [first, second, both]
+
+
+def test_several_images_in_a_request(bench):
+    """Oracle: two images take twice as long: one request of two images in the
+    largest batch but one."""
+    given = report(bench, [0.1], [100.], [76.], images=2)
+    grid = bench.request_grid(given['subnets'], 2)
+    assert grid.latencies_ms[1][1:] == [200., 400.]
+    with pytest.raises(InputError, match='images=5: expected at most 4'):
+        bench.request_grid(given['subnets'], 5)
+
+
+def test_a_report_of_other_traffic(bench):
+    """Oracle: the run, and the numbers of requests."""
+    given = report(bench, [0.1, 0.2], [100., 100.], [76., 80.])
+    given['rows'][1]['requests'] += 1
+    with pytest.raises(InputError, match=r'run=0: .* expected .*capacity=5'):
+        bench.compare(given)
