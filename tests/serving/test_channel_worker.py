@@ -85,7 +85,7 @@ def test_each_channel_gets_its_answers(running):
     for channel in channels:
         assert channel.answered()['opened'] == 0
     ask(channels[0], 1, 10)  # runs alone, while the others come
-    while not worker.engines[0].scheduler._number:
+    while not worker.engines[0].scheduler._running:
         pass
     ask(channels[0], 2, 20)
     ask(channels[1], 1, 30)
