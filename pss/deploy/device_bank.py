@@ -323,7 +323,8 @@ class _Network(nn.Module):
     def plain(self, subnet: Subnet) -> nn.Module:
         """A subnet's plain network."""
         config = extracted_config(
-            ConfigDict(self.bank.model), self.model, subnet)
+            ConfigDict(self.bank.model), self.model, subnet,
+            self.bank.input_shape[1:])
         with importing_nothing():  # as when the supernet was built
             return extract(self.model, config, subnet,
                            self.bank.statistics[subnet])

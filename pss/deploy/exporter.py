@@ -111,7 +111,8 @@ class Exporter:
             raise InputError('expected a subnet of the bank')
         statistics = self.bank.statistics[kept.subnet]
         config = extracted_config(
-            ConfigDict(self.bank.model), self.model, kept.subnet)
+            ConfigDict(self.bank.model), self.model, kept.subnet,
+            self.bank.input_shape[1:])
         with importing_nothing():  # as when the supernet was built
             plain = extract(self.model, config, kept.subnet, statistics)
         stem = self._stems[self.bank.kept.index(kept)]

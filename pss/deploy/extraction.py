@@ -1,7 +1,7 @@
 """Extracting a subnet as a plain network."""
 
 import copy
-from typing import Any, Dict, Optional, Union
+from typing import Any, Dict, Optional, Sequence, Union
 
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
@@ -40,18 +40,22 @@ def model_config(config: Config) -> ConfigDict:
     return model
 
 
-def extracted_config(config: Dict[str, Any], model: Supernet,
-                     subnet: Subnet) -> ConfigDict:
+def extracted_config(config: Dict[str, Any],
+                     model: Supernet,
+                     subnet: Subnet,
+                     image_size: Optional[Sequence[int]] = None) -> ConfigDict:
     """The config of a subnet's plain network.
 
     It names mmpretrain's own classes where the widths allow it. The network
-    resizes images as the supernet does, unless the subnet's resolution is the
-    largest, which data pipelines deliver.
+    resizes images as the supernet does, unless they have the subnet's
+    resolution.
 
     Args:
         config: the supernet's ``model`` config.
         model: the supernet built from it, a classifier or a detector.
         subnet: a subnet of it.
+        image_size: height and width of the images that data pipelines deliver;
+            by default the largest resolution. Detectors do without.
     """
     if isinstance(model, SupernetDetector):
         return extracted_detector_config(config, model, subnet)
@@ -59,7 +63,8 @@ def extracted_config(config: Dict[str, Any], model: Supernet,
     for key in ('distillation', 'channels_last'):
         extracted.pop(key, None)
     extracted.type = 'mmpretrain.ImageClassifier'
-    if subnet.resolution != model.search_space.largest.resolution:
+    largest = model.search_space.largest.resolution
+    if {subnet.resolution} != {*(image_size or [largest])}:
         extracted.type = 'pss.ResizedClassifier'
         extracted.resolution = subnet.resolution
     fix_backbone(extracted.backbone, model.backbone, subnet)

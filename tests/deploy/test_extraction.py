@@ -57,6 +57,22 @@ def test_logits_equal_the_supernets(kind, channels, backbone):
         rebuilt.load_state_dict(plain.state_dict(), strict=True)
 
 
+@pytest.mark.parametrize('size', [(40, 40), (48, 40)])
+def test_images_of_another_size(size):
+    """Oracle: the supernet, which resizes images to its largest resolution
+    too."""
+    config, model = build('pss.SlimmableMobileNetV2', 1280)
+    largest = model.search_space.largest
+    images = torch.randn(4, 3, *size)
+    statistics, = calibrate(model, [largest], [images]).values()
+    plain = extract(model, extracted_config(config, model, largest, size),
+                    largest, statistics)
+    model.switch_to(largest, statistics)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            plain(images), model(images), atol=1e-5, rtol=1e-5)
+
+
 def test_mmpretrains_classes_where_the_widths_allow_it():
     """Oracle: the types of the extracted networks."""
     config, model = build('pss.SlimmableMobileNetV2', 1280)
