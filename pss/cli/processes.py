@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from datetime import timedelta
 from typing import Any, Callable, Dict, List
 
@@ -56,6 +57,9 @@ def join_processes(cfg: Config) -> None:
 def leave_processes() -> None:
     """Destroys the process group, if there is one."""
     if is_distributed():
+        # torch up to 2.6 waits for ever if gloo's threads are still giving
+        # back tensors of the last collective, for which they need the GIL
+        time.sleep(0.1)
         torch.distributed.destroy_process_group()
 
 
