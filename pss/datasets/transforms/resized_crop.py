@@ -54,10 +54,12 @@ def resized(image: np.ndarray, size: Tuple[int, int],
             interpolation: str) -> np.ndarray:
     """An image of bytes, ``(H, W)`` or ``(H, W, C)``, at another size."""
     planes = image[..., None] if image.ndim == 2 else image
-    # torch takes half as long if a crop's rows follow one another
-    rows = torch.from_numpy(np.ascontiguousarray(planes))
+    # torch takes half as long if a crop's rows follow one another; channels are
+    # last in what it returns if they are in a whole batch
+    batch = torch.from_numpy(np.ascontiguousarray(planes)).view(
+        1, *planes.shape)
     found = F.interpolate(
-        rows.permute(2, 0, 1)[None],
+        batch.permute(0, 3, 1, 2),
         size=tuple(size),
         mode=interpolation,
         align_corners=False,
