@@ -43,11 +43,9 @@ class SlackPolicy:
     All times are in milliseconds, and all images have the same objective. It
     has neither clock nor memory: equal arguments give equal answers.
 
-    A plan serves the next batch with a subnet, and the other images that wait,
-    and those that are expected to arrive, with the next less accurate one. The
-    policy takes the most accurate subnet whose plan keeps every deadline; from
-    batch to batch it goes back and forth between two, so that no time is left
-    over where banks have few. Whatever it takes, the images that it leaves
+    A plan serves all images that wait, and those that are expected to arrive,
+    with one subnet. The policy takes the most accurate subnet whose
+    plan keeps every deadline. Whatever it takes, the images that it leaves
     waiting can still be answered in time by the fastest subnet; so every image
     that was admitted stays in time as long as latencies are as expected.
 
@@ -87,10 +85,9 @@ class SlackPolicy:
         left = deadlines[late:]
         if not left:
             return Choice(late, self.grid.fastest, 0)
-        order = self.grid.order
-        for subnet, after in zip(order, [*order[1:], order[-1]]):
+        for subnet in self.grid.order:
             for size in self._candidates(subnet, len(left)):
-                if self._keeps_all(subnet, size, after, now, left, pace) and \
+                if self._keeps_all(subnet, size, now, left, pace) and \
                         self._leaves_enough(subnet, size, now, left, pace):
                     return Choice(late, subnet, size)
         size = self._fast_size(now, left, pace)
@@ -133,18 +130,17 @@ class SlackPolicy:
             size for size in reversed(self._sizes[subnet]) if size <= waiting
         ]
 
-    def _keeps_all(self, subnet: int, size: int, after: int, now: float,
+    def _keeps_all(self, subnet: int, size: int, now: float,
                    deadlines: Sequence[float], pace: Pace) -> bool:
-        """Whether a plan keeps every deadline: a batch of a size, then with
-        another subnet as many as wait each time."""
-        sizes = self._sizes[after]
-        single = self.grid.latencies_ms[subnet][size]
+        """Whether a plan keeps every deadline: a batch of a size, then as many
+        as wait each time, all with the same subnet."""
+        row, sizes = self.grid.latencies_ms[subnet], self._sizes[subnet]
         level, variance = pace.level, 0.
         waiting, first = len(deadlines), 0  # first: index of the oldest
         time, horizon = now, now + self.HORIZON * self.slo_ms
         margin = pace.margin * self.slo_ms
         while True:
-            latency = single * level
+            latency = row[size] * level
             time += latency
             variance += (pace.spread * latency)**2
             if time + math.sqrt(variance) + margin > self._deadline(
@@ -165,7 +161,6 @@ class SlackPolicy:
                     return True
                 arrived = first + 1
             size = _at_most(sizes, arrived - first)
-            single = self.grid.latencies_ms[after][size]
 
     def _deadline(self, index: int, now: float, deadlines: Sequence[float],
                   rate: float) -> float:
