@@ -11,6 +11,7 @@ import torch
 from torch import multiprocessing
 
 from pss.apis import load_config
+from pss.cli.processes import leave_processes
 from pss.models import SupernetClassifier
 from pss.registry import MODELS
 
@@ -40,9 +41,7 @@ def _run(rank: int, world: int, folder: str, function: Callable,
     torch.distributed.barrier()
     result = function(rank, *arguments)
     torch.save(result, f'{folder}/{rank}.pt')
-    torch.distributed.barrier()
-    # older torch's gloo sometimes waits for ever when a group is destroyed
-    os._exit(0)
+    leave_processes()
 
 
 def run_ranks(world: int,

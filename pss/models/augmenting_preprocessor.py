@@ -1,7 +1,6 @@
 """Flips and changes of colours, for a batch of images on the device."""
 
 from collections import defaultdict
-from functools import partial
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import torch
@@ -120,14 +119,10 @@ def _saturate(images: Tensor, factor: Tensor) -> Tensor:
     return _blend(_grey(images), images, factor)
 
 
-def _flip(images: Tensor, _: Tensor, axes: Tuple[int, ...]) -> Tensor:
-    return images.flip(axes)
-
-
 _CHANGES: Dict[str, Callable[[Tensor, Tensor], Tensor]] = dict(
-    horizontal=partial(_flip, axes=(3, )),
-    vertical=partial(_flip, axes=(2, )),
-    diagonal=partial(_flip, axes=(2, 3)),
+    horizontal=lambda images, _: images.flip(3),
+    vertical=lambda images, _: images.flip(2),
+    diagonal=lambda images, _: images.flip(2, 3),
     brightness=_brighten,
     contrast=_change_contrast,
     saturation=_saturate,

@@ -124,8 +124,7 @@ class PackDeferred(PackInputs):
     def transform(self, results: Dict[str, Any]) -> Dict[str, Any]:
         """Returns ``inputs`` and ``data_samples``."""
         image = np.ascontiguousarray(results['img'])
+        planes = image[..., None] if image.ndim == 2 else image
         rest = {k: v for k, v in results.items() if k != 'img'}
         rest.setdefault('deferred', [])  # says how the image lies
-        inputs = torch.from_numpy(image[...,
-                                        None] if image.ndim == 2 else image)
-        return dict(super().transform(rest), inputs=inputs)
+        return dict(super().transform(rest), inputs=torch.from_numpy(planes))

@@ -4,6 +4,7 @@ import pickle
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.utils import digit_version
 
 from pss.engine.checkpoints import check_checkpoint, read_checkpoint
 from pss.errors import InputError
@@ -91,24 +92,23 @@ def test_checkpoints_of_plain_mmengine(tmp_path):
 
 
 KEY = 'head.fc.weight'
+# torch 2.1 does not even read a quantised tensor
+UNREAD = '' if digit_version(
+    torch.__version__) >= digit_version('2.6') else '|_rebuild_qtensor'
 
 
-@pytest.mark.parametrize(
-    'value, words',
-    [
-        (torch.zeros(10, 1280,
-                     device='meta'), f'{KEY} is a tensor without values'),
-        (torch.zeros(10, 1280).to_sparse(), f'{KEY} is a tensor of layout'),
-        # torch 2.1 does not even read it
-        (torch.quantize_per_tensor(torch.zeros(10, 1280), 1., 0, torch.qint8),
-         f'{KEY} is a quantised|_rebuild_qtensor'),
-        ([1.], f'{KEY} is a list; expected a dense tensor'),
-        ('text', f'{KEY} is a str'),
-        (torch.full((10, 1280), float('nan')), f'{KEY} is not finite'),
-        (torch.full((10, 1280), 1e39, dtype=float), f'{KEY} is not finite'),
-        (torch.zeros(10, 1280).int(), f'another kind of number: {KEY}'),
-        (torch.zeros(1).expand(10**6, 10**9), 'share their values'),
-    ])
+@pytest.mark.parametrize('value, words', [
+    (torch.zeros(10, 1280, device='meta'), f'{KEY} is a tensor without values'),
+    (torch.zeros(10, 1280).to_sparse(), f'{KEY} is a tensor of layout'),
+    (torch.quantize_per_tensor(torch.zeros(10, 1280), 1., 0,
+                               torch.qint8), f'{KEY} is a quantised{UNREAD}'),
+    ([1.], f'{KEY} is a list; expected a dense tensor'),
+    ('text', f'{KEY} is a str'),
+    (torch.full((10, 1280), float('nan')), f'{KEY} is not finite'),
+    (torch.full((10, 1280), 1e39, dtype=float), f'{KEY} is not finite'),
+    (torch.zeros(10, 1280).int(), f'another kind of number: {KEY}'),
+    (torch.zeros(1).expand(10**6, 10**9), 'share their values'),
+])
 def test_values(tmp_path, supernet, value, words):
     """Oracle: the key, in one line."""
     state = {**supernet.state_dict(), KEY: value}
