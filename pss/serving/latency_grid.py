@@ -72,6 +72,35 @@ class LatencyGrid:
                 kept.append(i)
         return kept
 
+    def frontier(self, subnets: Sequence[int], slo_ms: float) -> List[int]:
+        """Of some subnets, those that are worth running by turns.
+
+        Any two subnets, by turns, have every mean accuracy between theirs at a
+        mean time between theirs. A subnet is left out if two others reach its
+        accuracy that way in less time: the rest lie on the upper convex hull of
+        accuracy over time an image.
+
+        Args:
+            subnets: some of :attr:`order`, in that order.
+            slo_ms: the objective, see :meth:`capacity`.
+
+        Returns:
+            The most accurate first; the first and the last are those given.
+        """
+        seconds = {i: 1 / self.capacity(i, slo_ms) for i in subnets}
+
+        def price(subnet: int, better: int) -> float:
+            return (seconds[better] - seconds[subnet]) / (
+                self.accuracies[better] - self.accuracies[subnet])
+
+        found: List[int] = []
+        for new in reversed(subnets):
+            while len(found) > 1 and \
+                    price(found[-2], found[-1]) > price(found[-1], new):
+                found.pop()
+            found.append(new)
+        return found[::-1]
+
     def useful_sizes(self, subnet: int, most_ms: float) -> Tuple[int, ...]:
         """Batch sizes that raise the images a second, within a latency.
 

@@ -30,11 +30,14 @@ class Pace(NamedTuple):
         rate: images that arrive in a millisecond.
         margin: plans end so much earlier than they have to, as a share of the
             objective.
+        slack: milliseconds that an image usually has left when it comes into
+            the queue; at most the objective.
     """
     level: float = 1.
     spread: float = 0.
     rate: float = 0.
     margin: float = 0.
+    slack: float = math.inf
 
 
 class SlackPolicy:
@@ -43,9 +46,12 @@ class SlackPolicy:
     All times are in milliseconds, and all images have the same objective. It
     has neither clock nor memory: equal arguments give equal answers.
 
-    A plan serves all images that wait, and those that are expected to arrive,
-    with one subnet. The policy takes the most accurate subnet whose
-    plan keeps every deadline. Whatever it takes, the images that it leaves
+    A plan answers one batch with a subnet, and all other images that wait or
+    are expected to arrive with the next faster one. The policy takes the most
+    accurate subnet whose plan keeps every deadline, so that under steady traffic
+    two neighbours take turns. Neighbours are those of
+    :meth:`.LatencyGrid.frontier`: what lies between them is no better than both
+    by turns. Whatever it takes, the images that it leaves
     waiting can still be answered in time by the fastest subnet; so every image
     that was admitted stays in time as long as latencies are as expected.
 
@@ -66,6 +72,11 @@ class SlackPolicy:
         self._sizes = [
             grid.useful_sizes(i, slo_ms / 2) for i in range(grid.num)
         ]
+        # without the most accurate one, the two most accurate ones, ...
+        self._frontiers = [
+            grid.frontier(grid.order[first:], slo_ms)
+            for first in range(len(grid.order))
+        ]
         self._fast = grid.latencies_ms[grid.fastest]
         self._all_sizes = grid.useful_sizes(grid.fastest, slo_ms)
 
@@ -85,9 +96,10 @@ class SlackPolicy:
         left = deadlines[late:]
         if not left:
             return Choice(late, self.grid.fastest, 0)
-        for subnet in self.grid.order:
+        subnets = self._frontier(pace)
+        for subnet, after in zip(subnets, [*subnets[1:], subnets[-1]]):
             for size in self._candidates(subnet, len(left)):
-                if self._keeps_all(subnet, size, now, left, pace) and \
+                if self._keeps_all(subnet, size, after, now, left, pace) and \
                         self._leaves_enough(subnet, size, now, left, pace):
                     return Choice(late, subnet, size)
         size = self._fast_size(now, left, pace)
@@ -124,16 +136,26 @@ class SlackPolicy:
         end = start + self._drain(len(deadlines)) * pace.level
         return max(end + (alone - now) - now - self.slo_ms, 1.)
 
+    def _frontier(self, pace: Pace) -> List[int]:
+        """The subnets to choose from, the most accurate first: those that can
+        answer an image that does not have to wait."""
+        most = min(pace.slack, self.slo_ms) - pace.margin * self.slo_ms
+        slower = pace.level * (1 + pace.spread)
+        for subnets in self._frontiers:
+            if self.grid.latencies_ms[subnets[0]][1] * slower <= most:
+                return subnets
+        return self._frontiers[-1]
+
     def _candidates(self, subnet: int, waiting: int) -> List[int]:
         """Batch sizes to try, largest first."""
         return [
             size for size in reversed(self._sizes[subnet]) if size <= waiting
         ]
 
-    def _keeps_all(self, subnet: int, size: int, now: float,
+    def _keeps_all(self, subnet: int, size: int, after: int, now: float,
                    deadlines: Sequence[float], pace: Pace) -> bool:
-        """Whether a plan keeps every deadline: a batch of a size, then as many
-        as wait each time, all with the same subnet."""
+        """Whether a plan keeps every deadline: a batch of a size with a subnet,
+        then as many as wait each time with another."""
         row, sizes = self.grid.latencies_ms[subnet], self._sizes[subnet]
         level, variance = pace.level, 0.
         waiting, first = len(deadlines), 0  # first: index of the oldest
@@ -147,6 +169,7 @@ class SlackPolicy:
                     first, now, deadlines, pace.rate):
                 return False
             first += size
+            row, sizes = self.grid.latencies_ms[after], self._sizes[after]
             # known ones, and those that arrive meanwhile
             arrived = waiting + self._arrivals((time - now) * pace.rate)
             if time > horizon:

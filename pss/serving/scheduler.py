@@ -1,7 +1,9 @@
 """The queue of a server, without its clock and its threads."""
 
 from bisect import insort
-from typing import Any, List, NamedTuple, Optional
+from collections import deque
+from statistics import median
+from typing import Any, Deque, List, NamedTuple, Optional
 
 from .estimates import ArrivalRate, Caution, Slowness
 from .latency_grid import LatencyGrid
@@ -46,6 +48,8 @@ class Scheduler:
         caution (Caution): by what became of images.
     """
 
+    RECENT = 32  # requests whose slack is looked at
+
     def __init__(self, grid: LatencyGrid, slo_ms: float) -> None:
         self.grid = grid
         self.policy = SlackPolicy(grid, slo_ms)
@@ -56,14 +60,17 @@ class Scheduler:
         self._queue: List[Waiting] = []
         self._number = 0
         self._free_at = 0.
+        self._slacks: Deque[float] = deque(maxlen=self.RECENT)
 
     def __len__(self) -> int:
         return len(self._queue)
 
     def pace(self, now: float) -> Pace:
         """What the policy takes from the observations so far."""
-        return Pace(self.slowness.level, self.slowness.spread,
-                    self.arrivals.rate(now), self.caution.margin)
+        return Pace(
+            self.slowness.level, self.slowness.spread, self.arrivals.rate(now),
+            self.caution.margin,
+            median(self._slacks) if self._slacks else self.policy.slo_ms)
 
     def arrive(self,
                now: float,
@@ -82,6 +89,7 @@ class Scheduler:
         """
         arrived = now if arrived is None else arrived
         self.arrivals.observe(now, len(items))
+        self._slacks.append(arrived + self.policy.slo_ms - now)
         wait = self.policy.wait_ms(arrived, max(
             self._free_at, now), [waiting.deadline for waiting in self._queue],
                                    self.pace(now), len(items))

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from pss.errors import InputError
@@ -18,6 +19,26 @@ def test_subnets_that_are_worth_running():
     grid = LatencyGrid([1], [[1.], [2.], [3.], [4.], [5.]],
                        [80., 85., 84., 86., 86.])
     assert grid.order == [3, 1, 0] and grid.fastest == 0
+
+
+@pytest.mark.parametrize('seed', range(30))
+def test_frontier(seed):
+    """Oracle: all pairs: a subnet is left out if and only if two others, by
+    turns, are as accurate in less time."""
+    rng = np.random.default_rng(seed)
+    num = rng.integers(1, 9)
+    times = np.sort(rng.uniform(1, 20, num))
+    accuracies = np.sort(rng.uniform(60, 80, num))
+    grid = LatencyGrid([1], times[:, None].tolist(), accuracies.tolist())
+    given = grid.order[rng.integers(0, num):]
+
+    def is_beaten(subnet):
+        return any(
+            np.interp(accuracies[subnet], accuracies[[a, b]], times[[a, b]]) <
+            times[subnet] for a in given for b in given if a < subnet < b)
+
+    expected = [subnet for subnet in given if not is_beaten(subnet)]
+    assert grid.frontier(given, 40.) == expected
 
 
 def test_useful_sizes_and_capacity():

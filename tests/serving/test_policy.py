@@ -90,7 +90,7 @@ def test_monotone_in_load(seed):
 @pytest.mark.parametrize('seed', range(30))
 def test_alone_without_traffic(seed):
     """Oracle: by definition: one image that nothing follows gets the most
-    accurate subnet that is in time."""
+    accurate subnet that is in time, where all come with as much time left."""
     grid = grids(seed)
     policy = SlackPolicy(grid, SLO)
     for slack in (30., 10., 5.):
@@ -99,11 +99,41 @@ def test_alone_without_traffic(seed):
             for accuracy, row in zip(grid.accuracies, grid.latencies_ms)
             if row[1] <= slack
         ]
-        choice = policy.choose(0., [slack], Pace())
+        choice = policy.choose(0., [slack], Pace(slack=slack))
         if fitting:
             assert grid.accuracies[choice.subnet] == max(fitting)
         else:
             assert choice == (1, grid.fastest, 0)
+
+
+@pytest.mark.parametrize('load', [0.4, 0.6, 0.8])
+@pytest.mark.parametrize('middle', [0.05, 0.3, 0.7, 0.9])
+def test_neighbours_take_turns(load, middle):
+    """Oracle: the best mix of three subnets for steady traffic, by trying all
+    shares. The middle one has that share of the accuracy between the others."""
+    times = [2., 5., 10.]
+    accuracies = np.array([70., 70 + 10 * middle, 80.])
+    grid = LatencyGrid([1], [[t] for t in times], accuracies.tolist())
+    policy = SlackPolicy(grid, 5 * times[-1])
+    every = times[-1] * (1 - load) + times[0] * load  # ms between images
+    queue, now, coming, ran = [], 0., 0, []
+    while len(ran) < 600:
+        if not queue:
+            now = max(now, coming * every)
+        while coming * every <= now:
+            queue.append(coming * every + policy.slo_ms)
+            coming += 1
+        choice = policy.choose(now, queue, Pace(rate=1 / every))
+        assert choice.late == 0 and choice.size == 1
+        now += times[choice.subnet]
+        assert now <= queue.pop(0)
+        ran.append(accuracies[choice.subnet])
+    shares = [(a, b, 1 - a - b) for a in np.linspace(0, 1, 101)
+              for b in np.linspace(0, 1 - a, 101)]
+    best = max(accuracies @ share for share in shares
+               if np.dot(times, share) <= every + 1e-9)
+    mean = np.mean(ran[100:])
+    assert 70 + 0.93 * (best - 70) <= mean <= best + 0.2
 
 
 @pytest.mark.parametrize('seed', range(60))

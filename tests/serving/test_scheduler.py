@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pss.serving import Scheduler
+from pss.serving import LatencyGrid, Scheduler
 
 from .test_policy import SLO, grids
 
@@ -74,6 +74,24 @@ def test_a_device_of_another_speed(slower):
                for (_, arrived, _), end in ends.items())
     assert scheduler.slowness.level == pytest.approx(slower, rel=0.01)
     assert late < 10
+
+
+def test_images_that_come_with_less_time_left():
+    """Oracle: by hand: the largest subnet takes longer than the images have
+    left when they come, so the middle one answers, which is otherwise no
+    better than the others by turns."""
+    grid = LatencyGrid([1], [[1.], [15.], [20.]], [60., 65., 80.])
+    found = []
+    for age in (0., 12., 40.):
+        scheduler = Scheduler(grid, 30.)
+        for now in range(0, 4000, 100):
+            assert scheduler.arrive(now, [now], now - age) is None or age > 29
+            batch = scheduler.next(now)
+            subnet = batch and batch.subnet
+            if batch:
+                scheduler.ended(now + 1, batch, batch.expected_ms)
+        found.append(subnet)
+    assert found == [2, 1, None]
 
 
 def test_first_come_first_served():
