@@ -48,12 +48,12 @@ class SlackPolicy:
 
     A plan answers one batch with a subnet, and all other images that wait or
     are expected to arrive with the next faster one. The policy takes the most
-    accurate subnet whose plan keeps every deadline, so that under steady traffic
-    two neighbours take turns. Neighbours are those of
-    :meth:`.LatencyGrid.frontier`: what lies between them is no better than both
-    by turns. Whatever it takes, the images that it leaves
-    waiting can still be answered in time by the fastest subnet; so every image
-    that was admitted stays in time as long as latencies are as expected.
+    accurate subnet whose plan keeps every deadline, so that under steady
+    traffic two neighbours take turns. Neighbours are those of
+    :meth:`.LatencyGrid.frontier`: a subnet between them would be no better than
+    both by turns. Whatever it takes, the images that it leaves waiting can
+    still be answered in time by the fastest subnet; so every image that was
+    admitted stays in time as long as latencies are as expected.
 
     Args:
         grid: latencies and accuracies.
