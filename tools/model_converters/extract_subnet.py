@@ -20,6 +20,12 @@ def parse_args():
         help='JSON file with the subnet: {"resolution": int, "widths": [int]}')
     parser.add_argument('--out', required=True, help='the DST.pth to write')
     parser.add_argument(
+        '--image-size',
+        type=int,
+        metavar='SIDE',
+        help='sides of the images that data pipelines deliver, if they do not '
+        'have the largest resolution: the network resizes them')
+    parser.add_argument(
         '--calibrate',
         action='store_true',
         help='compute its batch-norm statistics on training images; the '
@@ -33,6 +39,7 @@ if __name__ == '__main__':
 import torch
 
 from pss.apis import init_model, load_config
+from pss.checks import check_integer
 from pss.cli import run
 from pss.config import calibration_images
 from pss.deploy import extract, extracted_config
@@ -47,6 +54,8 @@ from pss.structures import read_subnets
 
 
 def main(args):
+    if args.image_size is not None:
+        check_integer('--image-size', args.image_size, 1, 1 << 14)
     inputs = [args.config, args.checkpoint, args.subnet]
     out = check_out(args.out, inputs, '.pth')
     check_out(out.with_suffix('.py'), inputs)
@@ -67,9 +76,12 @@ def main(args):
     elif subnet != model.search_space.largest:
         print("The running statistics are the largest subnet's; --calibrate "
               'computes those of this one.')
-    plain_config = extracted_config(model_config(config), model, subnet)
+    size = model.image_size(args.image_size
+                            or model.search_space.largest.resolution)
+    plain_config = extracted_config(
+        model_config(config), model, subnet,
+        [args.image_size] if args.image_size else None)
     plain = extract(model, plain_config, subnet, statistics)
-    size = model.image_size(model.search_space.largest.resolution)
     model.switch_to(subnet, statistics)
     one: Callable[[torch.Tensor], torch.Tensor] = plain
     other: Callable[[torch.Tensor], torch.Tensor] = model

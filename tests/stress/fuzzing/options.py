@@ -183,7 +183,7 @@ class Options:
                            ('--images', OPTION), (f.photo, READ)],
             extract_subnet=[
                 config, checkpoint, ('--subnet', OPTION),
-                (self.subnet(place), READ), *to('x.pth')
+                (self.subnet(place), READ), *to('x.pth'), *values(image_size=9)
             ],
             import_published=[(f.published, READ), *to('i.pth'),
                               *values(arch='mobilenet_v2')],

@@ -3,7 +3,7 @@ import sys
 
 import torch
 
-from pss.apis import init_model
+from pss.apis import init_model, load_config
 
 from ...paths import ROOT
 
@@ -43,3 +43,26 @@ def test_extract_subnet(call, tmp_path):
                          '--out', tmp_path / name)
         assert code == 2 and 'would overwrite' in out
     assert {path: path.read_bytes() for path in tmp_path.glob('*.p*')} == before
+
+
+def test_of_images_that_the_supernet_enlarges(call, tmp_path):
+    """Oracle: the supernet's logits for smaller images at its largest subnet."""
+    config = load_config(ROOT / 'configs' / 'pss_additive_r50_fashion_mnist.py')
+    model = init_model(config)
+    largest = model.search_space.largest
+    assert largest.resolution == 48
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'a.pth')
+    (tmp_path / 's.json').write_text(json.dumps(largest.as_dict()))
+    code, out = call('model_converters/extract_subnet.py', config.filename,
+                     tmp_path / 'a.pth', '--subnet', tmp_path / 's.json',
+                     '--out', tmp_path / 'l.pth', '--image-size', 28)
+    assert code == 0, out
+    plain = init_model(tmp_path / 'l.py', tmp_path / 'l.pth').eval()
+    x = torch.randn(2, 3, 28, 28)
+    model.switch_to(largest)
+    with torch.no_grad():
+        torch.testing.assert_close(plain(x), model(x), atol=1e-5, rtol=1e-5)
+    code, out = call('model_converters/extract_subnet.py', config.filename,
+                     tmp_path / 'a.pth', '--subnet', tmp_path / 's.json',
+                     '--out', tmp_path / 'm.pth', '--image-size', 0)
+    assert code == 2 and '--image-size=0: expected' in out
