@@ -213,9 +213,9 @@ def checks_of(seeds: List[int], epochs: int) -> List[Run]:
     return [
         *(Run('random', epochs, first, first + draws)
           for draws in (0, 1000, 2000)),
-        *(Run('random', epochs * 2, seed, seed) for seed in seeds[:2]),
-        *(Run('random', length, seed, seed) for seed in seeds[:3]
-          for length in (epochs, epochs // 2)),
+        *(Run('random', length, seed, seed)
+          for length in (epochs * 2, epochs, epochs // 2)
+          for seed in seeds[:3]),
     ]
 
 

@@ -120,8 +120,9 @@ def checks_of(runs: Entries, full: int) -> Dict[str, Any]:
     Returns:
         ``draws``: areas of runs that differ only in the draws, mean and
         standard deviation. ``half``: how much half the training takes from the
-        area, paired by seed. ``steady``: how much twice the training adds to
-        the area and to the largest subnet's top-1. ``None`` without the runs.
+        area, paired by seed. ``area_of_twice``, ``largest_of_twice``: how much
+        twice the training adds to the area and to the largest subnet's top-1.
+        ``None`` without the runs.
     """
     by_key = {
         (r['epochs'], r['seed'], r['draws']): r['results']
@@ -149,15 +150,12 @@ def checks_of(runs: Entries, full: int) -> Dict[str, Any]:
         draws=dict(mean_and_std(repeated), runs=len(repeated))
         if len(repeated) > 1 else None,
         half=_mean_and_error(lost),
-        steady=dict(
-            runs=len(twice),
-            area=float(
-                np.mean([value - areas[full, s, s] for s, value in twice])),
-            largest=float(
-                np.mean([
-                    by_key[2 * full, s, s]['largest']['top1'] -
-                    by_key[full, s, s]['largest']['top1'] for s, _ in twice
-                ]))) if twice else None)
+        area_of_twice=_mean_and_error(
+            [value - areas[full, s, s] for s, value in twice]),
+        largest_of_twice=_mean_and_error([
+            by_key[2 * full, s, s]['largest']['top1'] -
+            by_key[full, s, s]['largest']['top1'] for s, _ in twice
+        ]))
 
 
 def _mean_and_error(values: List[float]) -> Optional[Dict[str, Any]]:
@@ -214,5 +212,7 @@ _CHECKS = dict(
     'standard deviation of {std:.2f}.',
     half='Half the training: {mean:+.2f} points of area lost, standard error '
     '{error}, {runs} seeds.',
-    steady='Twice the training: {area:+.2f} points of area, {largest:+.2f} for '
-    'the largest subnet, {runs} seeds.')
+    area_of_twice='Twice the training: {mean:+.2f} points of area, standard '
+    'error {error}, {runs} seeds.',
+    largest_of_twice='Twice the training: {mean:+.2f} for the largest subnet, '
+    'standard error {error}, {runs} seeds.')

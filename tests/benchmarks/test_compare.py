@@ -29,8 +29,9 @@ def test_runs(compare):
     assert {run.method for run in checks} == {'random'}
     assert [(run.epochs, run.seed, run.draws)
             for run in checks] == [(8, 0, 0), (8, 0, 1000), (8, 0, 2000),
-                                   (16, 0, 0), (16, 3, 3), (8, 0, 0), (4, 0, 0),
-                                   (8, 3, 3), (4, 3, 3), (8, 2, 2), (4, 2, 2)]
+                                   (16, 0, 0), (16, 3, 3), (16, 2, 2),
+                                   (8, 0, 0), (8, 3, 3), (8, 2, 2), (4, 0, 0),
+                                   (4, 3, 3), (4, 2, 2)]
 
 
 def test_configs(compare):

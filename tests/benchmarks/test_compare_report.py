@@ -58,7 +58,7 @@ def test_report(compare, tmp_path, capsys):
             for p in tmp_path.iterdir()
             } == {'study.json', 'study.csv', 'study.md', 'study.png'}
     study = json.loads(out.read_text())
-    assert len(study['runs']) == len(runs) == 21 + 7
+    assert len(study['runs']) == len(runs) == 21 + 8
     names = [
         'PSS-Net', 'PSS-Net, additive score', 'Random', 'MutualNet', 'US-Net'
     ]
@@ -99,13 +99,23 @@ def test_report(compare, tmp_path, capsys):
         np.std(drawn, ddof=1), abs=1e-3)
     lost = areas('random', 8) - areas('random', 4)
     assert checks['half']['mean'] == pytest.approx(lost.mean(), abs=1e-3)
-    twice = (areas('random', 16) - areas('random', 8)[:2]).mean()
-    assert checks['steady']['area'] == pytest.approx(twice, abs=1e-3)
+    twice = areas('random', 16) - areas('random', 8)
+    assert checks['area_of_twice']['mean'] == pytest.approx(
+        twice.mean(), abs=1e-3)
+    largest = {
+        (r['epochs'], r['seed']): r['results']['largest']['top1']
+        for r in runs if r['method'] == 'random' and r['draws'] < 1000
+    }
+    gains = np.array([largest[16, s] - largest[8, s] for s in seeds])
+    assert checks['largest_of_twice'] == dict(
+        mean=pytest.approx(gains.mean(), abs=1e-3),
+        standard_error=pytest.approx(gains.std(ddof=1) / 3**0.5, abs=1e-3),
+        runs=3)
     text = (tmp_path / 'study.md').read_text()
     assert text in capsys.readouterr().out
     for words in ('**8 epochs**', 'as many network passes', 'chosen by score',
-                  '28 of 29 runs are done', 'Draws alone', 'Twice the training',
-                  '2 seeds'):
+                  '29 of 30 runs are done', 'Draws alone', 'Twice the training',
+                  '3 seeds'):
         assert words in text
 
 
