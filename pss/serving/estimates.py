@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from heapq import nlargest
 from statistics import NormalDist, median
 from typing import Deque, Dict, Sequence, Tuple
 
@@ -139,13 +140,13 @@ class Overhead:
         share: of the last answers that the reserve is enough for.
     """
 
-    KEPT = 128  # answers, and lags
+    ANSWERS, LAGS = 512, 128  # kept
 
-    def __init__(self, slo_ms: float, share: float = 0.99) -> None:
+    def __init__(self, slo_ms: float, share: float = 0.995) -> None:
         self.slo_ms = slo_ms
         self.share = share
-        self._after: Deque[float] = deque(maxlen=self.KEPT)
-        self._lags: Deque[float] = deque(maxlen=self.KEPT)
+        self._after: Deque[float] = deque(maxlen=self.ANSWERS)
+        self._lags: Deque[float] = deque(maxlen=self.LAGS)
 
     def observe(self, total_ms: float, results: Sequence[Dict]) -> None:
         """Records an answer.
@@ -167,7 +168,7 @@ class Overhead:
         """How much earlier than the objective the networks have to end; at most
         a third of it."""
         longest = sum(
-            sorted(seen)[int(self.share * len(seen))]
+            nlargest(len(seen) - int(self.share * len(seen)), seen)[-1]
             for seen in (self._after, self._lags) if seen)
         return min(longest, self.slo_ms / 3)
 

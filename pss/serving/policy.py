@@ -65,6 +65,7 @@ class SlackPolicy:
 
     HORIZON = 3  # how far a plan looks ahead, times the objective
     BURST = 0.5  # more arrivals than the mean, in standard deviations
+    WORTH = 0.95  # of the images a second of the best batch
 
     def __init__(self, grid: LatencyGrid, slo_ms: float) -> None:
         self.grid = grid
@@ -147,10 +148,12 @@ class SlackPolicy:
         return self._frontiers[-1]
 
     def _candidates(self, subnet: int, waiting: int) -> List[int]:
-        """Batch sizes to try, largest first."""
-        return [
-            size for size in reversed(self._sizes[subnet]) if size <= waiting
-        ]
+        """Batch sizes to try, largest first. Those that take longer an image
+        are not worth the time, however soon they would be done."""
+        row = self.grid.latencies_ms[subnet]
+        sizes = [s for s in reversed(self._sizes[subnet]) if s <= waiting]
+        most = min(row[size] / size for size in sizes) / self.WORTH
+        return [size for size in sizes if row[size] / size <= most]
 
     def _keeps_all(self, subnet: int, size: int, after: int, now: float,
                    deadlines: Sequence[float], pace: Pace) -> bool:
