@@ -1,5 +1,6 @@
 """The process that runs the networks."""
 
+import gc
 import queue
 import threading
 from collections import Counter
@@ -56,6 +57,7 @@ class ChannelWorker(Worker):
     def work(self) -> None:
         """Answers requests until all channels are left, or one is closed
         before, and nothing waits."""
+        gc.freeze()  # looking through what stays would hold batches up
         for front in range(len(self.channels)):
             threading.Thread(
                 target=self._receive, args=(front, ), daemon=True).start()

@@ -1,6 +1,7 @@
 """A process that speaks HTTP: reads and decodes images, asks the worker."""
 
 import asyncio
+import gc
 import hmac
 import sys
 import threading
@@ -91,6 +92,7 @@ class Front:
         """
         for other in (*self.channels[:number], *self.channels[number + 1:]):
             other.close_of_front()
+        gc.freeze()  # looking through what stays would hold requests up
         self.channel = self.channels[number]
         self._sending = threading.Lock()
         self._known = asyncio.Event()

@@ -1,6 +1,7 @@
 """Which subnet answers how many of the waiting images."""
 
 import math
+from bisect import bisect_left
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from ..checks import check_number
@@ -11,7 +12,8 @@ class Choice(NamedTuple):
     """A decision about the waiting images, oldest first.
 
     Attributes:
-        late: so many cannot be in time any more; they are refused.
+        late: so many are refused: they cannot be in time any more, or only at
+            the cost of more others.
         subnet: the index of the subnet that runs.
         size: how many images it runs for, after those that are refused; 0 if
             none is left.
@@ -32,12 +34,14 @@ class Pace(NamedTuple):
             objective.
         slack: milliseconds that an image usually has left when it comes into
             the queue; at most the objective.
+        gap: milliseconds from the end of a batch to the beginning of the next.
     """
     level: float = 1.
     spread: float = 0.
     rate: float = 0.
     margin: float = 0.
     slack: float = math.inf
+    gap: float = 0.
 
 
 class SlackPolicy:
@@ -91,7 +95,7 @@ class SlackPolicy:
             pace: what was observed.
         """
         late = 0
-        single = self._fast[1] * pace.level
+        single = self._took(self.grid.fastest, 1, pace)
         while late < len(deadlines) and now + single > deadlines[late]:
             late += 1
         left = deadlines[late:]
@@ -103,8 +107,10 @@ class SlackPolicy:
                 if self._keeps_all(subnet, size, after, now, left, pace) and \
                         self._leaves_enough(subnet, size, now, left, pace):
                     return Choice(late, subnet, size)
-        size = self._fast_size(now, left, pace)
-        return Choice(late, self.grid.fastest, size)
+        more, size = 0, self._fast_size(now, left, pace)
+        if self._is_behind(now, left, pace):
+            more, size = self._most_in_time(now, left, pace)
+        return Choice(late + more, self.grid.fastest, size)
 
     def wait_ms(self,
                 now: float,
@@ -129,13 +135,21 @@ class SlackPolicy:
         """
         start = max(now, free_at)
         own = count * [now + self.slo_ms]
-        if self._fast_end([*deadlines, *own], start, pace) is not None:
+        both = [*deadlines, *own]
+        if self._fast_end(both, start, pace, len(deadlines)) is not None:
             return None
+        if self._is_behind(start, deadlines, pace) and \
+                self._whole_batches(both, start, pace)[1] < len(deadlines):
+            return None  # others will be late with or without them
         alone = self._fast_end(own, now, pace)
         if alone is None:
             return math.inf
-        end = start + self._drain(len(deadlines)) * pace.level
+        end = start + self._drain(len(deadlines), pace)
         return max(end + (alone - now) - now - self.slo_ms, 1.)
+
+    def _took(self, subnet: int, size: int, pace: Pace) -> float:
+        """How long a batch takes, until the next one may begin."""
+        return self.grid.latencies_ms[subnet][size] * pace.level + pace.gap
 
     def _frontier(self, pace: Pace) -> List[int]:
         """The subnets to choose from, the most accurate first: those that can
@@ -159,20 +173,19 @@ class SlackPolicy:
                    deadlines: Sequence[float], pace: Pace) -> bool:
         """Whether a plan keeps every deadline: a batch of a size with a subnet,
         then as many as wait each time with another."""
-        row, sizes = self.grid.latencies_ms[subnet], self._sizes[subnet]
-        level, variance = pace.level, 0.
+        variance = 0.
         waiting, first = len(deadlines), 0  # first: index of the oldest
         time, horizon = now, now + self.HORIZON * self.slo_ms
         margin = pace.margin * self.slo_ms
         while True:
-            latency = row[size] * level
+            latency = self._took(subnet, size, pace)
             time += latency
             variance += (pace.spread * latency)**2
             if time + math.sqrt(variance) + margin > self._deadline(
                     first, now, deadlines, pace.rate):
                 return False
             first += size
-            row, sizes = self.grid.latencies_ms[after], self._sizes[after]
+            subnet = after
             # known ones, and those that arrive meanwhile
             arrived = waiting + self._arrivals((time - now) * pace.rate)
             if time > horizon:
@@ -186,7 +199,7 @@ class SlackPolicy:
                 if time > horizon:
                     return True
                 arrived = first + 1
-            size = _at_most(sizes, arrived - first)
+            size = _at_most(self._sizes[subnet], arrived - first)
 
     def _deadline(self, index: int, now: float, deadlines: Sequence[float],
                   rate: float) -> float:
@@ -208,41 +221,96 @@ class SlackPolicy:
         """Whether the fastest subnet can answer what a batch leaves."""
         if size == len(deadlines):
             return True
-        end = now + self.grid.latencies_ms[subnet][size] * pace.level
+        end = now + self._took(subnet, size, pace)
         return self._fast_end(deadlines[size:], end, pace) is not None
 
-    def _fast_end(self, deadlines: Sequence[float], start: float,
-                  pace: Pace) -> Optional[float]:
+    def _fast_end(self,
+                  deadlines: Sequence[float],
+                  start: float,
+                  pace: Pace,
+                  reserved: int = 0) -> Optional[float]:
         """When the fastest subnet has answered all images; ``None`` if one
-        would be late."""
+        would be late, those from the index ``reserved`` on with a reserve."""
         time, first = start, 0
         variance = 0.
         while first < len(deadlines):
             size = self._fast_size(time, deadlines[first:], pace)
-            latency = self._fast[size] * pace.level
+            latency = self._took(self.grid.fastest, size, pace)
             time += latency
             variance += (pace.spread * latency)**2
-            if time + math.sqrt(variance) > deadlines[first]:
+            if time > deadlines[first]:
                 return None
             first += size
+            if first > reserved and time + math.sqrt(variance) > deadlines[max(
+                    first - size, reserved)]:
+                return None
         return time
+
+    def _is_behind(self, now: float, deadlines: Sequence[float],
+                   pace: Pace) -> bool:
+        """Whether an image will be late whatever runs."""
+        return self._fast_end(deadlines, now, pace._replace(spread=0.)) is None
+
+    def _most_in_time(self, now: float, deadlines: Sequence[float],
+                      pace: Pace) -> Tuple[int, int]:
+        """How many of the oldest images are refused and how many run on the
+        fastest subnet, so that the most are in time: a small batch for the
+        oldest ones may take the time of many others. The first one can be in
+        time alone."""
+        found = []
+        for size in reversed(self._all_sizes):
+            end = now + self._took(self.grid.fastest, size,
+                                   pace) * (1 + pace.spread)
+            late = bisect_left(deadlines, end) if size > 1 else 0
+            if late + size <= len(deadlines):
+                later, _ = self._whole_batches(deadlines[late + size:], end,
+                                               pace)
+                found.append((late + later, late, size))
+                if not late + later:
+                    break
+        _, late, size = min(found, key=lambda one: one[0])
+        return late, size
+
+    def _whole_batches(self, deadlines: Sequence[float], start: float,
+                       pace: Pace) -> Tuple[int, int]:
+        """How many images are late if the fastest subnet answers as many at a
+        time as it can, and the index of the last one of these, -1 for none.
+        They are refused before their batch."""
+        time, first = start, 0
+        count, last = 0, -1
+        variance = 0.
+        while first < len(deadlines):
+            size = _at_most(self._all_sizes, len(deadlines) - first)
+            latency = self._took(self.grid.fastest, size, pace)
+            reserve = math.sqrt(variance + (pace.spread * latency)**2)
+            late = bisect_left(deadlines, time + latency + reserve,
+                               first) - first
+            if late:
+                count, last = count + late, first + late - 1
+                first += late
+                continue
+            time += latency
+            variance += (pace.spread * latency)**2
+            first += size
+        return count, last
 
     def _fast_size(self, now: float, deadlines: Sequence[float],
                    pace: Pace) -> int:
         """The largest useful batch of the fastest subnet that keeps the oldest
         image's deadline; 1 if none does."""
-        slower = pace.level * (1 + pace.spread)
         for size in reversed(self._all_sizes):
             if size <= len(deadlines) and \
-                    now + self._fast[size] * slower <= deadlines[0]:
+                    now + self._took(self.grid.fastest, size, pace) * (
+                        1 + pace.spread) <= deadlines[0]:
                 return size
         return 1
 
-    def _drain(self, waiting: int) -> float:
+    def _drain(self, waiting: int, pace: Pace) -> float:
         """How long the fastest subnet takes for some images."""
         size = self._sizes[self.grid.fastest][-1]
-        return self._fast[size] * (waiting // size) + \
-            self._fast[waiting % size]
+        batches, rest = divmod(waiting, size)
+        return batches * self._took(self.grid.fastest, size, pace) + (
+            self._took(self.grid.fastest, rest, pace) if rest else 0.)
 
 
 def _at_most(sizes: Tuple[int, ...], number: int) -> int:

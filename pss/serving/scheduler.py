@@ -1,5 +1,6 @@
 """The queue of a server, without its clock and its threads."""
 
+import math
 from bisect import insort
 from collections import deque
 from statistics import median
@@ -48,7 +49,7 @@ class Scheduler:
         caution (Caution): by what became of images.
     """
 
-    RECENT = 32  # requests whose slack is looked at
+    RECENT = 32  # requests, for their slack, and gaps between batches
 
     def __init__(self, grid: LatencyGrid, slo_ms: float) -> None:
         self.grid = grid
@@ -61,6 +62,9 @@ class Scheduler:
         self._number = 0
         self._free_at = 0.
         self._slacks: Deque[float] = deque(maxlen=self.RECENT)
+        self._gaps: Deque[float] = deque(maxlen=self.RECENT)
+        self._began = 0.  # the last batch
+        self._took: Optional[float] = None  # it, if others waited at its end
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -68,9 +72,12 @@ class Scheduler:
     def pace(self, now: float) -> Pace:
         """What the policy takes from the observations so far."""
         return Pace(
-            self.slowness.level, self.slowness.spread, self.arrivals.rate(now),
+            self.slowness.level,
+            self.slowness.spread,
+            self.arrivals.rate(now),
             self.caution.margin,
-            median(self._slacks) if self._slacks else self.policy.slo_ms)
+            slack=median(self._slacks) if self._slacks else math.inf,
+            gap=median(self._gaps) if self._gaps else 0.)
 
     def arrive(self,
                now: float,
@@ -108,8 +115,12 @@ class Scheduler:
         """Takes what runs next from the queue; ``None`` if it is empty."""
         if not self._queue:
             return None
+        if self._took is not None:
+            self._gaps.append(max(now - self._began - self._took, 0.))
+        self._began, self._took = now, None
+        pace = self.pace(now)
         choice = self.policy.choose(
-            now, [waiting.deadline for waiting in self._queue], self.pace(now))
+            now, [waiting.deadline for waiting in self._queue], pace)
         taken = [
             waiting.item for waiting in self._queue[:choice.late + choice.size]
         ]
@@ -120,7 +131,7 @@ class Scheduler:
             self.caution.observe(False)
         del self._queue[:len(taken)]
         expected = self.grid.latencies_ms[choice.subnet][choice.size]
-        self._free_at = now + expected * self.slowness.level
+        self._free_at = now + expected * self.slowness.level + pace.gap
         return Batch(choice.subnet, taken[choice.late:], taken[:choice.late],
                      expected)
 
@@ -132,3 +143,4 @@ class Scheduler:
         self._running = []
         if batch.items:
             self.slowness.observe(batch.expected_ms, took_ms)
+            self._took = took_ms if self._queue else None

@@ -1,6 +1,7 @@
 """The policy, on drawn cases."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -34,10 +35,30 @@ def paces(rng):
         float(rng.choice([0, 0.1])), float(rng.choice([0, rng.uniform(0, 1)])))
 
 
+def most_in_time(grid, deadlines, level):
+    """By the fastest subnet, oldest first; by trying all batches and all
+    refusals."""
+    row = grid.latencies_ms[grid.fastest]
+
+    @lru_cache(None)
+    def best(first, now):
+        if first == len(deadlines):
+            return 0
+        found = [best(first + 1, now)]
+        for size in range(1, min(grid.largest, len(deadlines) - first) + 1):
+            end = round(now + row[size] * level, 6)
+            if end <= deadlines[first]:
+                found.append(size + best(first + size, end))
+        return max(found)
+
+    return best(0, 0.)
+
+
 @pytest.mark.parametrize('seed', range(60))
 def test_none_is_served_later_than_refused(seed):
     """Oracle: the deadlines: what the expected latency would make late is
-    refused at once, and nothing else is; what runs is in time."""
+    refused at once, and others only if not all can be in time; what runs is in
+    time."""
     rng = np.random.default_rng(seed)
     grid = grids(seed)
     policy = SlackPolicy(grid, SLO)
@@ -45,7 +66,12 @@ def test_none_is_served_later_than_refused(seed):
         deadlines, pace = queues(rng), paces(rng)
         late, subnet, size = policy.choose(0., deadlines, pace)
         least = grid.latencies_ms[grid.fastest][1] * pace.level
-        assert late == sum(deadline < least for deadline in deadlines)
+        hopeless = sum(deadline < least for deadline in deadlines)
+        assert late >= hopeless
+        if late > hopeless:
+            # one of the others is late however batches are cut
+            assert most_in_time(grid, deadlines[hopeless:],
+                                pace.level) < len(deadlines) - hopeless
         assert (size > 0) == (late < len(deadlines))
         if size:
             assert grid.latencies_ms[subnet][size] * pace.level <= \
@@ -55,7 +81,7 @@ def test_none_is_served_later_than_refused(seed):
 @pytest.mark.parametrize('seed', range(60))
 def test_monotone_in_slack(seed):
     """Oracle: with later deadlines and everything else the same, the subnet is
-    at least as accurate, and no more are late."""
+    at least as accurate."""
     rng = np.random.default_rng(seed)
     grid = grids(seed)
     policy = SlackPolicy(grid, SLO)
@@ -67,7 +93,6 @@ def test_monotone_in_slack(seed):
         accuracies = []
         for more in (0., 2., 5., 10., 20., 40.):
             choice = policy.choose(0., [d + more for d in deadlines], pace)
-            assert choice.late == 0
             accuracies.append(grid.accuracies[choice.subnet])
         assert accuracies == sorted(accuracies)
 
