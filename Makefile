@@ -27,7 +27,7 @@ LATENCY_DEMO := work_dirs/demo_latency
 LATENCY_CONFIG := configs/pss_mbv2_fashion_mnist_latency.py
 
 SEEDS ?= 0 1 2 3 4
-EPOCHS ?= 16
+EPOCHS ?= 24
 METHODS ?=
 JOBS ?=
 

@@ -110,7 +110,7 @@ SPACES: Dict[str, Dict[str, Any]] = dict(
     mutualnet=dict(multipliers=(0.5, 1.), resolutions=[18, 20, 24, 28]),
     usnet=dict(multipliers=(0.32, 1.), resolutions=[28]))
 
-EPOCHS = 16
+EPOCHS = 24
 # for all of them, so that runs stay comparable
 SEARCH = dict(candidates=16, finalists=3)
 BATCH_SIZE = 128
