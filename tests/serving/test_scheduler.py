@@ -94,6 +94,22 @@ def test_images_that_come_with_less_time_left():
     assert found == [2, 1, None]
 
 
+def test_time_between_batches():
+    """Oracle: by hand: 3 ms from one batch's end to the next one's beginning,
+    while images wait; what passes while none does, does not count."""
+    scheduler = Scheduler(LatencyGrid([1], [[10.]], [80.]), 90.)
+    now = 0.
+    for _ in range(5):
+        for item in range(4):
+            assert scheduler.arrive(now, [item]) is None
+        while scheduler:
+            batch = scheduler.next(now)
+            scheduler.ended(now + 10, batch, 10.)
+            now += 13
+        now += 500
+    assert scheduler.pace(now).gap == 3
+
+
 def test_first_come_first_served():
     """Oracle: the order of arrival; earlier ones that were told later go
     first."""

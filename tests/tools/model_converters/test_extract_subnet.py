@@ -46,7 +46,8 @@ def test_extract_subnet(call, tmp_path):
 
 
 def test_of_images_that_the_supernet_enlarges(call, tmp_path):
-    """Oracle: the supernet's logits for smaller images at its largest subnet."""
+    """Oracle: the supernet's logits for smaller images, at its largest subnet.
+    """
     config = load_config(ROOT / 'configs' / 'pss_additive_r50_fashion_mnist.py')
     model = init_model(config)
     largest = model.search_space.largest
