@@ -33,8 +33,8 @@ def areas_of(report: Dict[str, Any],
     """
     curves = {
         (r['method'], r['seed']): curve_of(r[choice])
-        for r in report['runs'] if r['draws'] == r['seed']
-        and r['epochs'] * r['passes'] == PASSES * report['epochs']
+        for r in report['runs'] if r['draws'] == r['seed'] and r['epochs'] *
+        r['passes'] == PASSES * report['epochs']
     }
     low = max(float(costs[0]) for costs, _ in curves.values())
     high = min(float(costs[-1]) for costs, _ in curves.values())
@@ -52,15 +52,14 @@ def compare(reports: Sequence[Dict[str, Any]]) -> List[Dict[str, Any]]:
         areas = [areas_of(report, choice) for report in reports]
         for ours, other in PAIRS:
             seeds = [
-                seed for seed in reports[0]['seeds'] if all(
-                    (method, seed) in one for one in areas
-                    for method in (ours, other))
+                seed for seed in reports[0]['seeds']
+                if all((method, seed) in one for one in areas
+                       for method in (ours, other))
             ]
             if len(seeds) < 2:
                 raise InputError(f'{ours} and {other}: {len(seeds)} seeds in '
                                  'all reports; expected at least 2')
-            gaps = np.array([[one[ours, s] - one[other, s]
-                              for s in seeds]
+            gaps = np.array([[one[ours, s] - one[other, s] for s in seeds]
                              for one in areas])
             row: Dict[str, Any] = dict(
                 method=NAMES[ours],
@@ -92,7 +91,8 @@ def main() -> None:
     found = compare([read_json(path) for path in args.reports])
     print(
         tabulate([{
-            k: f'{v["mean"]:+.2f} ± {v["standard_error"]:.2f}' if isinstance(
+            k:
+            f'{v["mean"]:+.2f} ± {v["standard_error"]:.2f}' if isinstance(
                 v, dict) else v
             for k, v in row.items()
         } for row in found],

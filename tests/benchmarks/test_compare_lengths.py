@@ -34,18 +34,20 @@ def test_differences(compare, run_script, tmp_path):
     assert len(rows) == 2 * 7
 
     def gaps(one, choice, ours, other):
-        found = {(r['method'], r['epochs'] * r['passes'], r['seed']):
-                 area(r[choice])
-                 for r in one['runs']}
+        found = {
+            (r['method'], r['epochs'] * r['passes'], r['seed']): area(r[choice])
+            for r in one['runs']
+        }
         passes = 3 * one['epochs']
         return np.array([
             found[ours, passes, s] - found[other, passes, s] for s in (0, 1, 2)
         ])
 
     for choice, words in (('results', 'search'), ('published', 'by score')):
-        row = next(row for row in rows
-                   if (row['method'], row['other'],
-                       row['choice']) == ('PSS-Net', 'US-Net', words))
+        row = next(
+            row for row in rows
+            if (row['method'], row['other'],
+                row['choice']) == ('PSS-Net', 'US-Net', words))
         each = [gaps(one, choice, 'pss', 'usnet') for one in reports]
         for name, values in (('8', each[0]), ('16', each[1]),
                              ('all', (each[0] + each[1]) / 2)):

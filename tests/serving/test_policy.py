@@ -152,8 +152,10 @@ def test_when_behind():
             queue = queue[size:]
         now, queue = 0., deadlines
         while queue:
-            sizes = [size for size in range(1, 9) if size <= len(queue)
-                     and now + row[size] <= queue[0]]
+            sizes = [
+                size for size in range(1, 9)
+                if size <= len(queue) and now + row[size] <= queue[0]
+            ]
             now += row[sizes[-1]] if sizes else 0
             shrunk += sizes[-1] if sizes else 0
             queue = queue[sizes[-1] if sizes else 1:]
@@ -232,8 +234,10 @@ def test_time_between_batches():
     them four do."""
     policy = SlackPolicy(LatencyGrid([1], [[10.]], [80.]), SLO)
     for gap, fitting in ((0., 5), (2.5, 4)):
-        waits = [policy.wait_ms(0., 0., n * [SLO], Pace(gap=gap)) is None
-                 for n in range(6)]
+        waits = [
+            policy.wait_ms(0., 0., n * [SLO], Pace(gap=gap)) is None
+            for n in range(6)
+        ]
         assert waits == [n < fitting for n in range(6)]
 
 
