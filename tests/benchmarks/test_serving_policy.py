@@ -79,7 +79,7 @@ def test_goals(bench, monkeypatch):
         if case.name not in ('24 subnets, 0.1 fixed, 5',
                              '24 subnets, 0.6 fixed, 5'):
             continue
-        rows = bench.measure(case, 0.02, [0])
+        rows = bench.measure(case, 0.02, [0, 1])
         assert len(rows) == 4 * 5
         for row in rows:
             if row['policy'] == 'adaptive':

@@ -159,7 +159,7 @@ def test_when_behind():
             now += row[sizes[-1]] if sizes else 0
             shrunk += sizes[-1] if sizes else 0
             queue = queue[sizes[-1] if sizes else 1:]
-    assert shrunk < 0.95 * best and 0.95 * best < reached <= best
+    assert shrunk < 0.8 * best and 0.93 * best < reached <= best
 
 
 @pytest.mark.parametrize('load', [0.4, 0.6, 0.8])
