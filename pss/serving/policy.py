@@ -129,9 +129,9 @@ class SlackPolicy:
 
         Returns:
             ``None`` if they are admitted: the fastest subnet can answer them
-            and all earlier ones in time. Otherwise after how long the same
-            request would be, if nothing else arrived; infinity if it cannot be
-            answered in time even alone.
+            in time, and makes no earlier one late. Otherwise after how long
+            the same request would be, if nothing else arrived; infinity if it
+            cannot be answered in time even alone.
         """
         start = max(now, free_at)
         own = count * [now + self.slo_ms]
@@ -248,7 +248,7 @@ class SlackPolicy:
 
     def _is_behind(self, now: float, deadlines: Sequence[float],
                    pace: Pace) -> bool:
-        """Whether an image will be late whatever runs."""
+        """Whether an image will be late although the fastest subnet runs."""
         return self._fast_end(deadlines, now, pace._replace(spread=0.)) is None
 
     def _most_in_time(self, now: float, deadlines: Sequence[float],
