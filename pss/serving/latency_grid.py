@@ -81,7 +81,7 @@ class LatencyGrid:
         accuracy over time an image.
 
         Args:
-            subnets: some of :attr:`order`, in that order.
+            subnets: some of ``order``, in that order.
             slo_ms: the objective, see :meth:`capacity`.
 
         Returns:
