@@ -82,7 +82,6 @@ class SlackPolicy:
             grid.frontier(grid.order[first:], slo_ms)
             for first in range(len(grid.order))
         ]
-        self._fast = grid.latencies_ms[grid.fastest]
         self._all_sizes = grid.useful_sizes(grid.fastest, slo_ms)
 
     def choose(self, now: float, deadlines: Sequence[float],
