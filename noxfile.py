@@ -13,7 +13,8 @@ MM = {
 }
 # Python, torch, numpy and the mm packages. Of the values in two columns, all
 # pairs that can be together are in a row: torch 2.1 has no Python 3.12, works
-# with numpy 1 only, and the forks need torch.amp.GradScaler of 2.3;
+# with numpy 1 only, and the forks need torch.amp.GradScaler of 2.3; numpy 1 has
+# no Python 3.13;
 # tests/packaging/test_versions.py checks that.
 ROWS = [
     ('3.10', '2.1.2', '1', 'openmmlab'),
@@ -24,6 +25,8 @@ ROWS = [
     ('3.10', '2.13.0', '2', 'openmmlab'),
     ('3.11', '2.13.0', '2', 'openmmlab'),
     ('3.12', '2.13.0', '1', 'onedl'),
+    ('3.13', '2.6.0', '2', 'onedl'),
+    ('3.13', '2.13.0', '2', 'openmmlab'),
 ]
 
 nox.options.error_on_missing_interpreters = True

@@ -22,15 +22,16 @@ FOUND = literals()
 
 def possible(row):
     """Whether values can be together: torch 2.1 was built for Python up to 3.11
-    and numpy 1, and the forks need 2.3."""
-    return not ('2.1.2' in row and {'3.12', '2', 'onedl'} & set(row))
+    and numpy 1, the forks need 2.3, and numpy 1 was built up to Python 3.12."""
+    return not ('2.1.2' in row and {'3.12', '3.13', '2', 'onedl'} & set(row)
+                or {'3.13', '1'} <= set(row))
 
 
 def test_pairs():
     """Oracle: all pairs of values in two columns, but for impossible ones."""
     rows = FOUND['ROWS']
     columns = [sorted({row[i] for row in rows}) for i in range(4)]
-    assert columns == [['3.10', '3.11', '3.12'],
+    assert columns == [['3.10', '3.11', '3.12', '3.13'],
                        sorted(FOUND['TORCHVISION']), ['1', '2'],
                        sorted(FOUND['MM'])]
     for i, j in combinations(range(4), 2):
