@@ -141,21 +141,26 @@ class Overhead:
     """
 
     ANSWERS, LAGS = 512, 128  # kept
+    KEPT_MS = 3e4  # answers; for without new ones nothing would correct them
 
     def __init__(self, slo_ms: float, share: float = 0.995) -> None:
         self.slo_ms = slo_ms
         self.share = share
+        self._times: Deque[float] = deque(maxlen=self.ANSWERS)
         self._after: Deque[float] = deque(maxlen=self.ANSWERS)
         self._lags: Deque[float] = deque(maxlen=self.LAGS)
 
-    def observe(self, total_ms: float, results: Sequence[Dict]) -> None:
+    def observe(self, now: float, total_ms: float,
+                results: Sequence[Dict]) -> None:
         """Records an answer.
 
         Args:
+            now: the time, in milliseconds.
             total_ms: that it took.
             results: of its images, with ``queue_ms`` and ``network_ms``.
         """
         last = max(r['queue_ms'] + r['network_ms'] for r in results)
+        self._times.append(now)
         self._after.append(max(total_ms - last, 0.))
 
     def observe_lag(self, lag_ms: float) -> None:
@@ -163,10 +168,12 @@ class Overhead:
         that have arrived, and nothing else tells."""
         self._lags.append(lag_ms)
 
-    @property
-    def reserve_ms(self) -> float:
-        """How much earlier than the objective the networks have to end; at most
-        a third of it."""
+    def reserve_ms(self, now: float) -> float:
+        """How much earlier than the objective the networks have to end, at a
+        time; at most a third of it."""
+        while self._times and now - self._times[0] > self.KEPT_MS:
+            self._times.popleft()
+            self._after.popleft()
         longest = sum(
             nlargest(len(seen) - int(self.share * len(seen)), seen)[-1]
             for seen in (self._after, self._lags) if seen)

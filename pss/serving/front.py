@@ -214,10 +214,11 @@ class Front:
         finally:
             self._users[served.bank] -= 1
             self._close_unused(served.bank)
-        total = clock() - arrived
+        now = clock()
+        total = now - arrived
         if total > self.limits.slo_ms:
             self.metrics.misses.labels('late').inc()
-        self._overhead.observe(total, results)
+        self._overhead.observe(now, total, results)
         for result in results:
             self.metrics.queue.observe(result['queue_ms'])
         return JSONResponse(dict(predictions=results, total_ms=round(total, 3)))
@@ -237,7 +238,7 @@ class Front:
         loop = asyncio.get_running_loop()
         self._number += 1
         number = self._number
-        asked = Asked(number, arrived, self._overhead.reserve_ms, top,
+        asked = Asked(number, arrived, self._overhead.reserve_ms(clock()), top,
                       self._missed, served.bank)
         self._missed = 0
         future = loop.create_future()

@@ -201,13 +201,14 @@ class Ingress:
         top = top_of(request.query_params.get('top'))
         contents, arrived = await self._bodies.files(request)
         value = await self._ask('predict', contents, lambda: clock() - arrived,
-                                self._overhead.reserve_ms, top)
+                                self._overhead.reserve_ms(clock()), top)
         if 'refused' in value:
             raise refusal_of(value['refused'], self._limits.slo_ms)
         if 'error' in value:
             raise Refusal(value['status'], value['error'])
-        total = clock() - arrived
-        self._overhead.observe(total, value['results'])
+        now = clock()
+        total = now - arrived
+        self._overhead.observe(now, total, value['results'])
         return JSONResponse(
             dict(predictions=value['results'], total_ms=round(total, 3)))
 

@@ -50,6 +50,7 @@ class Scheduler:
     """
 
     RECENT = 32  # requests, for their slack, and gaps between batches
+    FORGET_MS = 1000.  # without a batch, until what was observed is forgotten
 
     def __init__(self, grid: LatencyGrid, slo_ms: float) -> None:
         self.grid = grid
@@ -100,6 +101,13 @@ class Scheduler:
         wait = self.policy.wait_ms(arrived, max(
             self._free_at, now), [waiting.deadline for waiting in self._queue],
                                    self.pace(now), len(items))
+        if wait is not None and self._can_answer(len(items)):
+            left = self._free_at + self.FORGET_MS - now
+            if math.isinf(wait):
+                wait = max(left, 1.)
+            if left <= 0 and not self._queue and not self._running:
+                self._forget()
+                arrived, wait = now, None
         if wait is not None:
             for _ in items:
                 self.caution.observe(False)
@@ -110,6 +118,17 @@ class Scheduler:
                     self._queue,
                     Waiting(arrived + self.policy.slo_ms, self._number, item))
         return wait
+
+    def _can_answer(self, count: int) -> bool:
+        """Whether so many images can be answered in time where nothing else is
+        to be done and batches take what the grid says."""
+        return self.policy.wait_ms(0., 0., [], Pace(), count) is None
+
+    def _forget(self) -> None:
+        """Forgets how slow batches were, for which everything is refused: only
+        batches would correct it, and there are none."""
+        self.slowness = Slowness()
+        self._gaps.clear()
 
     def next(self, now: float) -> Optional[Batch]:
         """Takes what runs next from the queue; ``None`` if it is empty."""

@@ -117,16 +117,28 @@ def test_overhead_is_of_most_answers():
     late the process was, of all but the slowest twentieth; at most a third of
     the objective."""
     overhead = Overhead(90., 0.95)
-    assert overhead.reserve_ms == 0
+    assert overhead.reserve_ms(0.) == 0
     for extra in range(1, 41):
-        overhead.observe(50. + extra / 10, [
+        overhead.observe(0., 50. + extra / 10, [
             dict(queue_ms=10., network_ms=5.),
             dict(queue_ms=40., network_ms=10.)
         ])
-    assert overhead.reserve_ms == pytest.approx(3.9)
+    assert overhead.reserve_ms(0.) == pytest.approx(3.9)
     for _ in range(100):
         overhead.observe_lag(7.)
-    assert overhead.reserve_ms == pytest.approx(10.9)
+    assert overhead.reserve_ms(0.) == pytest.approx(10.9)
     for _ in range(100):
         overhead.observe_lag(700.)
-    assert overhead.reserve_ms == 30
+    assert overhead.reserve_ms(0.) == 30
+
+
+def test_overhead_of_long_ago_is_forgotten():
+    """Oracle: by hand: answers that took 20 ms besides, all of which are older
+    than half a minute, and a new one of 1 ms."""
+    overhead = Overhead(90.)
+    for now in range(10):
+        overhead.observe(1e3 * now, 25., [dict(queue_ms=2., network_ms=3.)])
+    assert overhead.reserve_ms(39e3) == 20
+    assert overhead.reserve_ms(39.1e3) == 0
+    overhead.observe(40e3, 6., [dict(queue_ms=2., network_ms=3.)])
+    assert overhead.reserve_ms(40e3) == 1

@@ -110,6 +110,47 @@ def test_time_between_batches():
     assert scheduler.pace(now).gap == 3
 
 
+@pytest.mark.parametrize('count', [1, 3])
+def test_a_slow_time_does_not_last(count):
+    """Oracle: the device, fifty times slower for the first five seconds, and
+    then as measured: while it is slow, a request is admitted now and then and
+    is late, all others are refused and told to come again; afterwards all are
+    in time. Requests that could never be answered are told so."""
+    grid = LatencyGrid([1, 2, 4], [[5., 8., 15.], [9., 16., 30.]], [70., 75.])
+    scheduler = Scheduler(grid, 100.)
+    late, found = 0, []
+    for now in np.arange(0., 20e3, 250.):
+        wait = scheduler.arrive(now, count * [now])
+        assert wait is None or 1 <= wait <= 2e3
+        assert scheduler.arrive(now, 200 * [now]) == np.inf
+        found.append(wait)
+        while len(scheduler):
+            batch = scheduler.next(now)
+            assert not batch.late
+            took = batch.expected_ms * (50 if now < 5e3 else 1)
+            scheduler.ended(now + took, batch, took)
+            late += took > 100 and now >= 5e3
+    assert not late
+    assert 2 < sum(wait is None for wait in found[:20]) < 15
+    last = max(i for i, wait in enumerate(found) if wait is not None)
+    assert 250 * last <= 5e3 + 2e3
+
+
+def test_what_answers_take_besides_does_not_last():
+    """Oracle: by hand: requests that come with too little time left are
+    refused, but for one a second, whose answer shows what it takes now."""
+    scheduler = Scheduler(LatencyGrid([1], [[40.]], [70.]), 50.)
+    found = []
+    for now in np.arange(0., 5e3, 100.):
+        found.append(scheduler.arrive(now, [now], now - 20))
+        batch = scheduler.next(now)
+        if batch is not None:
+            assert not batch.late
+            scheduler.ended(now + 40, batch, 40.)
+    assert [i for i, wait in enumerate(found)
+            if wait is None] == [10, 21, 32, 43]
+
+
 def test_first_come_first_served():
     """Oracle: the order of arrival; earlier ones that were told later go
     first."""
