@@ -3,22 +3,29 @@
 import asyncio
 from typing import Any, Optional
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
-class PatientProtocol(H11Protocol):
-    """Uvicorn's protocol on h11, which bounds headers, unlike its other one.
+class PatientProtocol(HttpToolsProtocol):
+    """Uvicorn's protocol on httptools, with bounds.
 
     A client may close its side after it has sent a request, and still gets the
-    answer. One that does not send the head of a request in time is cut off.
+    answer. One that does not send the head of a request in time is cut off, as
+    is one that sends much beside the body: endless headers, trailers or
+    extensions of chunks, which the parser would hold.
 
     Attributes:
         head_s: seconds for the head of a request to arrive.
     """
 
+    BESIDE = 1 << 14  # bytes beside the body,
+    BESIDE_EACH = 8  # and so many more for each of its bytes
+
     head_s = 10.
     _head_timer: Optional[asyncio.TimerHandle] = None
     _is_half_closed = False
+    _spare = BESIDE  # bytes that may still come beside the body
+    _is_new = False  # the request began in the data that are read now
 
     def connection_made(self, transport: Any) -> None:
         """Begins to wait for a request."""
@@ -27,11 +34,27 @@ class PatientProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Waits for the rest of a head, unless it is complete."""
+        self._is_new = False
         super().data_received(data)
+        if not self._is_new:  # else some of it may be of the request before
+            self._spare -= len(data)
+            if self._spare < 0 and not self.transport.is_closing():
+                self.send_400_response('The head is too large.')
         if self._answers():
             self._stop_waiting()
         elif self._head_timer is None:
             self._wait_for_head()
+
+    def on_message_begin(self) -> None:
+        """Begins a request."""
+        self._is_new = True
+        self._spare = self.BESIDE
+        super().on_message_begin()
+
+    def on_body(self, body: bytes) -> None:
+        """Takes a part of a body."""
+        self._spare += (1 + self.BESIDE_EACH) * len(body)
+        super().on_body(body)
 
     def eof_received(self) -> Any:
         """Keeps the connection if it owes an answer to a complete request."""
@@ -46,7 +69,8 @@ class PatientProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         """Closes a connection of which the other side is closed."""
         super().on_response_complete()
-        if self._is_half_closed and not self.transport.is_closing():
+        if self._is_half_closed and not self._answers() and \
+                not self.transport.is_closing():
             self.transport.close()
 
     def _answers(self) -> bool:

@@ -16,13 +16,12 @@ import time
 from contextlib import asynccontextmanager
 from functools import partial
 from tempfile import TemporaryDirectory
-from typing import Any, AsyncIterator, Callable, Dict, Sequence
+from typing import Any, AsyncIterator, Sequence
 
 import litserve
 from litserve.loops import LitLoop
 from litserve.specs.base import LitSpec
 from starlette.requests import Request
-from starlette.responses import Response
 
 from ..errors import InputError
 from .bodies import Limits, Refusal
@@ -33,7 +32,6 @@ from .http_protocol import PatientProtocol
 from .metrics import share
 from .served_bank import Source, open_bank, open_engine, served_subnets
 
-Endpoint = Callable[[Request], Any]
 HOSTS = ('127.0.0.1', '0.0.0.0', '::')  # that LitServe takes
 
 
@@ -46,28 +44,55 @@ class SlackLoop(LitLoop):
 
 
 class FrontSpec(LitSpec):
-    """The paths that are answered.
+    """In place of LitServe's own path and queues."""
 
-    Args:
-        front: answers them; stays in the processes that speak HTTP.
-    """
-
-    def __init__(self, front: Front) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.front = front
         self.api_path = '/predict'
-        for path, answer, method in (('/predict', front.predict, 'POST'),
-                                     ('/subnets', front.subnets,
-                                      'GET'), ('/ready', front.ready, 'GET'),
-                                     ('/metrics', front.read_metrics, 'GET'),
-                                     ('/reload', front.reload, 'POST')):
-            self.add_endpoint(path, answer, [method])
-
-    def __getstate__(self) -> Dict[str, Any]:
-        return {**super().__getstate__(), '_endpoints': [], 'front': None}
 
     def setup(self, server: Any) -> None:
-        """Nothing: requests do not go through LitServe's queues."""
+        """Nothing."""
+
+
+class Paths:
+    """Answers the bank's paths, and leaves all else to an application.
+
+    LitServe's key is asked for, if there is one: its own check would take a
+    thread.
+
+    Args:
+        app: the application.
+        front: answers HTTP requests.
+    """
+
+    def __init__(self, app: Any, front: Front) -> None:
+        self._app = app
+        self._key = os.environ.get('LIT_SERVER_API_KEY', '').encode()
+        self._answers = {
+            '/predict': ('POST', front.predict),
+            '/subnets': ('GET', front.subnets),
+            '/ready': ('GET', front.ready),
+            '/metrics': ('GET', front.read_metrics),
+            '/reload': ('POST', front.reload)
+        }
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answers a request; the arguments are ASGI's."""
+        method, answer = self._answers.get(scope.get('path'), ('', None))
+        if answer is None:
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        given = request.headers.get('x-api-key', '').encode()
+        if self._key and not hmac.compare_digest(given, self._key):
+            response = Refusal(401, 'expected the key in X-API-Key').response()
+        elif scope['method'] != method and (scope['method'], method) != ('HEAD',
+                                                                         'GET'):
+            response = Refusal(405, f'expected {method}').response()
+            response.headers['Allow'] = method
+        else:
+            response = await answer(request)
+        await response(scope, receive, send)
 
 
 class BankAPI(litserve.LitAPI):
@@ -76,14 +101,13 @@ class BankAPI(litserve.LitAPI):
     Args:
         source: the bank.
         channels: to the processes that speak HTTP.
-        front: answers HTTP requests.
         slo_ms: the objective.
         largest_batch: the most images at once.
     """
 
     def __init__(self, source: Source, channels: Sequence[Channel],
-                 front: Front, slo_ms: float, largest_batch: int) -> None:
-        super().__init__(loop=SlackLoop(), spec=FrontSpec(front))
+                 slo_ms: float, largest_batch: int) -> None:
+        super().__init__(loop=SlackLoop(), spec=FrontSpec())
         self.source = source
         self.channels = channels
         self.slo_ms = slo_ms
@@ -113,27 +137,31 @@ class BankAPI(litserve.LitAPI):
 class Server(litserve.LitServer):
     """LitServe's server; opens the channels once its manager runs, and closes
     the ends that a process does not use, so that each notices when another one
-    has ended."""
+    has ended.
 
-    channels: Sequence[Channel]
+    Args:
+        front: answers HTTP requests.
+        arguments: LitServe's.
+    """
+
     fronts: Sequence[Any] = ()  # processes that speak HTTP
 
-    def _register_spec_endpoints(self, lit_api: Any) -> None:
-        # LitServe's would check the key in a thread of its own, and look for
-        # parameters of our functions in every request
-        for path, answer, methods in lit_api.spec.endpoints:
-            self.app.add_route(path, with_key(answer), methods)
+    def __init__(self, front: Front, *arguments: Any, **options: Any) -> None:
+        self.front = front
+        self.channels = front.channels
+        # before LitServe looks into a request for what it would do with it
+        super().__init__(
+            *arguments, middlewares=[(Paths, dict(front=front))], **options)
 
     @asynccontextmanager
     async def lifespan(self, app: Any) -> AsyncIterator[None]:
         """Around all requests of a process that speaks HTTP."""
-        front = self.lit_api.spec.front
         async with super().lifespan(app):
-            front.begin(app.response_queue_id)
+            self.front.begin(app.response_queue_id)
             try:
                 yield
             finally:
-                front.end()
+                self.front.end()
 
     def _init_manager(self, *arguments: Any) -> Any:
         found = super()._init_manager(*arguments)
@@ -159,19 +187,6 @@ class Server(litserve.LitServer):
         self._shutdown_event = threading.Event()
         self._shutdown_event.set()
         return super()._perform_graceful_shutdown(*arguments)
-
-
-def with_key(answer: Endpoint) -> Endpoint:
-    """Asks for LitServe's key, if there is one, before it answers."""
-    key = os.environ.get('LIT_SERVER_API_KEY', '')
-
-    async def answer_with_key(request: Request) -> Response:
-        given = request.headers.get('x-api-key', '')
-        if key and not hmac.compare_digest(given.encode(), key.encode()):
-            return Refusal(401, 'expected the key in X-API-Key').response()
-        return await answer(request)
-
-    return answer_with_key
 
 
 def end_with_parent() -> None:
@@ -243,14 +258,14 @@ def serve(source: Source,
     counts = TemporaryDirectory(prefix='pss-')
     share(counts.name)
     front = Front(channels, net, limits, source, token)
-    api = BankAPI(source, channels, front, limits.slo_ms, largest_batch)
+    api = BankAPI(source, channels, limits.slo_ms, largest_batch)
     server = Server(
+        front,
         api,
         accelerator='cpu',  # the bank has its own device
         devices=1,
         timeout=False,
         disable_openapi_url=True)
-    server.channels = channels
     server.uvicorn_graceful_timeout = drain_s
     main = os.getpid()
 
@@ -279,7 +294,8 @@ def serve(source: Source,
             log_level=log_level,
             generate_client_file=False,
             http=protocol,
-            h11_max_incomplete_event_size=1 << 14,
+            ws='none',
+            proxy_headers=False,
             timeout_keep_alive=keep_alive_s,
             access_log=False)
     except CLOSED as error:
