@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from .errors import InputError
 
 LARGEST_IMAGE = 1 << 27  # pixels, as they are or resized
+ORIENTATION = 0x0112  # of EXIF
 
 
 class Preprocessing:
@@ -190,12 +191,17 @@ def _decoded(content: bytes, name: str, grey: bool) -> np.ndarray:
                                  f'expected at most {LARGEST_IMAGE}')
             if grey:
                 image.draft('L', image.size)  # JPEG files have it inside
-            pixels = ImageOps.exif_transpose(image)
+            # Pillow copies what it would leave as it is, here and below
+            pixels: Image.Image = image
+            if image.getexif().get(ORIENTATION, 1) != 1:
+                pixels = ImageOps.exif_transpose(image)
             if pixels.mode.startswith('I;16'):
                 pixels = Image.fromarray(
                     (np.asarray(pixels) >> 8).astype(np.uint8))
-            return np.asarray(pixels.convert('L')) if grey else \
-                np.asarray(pixels.convert('RGB'))[..., ::-1]
+            mode = 'L' if grey else 'RGB'
+            if pixels.mode != mode:
+                pixels = pixels.convert(mode)
+            return np.asarray(pixels)[..., ::1 if grey else -1]
     except Exception as error:  # each format has its own types
         raise InputError(f'{name}: cannot be read as an image '
                          f'({error})') from None
