@@ -68,8 +68,8 @@ class Answer(NamedTuple):
         sent: when it was due, in seconds from the beginning.
         ms: until the whole answer was read.
         status: of HTTP; 0 if there was no answer.
-        subnet: that answered it.
-        labels: the classes that it answered.
+        images: what the server says of each: its class, which subnet answered
+            it, in a batch of how many, and what that took.
         first: the index of the request's first image.
         problem: why there was no answer.
         is_second: whether the first attempt found a connection that the server
@@ -78,11 +78,15 @@ class Answer(NamedTuple):
     sent: float
     ms: float
     status: int
-    subnet: Optional[str]
-    labels: List[int]
+    images: List[Dict[str, Any]]
     first: int
     problem: str = ''
     is_second: bool = False
+
+    @property
+    def subnet(self) -> str:
+        """That answered its first image."""
+        return self.images[0]['subnet'] if self.images else ''
 
 
 class Client:
@@ -138,10 +142,8 @@ class Client:
                 self._ask(which), self.patience_s)
         except LOST as error:
             problem = type(error).__name__
-        found = value.get('predictions', [])
         return Answer(due, 1e3 * (time.perf_counter() - start - due), status,
-                      found[0]['subnet'] if found else None,
-                      [one['label'] for one in found], which * self.images,
+                      value.get('predictions', []), which * self.images,
                       problem, is_second)
 
     async def _ask(self, which: int) -> Tuple[int, Dict[str, Any], bool]:
@@ -319,6 +321,26 @@ def arrivals(capacity: float,
     ])
 
 
+def slowness(answers: List[Answer],
+             grids: Dict[str, Dict[str, float]]) -> Optional[float]:
+    """How much longer batches took than the server measured at its start: of
+    their whole time, so that each batch counts once.
+
+    Args:
+        answers: whose images say so.
+        grids: of each subnet, milliseconds by the batch size.
+    """
+    took = expected = 0.
+    for answer in answers:
+        for image in answer.images:
+            grid, size = grids[image['subnet']], image['batch']
+            took += image['network_ms'] / size
+            expected += float(
+                np.interp(size, [int(key)
+                                 for key in grid], list(grid.values()))) / size
+    return round(took / expected, 3) if expected else None
+
+
 def summary(answers: List[Answer], slo_ms: float, accuracies: Dict[str, float],
             labels: Optional[List[int]], seconds: float) -> Dict[str, Any]:
     """Of the requests of a phase: shares in percent, latencies in ms."""
@@ -336,12 +358,12 @@ def summary(answers: List[Answer], slo_ms: float, accuracies: Dict[str, float],
         p50=float(np.median(times)) if times else None,
         p99=float(np.percentile(times, 99)) if times else None,
         goodput=len(good) / seconds,
-        accuracy=float(np.mean([accuracies[str(a.subnet)]
+        accuracy=float(np.mean([accuracies[a.subnet]
                                 for a in good])) if good else None)
     if labels is not None:
         right = [
-            labels[a.first + i] == label for a in good
-            for i, label in enumerate(a.labels)
+            labels[a.first + i] == image['label'] for a in good
+            for i, image in enumerate(a.images)
         ]
         found['labelled'] = 100 * float(np.mean(right)) if right else None
     return {
@@ -363,7 +385,7 @@ def plot(series: Dict[str, List[Answer]], slo_ms: float,
     for name, answers in series.items():
         place = np.digitize([a.sent for a in answers], edges) - 1
         good = np.array([a.status == 200 and a.ms <= slo_ms for a in answers])
-        worth = np.array([accuracies.get(str(a.subnet), 0.) for a in answers])
+        worth = np.array([accuracies.get(a.subnet, 0.) for a in answers])
         number = np.bincount(place, minlength=len(middles))[:len(middles)]
         in_time = np.bincount(place, good, len(middles))[:len(middles)]
         total = np.bincount(place, good * worth, len(middles))[:len(middles)]
@@ -459,6 +481,7 @@ def main() -> None:
     series: Dict[str, List[Answer]] = {}
     subnets: List[Dict[str, Any]] = []
     accuracies: Dict[str, float] = {}
+    grids: Dict[str, Dict[str, float]] = {}
     for seed in range(args.runs):
         for policy in args.policies:
             how = ['--policy', 'follower'] if policy == 'follower' else []
@@ -470,6 +493,7 @@ def main() -> None:
                         row['name']: row['held_out_accuracy']
                         for row in subnets
                     }
+                    grids = {row['name']: row['latency_ms'] for row in subnets}
                     used = sorted((row for row in subnets if row['used']),
                                   key=lambda row: row['held_out_accuracy'])
                     chosen['largest'] = [used[-1]['name']]
@@ -505,6 +529,7 @@ def main() -> None:
                             client / (len(args.rates) * args.seconds), 2),
                         load_before=round(load, 2),
                         **took,
+                        slower=slowness(mine, grids),
                         **summary(mine, slo_ms, accuracies, labels,
                                   args.seconds)))
                 print(tabulate([list(rows[-1].values())]), flush=True)

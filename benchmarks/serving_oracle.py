@@ -6,14 +6,18 @@ the server measured at its start; reading requests and sending answers take
 nothing, so no server could do what the oracle does. Of each phase it prints the
 share in time, the mean accuracy of what was in time, and the way from the
 fastest subnet's accuracy to the oracle's.
+
+Client, HTTP and networks share the cores, so batches take longer under load
+than they were measured without. For "loaded" the oracle's batches take as much
+longer as the server's did in the mean of that phase.
 """
 
 import argparse
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
 import numpy as np
 from serving import arrivals
-from serving_policy import Case, oracle
+from serving_policy import Answers, Case, oracle
 from tabulate import tabulate
 
 from pss.cli import run
@@ -59,57 +63,89 @@ def compare(report: Dict[str, Any]) -> List[Dict[str, Any]]:
     for number in sorted({row['run'] for row in report['rows']}):
         times = arrivals(report['capacity'], report['seconds'], number,
                          report['rates'])
-        answers = oracle(case, 1e3 * times)
         phases = (times // report['seconds']).astype(int)
-        is_good = answers.latencies <= report['slo_ms']
-        gains = np.array(grid.accuracies)[answers.subnets] - least
-        rows = [
-            _Phase(row['rate'], row['requests'],
-                   row['requests'] * row['in_time'] / 100,
-                   (row['accuracy'] or least) - least,
-                   int(is_good[phases == row['phase']].sum()),
-                   gains[is_good & (phases == row['phase'])].mean())
-            for row in report['rows']
+        mine = [
+            row for row in report['rows']
             if row['run'] == number and row['policy'] == 'adaptive'
         ]
-        numbers = [row.requests for row in rows]
-        if numbers != np.bincount(phases, minlength=len(rows)).tolist():
+        numbers = [row['requests'] for row in mine]
+        if numbers != np.bincount(phases, minlength=len(mine)).tolist():
             raise InputError(
                 f'run={number}: {numbers} requests in its phases; expected '
                 f'{np.bincount(phases).tolist()}, those of capacity='
                 f'{report["capacity"]:g}')
-        found += [_row(number, least, [row]) for row in rows]
-        found.append(_row(number, least, rows))
+        slower = np.array([row['slower'] or 1. for row in mine])
+        served = [
+            _Share(row['requests'], row['requests'] * row['in_time'] / 100,
+                   (row['accuracy'] or least) - least) for row in mine
+        ]
+        oracles = [
+            _shares(
+                oracle(case, 1e3 * times, slower=factors[phases]), case, phases,
+                least) for factors in (np.ones(len(mine)), slower)
+        ]
+        for chosen in (*([i] for i in range(len(mine))), range(len(mine))):
+            found.append(
+                dict(
+                    run=number,
+                    rate=mine[chosen[0]]['rate'] if len(chosen) == 1 else None,
+                    slower=mine[chosen[0]]['slower']
+                    if len(chosen) == 1 else None,
+                    **_row(
+                        least,
+                        *(_Share.sum(shares[i] for i in chosen)
+                          for shares in (served, *oracles)))))
     return found
 
 
-class _Phase(NamedTuple):
-    """Requests, how many the server and the oracle have in time, and what
-    these are more accurate than the fastest subnet in the mean."""
-    rate: float
+class _Share(NamedTuple):
+    """Requests, how many are in time, and what these are more accurate than the
+    fastest subnet in the mean."""
     requests: int
     in_time: float
     gain: float
-    oracle_in_time: int
-    oracle_gain: float
+
+    @classmethod
+    def sum(cls, shares: Iterable['_Share']) -> '_Share':
+        """Of several phases together."""
+        shares = list(shares)
+        in_time = sum(share.in_time for share in shares)
+        gain = sum(share.in_time * share.gain for share in shares)
+        return cls(
+            sum(share.requests for share in shares), in_time,
+            gain / max(in_time, 1))
 
 
-def _row(number: int, least: float, phases: List[_Phase]) -> Dict[str, Any]:
-    """The row of a phase, or of several together."""
-    requests = sum(p.requests for p in phases)
-    in_time = sum(p.in_time for p in phases)
-    oracle_in_time = sum(p.oracle_in_time for p in phases)
-    gain = sum(p.in_time * p.gain for p in phases) / max(in_time, 1)
-    best = sum(p.oracle_in_time * p.oracle_gain
-               for p in phases) / max(oracle_in_time, 1)
+def _shares(answers: Answers, case: Case, phases: np.ndarray,
+            least: float) -> List[_Share]:
+    """Of each phase."""
+    gains = np.array(case.grid.accuracies)[answers.subnets] - least
+    is_good = answers.latencies <= case.slo_ms
+    return [
+        _Share(
+            int((phases == phase).sum()),
+            int((is_good & (phases == phase)).sum()),
+            float(gains[is_good & (phases == phase)].mean()))
+        for phase in range(phases.max() + 1)
+    ]
+
+
+def _row(least: float, served: _Share, best: _Share,
+         loaded: _Share) -> Dict[str, Any]:
+    """What the server has, and both oracles."""
     return dict(
-        run=number,
-        rate=phases[0].rate if len(phases) == 1 else None,
-        in_time=round(100 * in_time / requests, 2),
-        oracle_in_time=round(100 * oracle_in_time / requests, 2),
-        accuracy=round(least + gain, 2),
-        oracle=round(least + best, 2),
-        way=round(100 * gain / best, 1) if best > 0 else None)
+        in_time=round(100 * served.in_time / served.requests, 2),
+        oracle_in_time=round(100 * best.in_time / best.requests, 2),
+        loaded_in_time=round(100 * loaded.in_time / loaded.requests, 2),
+        accuracy=round(least + served.gain, 2),
+        oracle=round(least + best.gain, 2),
+        loaded=round(least + loaded.gain, 2),
+        way=_way(served, best),
+        loaded_way=_way(served, loaded))
+
+
+def _way(served: _Share, best: _Share) -> Optional[float]:
+    return round(100 * served.gain / best.gain, 1) if best.gain > 0 else None
 
 
 def main() -> None:

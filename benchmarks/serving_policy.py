@@ -133,12 +133,21 @@ def follow(case: Case, times: np.ndarray, noise: float,
         FollowerScheduler(case.grid, case.slo_ms), case.grid, times, noise, rng)
 
 
-def oracle(case: Case, times: np.ndarray, *_: Any) -> Answers:
+def oracle(case: Case,
+           times: np.ndarray,
+           *_: Any,
+           slower: Any = None) -> Answers:
     """The most requests in time and, of those, the most accurate answers.
 
     ``value[i][u]`` is the best from request ``i`` on if the device is free
     ``u`` steps after that arrived. Latencies are rounded down to steps, so it
     is at least as good as any real schedule.
+
+    Args:
+        case: the bank and the objective.
+        times: of all arrivals, in milliseconds.
+        slower: for each request, by how much a batch that begins with it takes
+            longer than the grid says; not at all by default.
     """
     grid, num = case.grid, len(times)
     most = min(LARGEST_BATCH, grid.largest)
@@ -149,6 +158,7 @@ def oracle(case: Case, times: np.ndarray, *_: Any) -> Answers:
     rows = np.array(grid.latencies_ms)[order]
     accuracies = np.array(grid.accuracies)[order]
     worth = 1e4 + accuracies  # being in time comes first
+    factors = np.ones(num) if slower is None else slower
     value = np.zeros((num + 1, steps))
     action = np.zeros((num, steps, 2), np.int16)  # batch size (0: refuse), row
     for i in range(num - 1, -1, -1):
@@ -160,7 +170,8 @@ def oracle(case: Case, times: np.ndarray, *_: Any) -> Answers:
         for size in range(1, min(most, num - i) + 1):
             if ahead[size - 1] >= case.slo_ms:
                 break
-            ends = np.maximum(free, ahead[size - 1]) + rows[:, size, None]
+            ends = np.maximum(free, ahead[size - 1]) + \
+                factors[i] * rows[:, size, None]
             later = ahead[size] if len(ahead) > size else 0
             found = np.where(
                 ends <= case.slo_ms + step, size * worth[:, None] +
@@ -179,7 +190,7 @@ def oracle(case: Case, times: np.ndarray, *_: Any) -> Answers:
         if not size:
             i += 1
             continue
-        now = max(now, times[i + size - 1]) + rows[row, size]
+        now = max(now, times[i + size - 1]) + factors[i] * rows[row, size]
         # what rounding gained is not counted as late
         latencies[i:i + size] = np.minimum(now - times[i:i + size], case.slo_ms)
         subnets[i:i + size] = order[row]

@@ -225,6 +225,7 @@ class Worker:
             request.results[image.position] = dict(
                 plain(prediction, request.asked.top, engine.net.classes),
                 subnet=kept.name,
+                batch=len(items),
                 queue_ms=round(start - request.asked.arrived, 3),
                 network_ms=round(took, 3))
         done = [

@@ -73,6 +73,24 @@ def test_slow_answers_do_not_slow_arrivals_down(bench):
     assert bench.summary(found, 100., dict(a=80.), None, 1.)['in_time'] == 0
 
 
+def test_how_much_slower_batches_were(bench):
+    """Oracle: by hand: a batch of two images that took 30 ms instead of 15,
+    and one of one image as expected: 40 ms instead of 25."""
+
+    def answer(batch, *times):
+        images = [
+            dict(subnet='a', batch=batch, network_ms=time) for time in times
+        ]
+        return bench.Answer(0., 1., 200, images, 0)
+
+    grids = dict(a={'1': 10., '3': 20.})
+    answers = [answer(2, 30.), answer(2, 30.), answer(1, 10.)]
+    assert bench.slowness(answers, grids) == pytest.approx(40 / 25)
+    assert bench.slowness(
+        [answer(2, 30., 30.), answer(1, 10.)], grids) == pytest.approx(40 / 25)
+    assert bench.slowness([bench.Answer(0., 1., 503, [], 0)], grids) is None
+
+
 def test_forms(bench):
     """Oracle: a parser that is not ours reads the files that were given."""
     multipart = pytest.importorskip('python_multipart')
@@ -110,6 +128,7 @@ def test_the_tool(run_script, bank, tmp_path):
     row, = json.loads(out.read_text())['rows']
     assert (row['policy'], row['phase'], row['rate']) == ('adaptive', 0, 1)
     assert 5 <= row['requests'] <= 40 and row['in_time'] > 50
+    assert 0.5 < row['slower'] < 100
     assert plot.stat().st_size > 0
 
 

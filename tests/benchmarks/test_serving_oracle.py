@@ -14,7 +14,7 @@ def bench(script):
     return script('serving_oracle')
 
 
-def report(bench, rates, in_time, accuracies, images=1, fast=10.):
+def report(bench, rates, in_time, accuracies, images=1, fast=10., slower=1.):
     """Of a bank of two subnets, of which the better one takes 100 ms."""
     times = bench.arrivals(5., 8., 0, rates)
     numbers = np.bincount((times // 8).astype(int), minlength=len(rates))
@@ -42,6 +42,7 @@ def report(bench, rates, in_time, accuracies, images=1, fast=10.):
                 rate=rate,
                 requests=int(numbers[phase]),
                 in_time=in_time[phase],
+                slower=slower,
                 accuracy=accuracies[phase]) for phase, rate in enumerate(rates)
         ])
 
@@ -73,6 +74,16 @@ def test_several_images_in_a_request(bench):
     assert grid.latencies_ms[1][1:] == [200., 400.]
     with pytest.raises(InputError, match='images=5: expected at most 4'):
         bench.request_grid(given['subnets'], 5)
+
+
+@pytest.mark.parametrize('slower,loaded', [(1., 80.), (None, 80.), (5.1, 70.)])
+def test_batches_that_take_longer(bench, slower, loaded):
+    """Oracle: by hand: if batches take 5.1 times what was measured, the better
+    subnet is never in time."""
+    found = bench.compare(report(bench, [0.1], [100.], [76.], slower=slower))[0]
+    assert (found['oracle'], found['way']) == (80, 60)
+    assert found['loaded'] == loaded and found['loaded_in_time'] == 100
+    assert found['loaded_way'] == (60 if loaded == 80 else None)
 
 
 def test_a_report_of_other_traffic(bench):
