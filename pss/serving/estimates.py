@@ -119,9 +119,9 @@ class Caution:
         margin (float): as a share of the objective.
     """
 
-    STEP, MOST = 0.02, 0.5
+    STEP, MOST = 0.02, 0.7
 
-    def __init__(self, share: float = 0.995) -> None:
+    def __init__(self, share: float = 0.998) -> None:
         check_number('share', share, least=0.5, below=1)
         self._down = self.STEP * (1 - share) / share
         self.margin = 0.

@@ -58,6 +58,8 @@ class Scheduler:
         self.slowness = Slowness()
         self.arrivals = ArrivalRate()
         self.caution = Caution()
+        # images a millisecond that the fastest subnet can answer
+        self._most = grid.capacity(grid.fastest, slo_ms) / 1e3
         self._running: List[float] = []  # deadlines
         self._queue: List[Waiting] = []
         self._number = 0
@@ -71,12 +73,17 @@ class Scheduler:
         return len(self._queue)
 
     def pace(self, now: float) -> Pace:
-        """What the policy takes from the observations so far."""
+        """What the policy takes from the observations so far.
+
+        Caution counts as far as the fastest subnet would be busy: what made
+        images late under heavy traffic is no danger once it is over.
+        """
+        rate = self.arrivals.rate(now)
         return Pace(
             self.slowness.level,
             self.slowness.spread,
-            self.arrivals.rate(now),
-            self.caution.margin,
+            rate,
+            self.caution.margin * min(rate / self._most, 1),
             slack=median(self._slacks) if self._slacks else math.inf,
             gap=median(self._gaps) if self._gaps else 0.)
 

@@ -169,16 +169,26 @@ def test_what_is_late_makes_it_cautious():
     """Oracle: by hand: an image that its batch answers after its deadline, one
     that was refused, and one that is in time."""
     scheduler = Scheduler(grids(0), SLO)
-    pace = scheduler.pace(0.)
-    assert pace.margin == 0
+    assert scheduler.caution.margin == 0
     scheduler.arrive(0., ['a'])
     scheduler.ended(2 * SLO, scheduler.next(0.), 2 * SLO)
-    late = scheduler.pace(0.).margin
+    late = scheduler.caution.margin
     assert late == scheduler.caution.STEP
     now = 10 * SLO
     scheduler.arrive(now, ['b'])
     scheduler.ended(now + 0.1, scheduler.next(now), 0.1)
-    assert 0 < scheduler.pace(now).margin < late
-    before = scheduler.pace(now).margin
+    assert 0 < scheduler.caution.margin < late
+    before = scheduler.caution.margin
     assert scheduler.arrive(now, 1000 * ['c']) is not None
-    assert scheduler.pace(now).margin > before
+    assert scheduler.caution.margin > before
+
+
+@pytest.mark.parametrize('gap,busy', [(100., 0.2), (40., 0.5), (10., 1.)])
+def test_caution_counts_as_far_as_it_is_busy(gap, busy):
+    """Oracle: by hand: the fastest subnet answers an image in 20 ms."""
+    grid = LatencyGrid([1], [[20.], [45.]], [70., 80.])
+    scheduler = Scheduler(grid, 100.)
+    for i in range(300):
+        scheduler.arrivals.observe(i * gap)
+    scheduler.caution.margin = 0.4
+    assert scheduler.pace(299 * gap).margin == pytest.approx(0.4 * busy, 0.01)
