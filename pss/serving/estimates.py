@@ -78,30 +78,46 @@ class ArrivalRate:
 
     def __init__(self, kept: int = 512, width: float = 2.) -> None:
         self.width = width
-        self._seen: Deque[Tuple[float, int]] = deque(maxlen=kept)
+        self._kept = kept
+        # time, images and the sum of the squares of the requests' images
+        self._seen: Deque[Tuple[float, int, float]] = deque()
+        self._images = self._squares = 0.
 
-    def observe(self, now: float, count: int = 1) -> None:
-        """Records the arrival of a request of some images."""
-        self._seen.append((now, count))
+    def observe(self, now: float, count: int = 1, requests: int = 1) -> None:
+        """Records the arrival of some images, in one request or in several."""
+        squares = count**2 / requests
+        self._seen.append((now, count, squares))
+        self._images += count
+        self._squares += squares
+        if len(self._seen) > self._kept:
+            _, count, squares = self._seen.popleft()
+            self._images -= count
+            self._squares -= squares
+
+    @property
+    def together(self) -> float:
+        """How many images arrive together with an image in the mean, itself
+        included; the variance of arrivals is so many times their mean."""
+        return self._squares / self._images if self._images else 1.
 
     def rate(self, now: float) -> float:
         """Images a millisecond at a time."""
         low, high, best = 0., math.inf, 0.
-        images = squares = 0
+        images, squares = 0, 0.
         number = 4
-        for i, (time, count) in enumerate(reversed(self._seen), 1):
+        for i, (time, count, square) in enumerate(reversed(self._seen), 1):
             if i == number:
                 # from this arrival till now, so its own images do not count
                 span = max(now - time, 1e-6)
                 rate = images / span
-                spread = self.width * math.sqrt(squares + count**2) / span
+                spread = self.width * math.sqrt(squares + square) / span
                 low, high = max(low, rate - spread), min(high, rate + spread)
                 if low > high:
                     break
                 best = min(max(rate, low), high)
                 number *= 2
             images += count
-            squares += count**2
+            squares += square
         return best
 
 

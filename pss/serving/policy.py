@@ -30,6 +30,7 @@ class Pace(NamedTuple):
         level: how much slower batches are than the grid's latencies.
         spread: by so much of its latency a batch may exceed that.
         rate: images that arrive in a millisecond.
+        together: so many times their mean is the variance of arrivals.
         margin: plans end so much earlier than they have to, as a share of the
             objective.
         slack: milliseconds that an image usually has left when it comes into
@@ -42,6 +43,7 @@ class Pace(NamedTuple):
     margin: float = 0.
     slack: float = math.inf
     gap: float = 0.
+    together: float = 1.
 
 
 class SlackPolicy:
@@ -181,19 +183,20 @@ class SlackPolicy:
             time += latency
             variance += (pace.spread * latency)**2
             if time + math.sqrt(variance) + margin > self._deadline(
-                    first, now, deadlines, pace.rate):
+                    first, now, deadlines, pace):
                 return False
             first += size
             subnet = after
             # known ones, and those that arrive meanwhile
-            arrived = waiting + self._arrivals((time - now) * pace.rate)
+            arrived = waiting + self._arrivals((time - now) * pace.rate, pace)
             if time > horizon:
                 return True
             if arrived <= first:
                 if pace.rate <= 0:
                     return True
-                time = max(time,
-                           now + self._mean(first - waiting + 1) / pace.rate)
+                time = max(
+                    time,
+                    now + self._mean(first - waiting + 1, pace) / pace.rate)
                 variance = 0.
                 if time > horizon:
                     return True
@@ -201,19 +204,22 @@ class SlackPolicy:
             size = _at_most(self._sizes[subnet], arrived - first)
 
     def _deadline(self, index: int, now: float, deadlines: Sequence[float],
-                  rate: float) -> float:
+                  pace: Pace) -> float:
         """Of a waiting image, or of one expected to arrive."""
         if index < len(deadlines):
             return deadlines[index]
-        return now + self._mean(index - len(deadlines) + 1) / rate + self.slo_ms
+        mean = self._mean(index - len(deadlines) + 1, pace)
+        return now + mean / pace.rate + self.slo_ms
 
-    def _arrivals(self, mean: float) -> int:
+    def _arrivals(self, mean: float, pace: Pace) -> int:
         """How many arrivals a plan expects where there are so many in the
         mean; :meth:`_mean` is its inverse."""
-        return int(mean + self.BURST * math.sqrt(mean) + 1e-9)
+        burst = self.BURST * math.sqrt(pace.together)
+        return int(mean + burst * math.sqrt(mean) + 1e-9)
 
-    def _mean(self, count: int) -> float:
-        return ((math.sqrt(self.BURST**2 + 4 * count) - self.BURST) / 2)**2
+    def _mean(self, count: int, pace: Pace) -> float:
+        burst = self.BURST * math.sqrt(pace.together)
+        return ((math.sqrt(burst**2 + 4 * count) - burst) / 2)**2
 
     def _leaves_enough(self, subnet: int, size: int, now: float,
                        deadlines: Sequence[float], pace: Pace) -> bool:

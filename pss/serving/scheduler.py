@@ -85,7 +85,8 @@ class Scheduler:
             rate,
             self.caution.margin * min(rate / self._most, 1),
             slack=median(self._slacks) if self._slacks else math.inf,
-            gap=median(self._gaps) if self._gaps else 0.)
+            gap=median(self._gaps) if self._gaps else 0.,
+            together=self.arrivals.together)
 
     def arrive(self,
                now: float,

@@ -150,7 +150,8 @@ class Worker:
         with self._changed:
             scheduler = self.engines[request.asked.bank].scheduler
             if request.asked.missed:
-                scheduler.arrivals.observe(clock(), request.asked.missed)
+                missed = request.asked.missed  # as if one by one
+                scheduler.arrivals.observe(clock(), missed, missed)
             wait = scheduler.arrive(
                 clock(), [Image(request, i) for i in range(request.left)],
                 request.asked.arrived - request.asked.reserve)

@@ -88,6 +88,25 @@ def test_images_of_one_request():
             assert arrivals.rate(10. * i) == pytest.approx(0.5, rel=0.01)
 
 
+def test_images_that_arrive_together():
+    """Oracle: the variance of images in windows of a drawn compound Poisson
+    process, divided by their mean: requests of 1 or 5 images."""
+    rng = np.random.default_rng(0)
+    times = np.cumsum(rng.exponential(10., 20_000))
+    counts = rng.choice([1, 5], len(times))
+    arrivals = ArrivalRate(kept=len(times))
+    assert arrivals.together == 1
+    for now, count in zip(times, counts.tolist()):
+        arrivals.observe(now, count)
+    windows = np.bincount((times // 1000).astype(int), counts)[:-1]
+    assert arrivals.together == pytest.approx(
+        windows.var() / windows.mean(), rel=0.2)
+    few = ArrivalRate(kept=2)
+    for count, requests in ((9, 1), (4, 4), (3, 1)):
+        few.observe(0., count, requests)
+    assert few.together == (4 + 9) / 7
+
+
 def test_bad_share():
     """Oracle: the field and its value are in the message."""
     with pytest.raises(InputError, match='share=1: expected'):
