@@ -12,7 +12,8 @@ the policy, rather than how many requests a second HTTP can take, serve networks
 that take long: benchmarks/device_bank.py writes some of random weights.
 
 Client and server share the machine's cores; the results say what the client and
-the server's processes took and what else ran.
+the server's processes took, what the host of a virtual machine gave to others,
+and what else ran.
 """
 
 import argparse
@@ -259,6 +260,11 @@ class Server:
             os.killpg(self.process.pid, signal.SIGKILL)  # its own session
 
 
+def stolen_seconds() -> float:
+    """CPU time so far that the machine's host gave to others, in seconds."""
+    return int(Path('/proc/stat').read_text().split()[8]) / TICKS
+
+
 def drawn_images(num: int, side: int) -> List[bytes]:
     """JPEG files of smooth random images."""
     rng = np.random.default_rng(0)
@@ -502,7 +508,7 @@ def main() -> None:
                 times = arrivals(capacity, args.seconds, seed, args.rates)
                 before = time.process_time()
                 cpu = server.cpu_seconds()
-                load = os.getloadavg()[0]
+                load, stolen = os.getloadavg()[0], stolen_seconds()
                 gc.collect()
                 gc.freeze()  # or looking through it would take 0.2 s once
                 answers = asyncio.run(
@@ -514,6 +520,8 @@ def main() -> None:
                     for name, now in server.cpu_seconds().items()
                 }
                 client = time.process_time() - before
+                stolen = stolen_seconds() - stolen
+            duration = len(args.rates) * args.seconds
             series.setdefault(policy, answers)
             for phase, rate in enumerate(args.rates):
                 mine = [
@@ -525,8 +533,8 @@ def main() -> None:
                         policy=policy,
                         phase=phase,
                         rate=rate,
-                        client_cores=round(
-                            client / (len(args.rates) * args.seconds), 2),
+                        client_cores=round(client / duration, 2),
+                        stolen_cores=round(stolen / duration, 3),
                         load_before=round(load, 2),
                         **took,
                         slower=slowness(mine, grids),
