@@ -1,8 +1,10 @@
 """How connections are kept: for how long, and what ends them."""
 
 import asyncio
+import sys
 from typing import Any, Optional
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
@@ -12,7 +14,9 @@ class PatientProtocol(HttpToolsProtocol):
     A client may close its side after it has sent a request, and still gets the
     answer. One that does not send the head of a request in time is cut off, as
     is one that sends much beside the body: endless headers, trailers or
-    extensions of chunks, which the parser would hold.
+    extensions of chunks, which the parser would hold. A request may offer
+    another protocol, as Java's client does in its first one, and is answered as
+    if it did not.
 
     Attributes:
         head_s: seconds for the head of a request to arrive.
@@ -34,7 +38,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Waits for the rest of a head, unless it is complete."""
-        self._is_new = False
+        self._is_new, self._data = False, data
         super().data_received(data)
         if not self._is_new:  # else some of it may be of the request before
             self._spare -= len(data)
@@ -44,6 +48,27 @@ class PatientProtocol(HttpToolsProtocol):
             self._stop_waiting()
         elif self._head_timer is None:
             self._wait_for_head()
+
+    def _should_upgrade(self) -> bool:
+        return True  # the request is not begun, since its body was not read
+
+    def handle_websocket_upgrade(self) -> None:
+        """Reads a request that offers another protocol again, without that."""
+        if self.scope['method'] == 'CONNECT':
+            self.send_400_response('This is no proxy.')
+            return
+        # the parser says where it has stopped in the exception that is handled
+        place = sys.exc_info()[1].args[0]  # type: ignore[union-attr]
+        lines = [
+            b'%b %b HTTP/%b' % (self.scope['method'].encode(), self.url,
+                                self.parser.get_http_version().encode())
+        ]
+        lines += [
+            b'%b: %b' % header for header in self.headers
+            if header[0] != b'upgrade'
+        ]
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b'\r\n'.join([*lines, b'', self._data[place:]]))
 
     def on_message_begin(self) -> None:
         """Begins a request."""

@@ -288,6 +288,7 @@ def test_bad_connections(server, files):
                  b'GET / HTTP/1.1\r\nA: ' + 10**6 * b'a',
                  b'GET / HTTP/1.1\r\n' + 10**5 * b'A: aaaaa\r\n',
                  b'GET /' + 10**6 * b'a', chunks + b'1;' + 10**6 * b'a',
+                 b'CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n',
                  chunks + b'0\r\nA: ' + 10**6 * b'a',
                  chunks + b'0\r\n' + 10**5 * b'A: aaaaa\r\n'):
         start = time.monotonic()
@@ -325,6 +326,42 @@ def test_bad_connections(server, files):
     for connection in (*idle, slow, slow_head, half):
         connection.close()
     assert server.predict(files[0])[0] == 200
+
+
+@pytest.mark.parametrize('offer', [
+    b'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n'
+    b'HTTP2-Settings: AAMAAABkAAQAAP__\r\n',
+    b'Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n'
+])
+def test_offers_of_another_protocol(server, files, offer):
+    """Oracle: the answers without the offer, to one request after the other,
+    whose bodies come at once or later, and to two at once."""
+    head = (b'POST /predict?top=1 HTTP/1.1\r\nHost: a\r\n%b'
+            b'Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n' %
+            (offer, len(files[1])))
+    wanted = server.predict(files[1])[2]['predictions'][0]
+    both = head + files[1]
+    with server.connect() as connection:
+        answers = connection.makefile('rb')
+        for parts in ((both, ), (both[:30], both[30:]), (head, files[1]),
+                      (both + b'GET /ready HTTP/1.1\r\nHost: a\r\n' + offer +
+                       b'\r\n', )):
+            for part in parts:
+                connection.sendall(part)
+                time.sleep(0.05)
+            status, body = read_answer(answers)
+            assert status == 200
+            assert body['predictions'][0]['label'] == wanted['label']
+        assert read_answer(answers) == (200, dict(ready=True))
+
+
+def read_answer(lines):
+    """Status and JSON of the next answer."""
+    status = int(lines.readline().split()[1])
+    for line in iter(lines.readline, b'\r\n'):
+        if line.lower().startswith(b'content-length'):
+            size = int(line.split(b':')[1])
+    return status, json.loads(lines.read(size))
 
 
 def memory_of(running):
