@@ -30,6 +30,7 @@ class PatientProtocol(HttpToolsProtocol):
     _is_half_closed = False
     _spare = BESIDE  # bytes that may still come beside the body
     _is_new = False  # the request began in the data that are read now
+    _data = b''  # these
 
     def connection_made(self, transport: Any) -> None:
         """Begins to wait for a request."""
@@ -40,6 +41,7 @@ class PatientProtocol(HttpToolsProtocol):
         """Waits for the rest of a head, unless it is complete."""
         self._is_new, self._data = False, data
         super().data_received(data)
+        self._data = b''  # an idle connection holds nothing
         if not self._is_new:  # else some of it may be of the request before
             self._spare -= len(data)
             if self._spare < 0 and not self.transport.is_closing():

@@ -299,7 +299,8 @@ def test_bad_connections(server, files):
             except ConnectionError:
                 answer = b''
             assert answer[:12] in (b'', b'HTTP/1.1 400'), answer
-        assert time.monotonic() - start < 1, text[:100]  # no time limit's
+        # it is not a limit of time, of 1.5 s, that cuts it off
+        assert time.monotonic() - start < 1.4, text[:100]
     assert server.predict(files[0])[0] == 200
     # several requests at once are answered in order, also to a closed side
     with server.connect() as many:
