@@ -19,7 +19,6 @@ and what else ran.
 import argparse
 import asyncio
 import gc
-import io
 import json
 import math
 import os
@@ -36,12 +35,19 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import matplotlib.pyplot as plt
 import numpy as np
-from PIL import Image
+from open_loop import (
+    RATES,
+    Answer,
+    Client,
+    arrivals,
+    drawn_images,
+    folder_images,
+    labelled_images,
+)
 from tabulate import tabulate
 
 from pss.checks import check_integer, check_number
 from pss.cli import run
-from pss.errors import InputError
 from pss.files import write_json
 from pss.serving.served_bank import (
     Source,
@@ -50,155 +56,11 @@ from pss.serving.served_bank import (
     served_subnets,
 )
 
-RATES = (0.5, 1.5, 3., 0.5)  # times the most accurate subnet's capacity
 # the first one's server says which subnets are the largest and the smallest
 POLICIES = ('adaptive', 'follower', 'largest', 'smallest')
 TOOL = Path(__file__).parents[1] / 'tools' / 'deployment' / 'serve.py'
-BOUNDARY = b'e5d1a7'
 OBJECTIVE = 5  # times the most accurate subnet's latency
 TICKS = os.sysconf('SC_CLK_TCK')  # a second, of the kernel's CPU times
-# in Python 3.10 asyncio has a TimeoutError of its own
-LOST = (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError)
-Connection = Tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-class Answer(NamedTuple):
-    """What became of a request.
-
-    Attributes:
-        sent: when it was due, in seconds from the beginning.
-        ms: until the whole answer was read.
-        status: of HTTP; 0 if there was no answer.
-        images: what the server says of each: its class, which subnet answered
-            it, in a batch of how many, and what that took.
-        first: the index of the request's first image.
-        problem: why there was no answer.
-        is_second: whether the first attempt found a connection that the server
-            had closed, since it was idle.
-    """
-    sent: float
-    ms: float
-    status: int
-    images: List[Dict[str, Any]]
-    first: int
-    problem: str = ''
-    is_second: bool = False
-
-    @property
-    def subnet(self) -> str:
-        """That answered its first image."""
-        return self.images[0]['subnet'] if self.images else ''
-
-
-class Client:
-    """Sends requests at given times over as many connections as it takes.
-
-    Args:
-        port: of the server.
-        files: image files.
-        images: so many of them are in a request.
-        patience_s: until a request counts as lost.
-    """
-
-    def __init__(self,
-                 port: int,
-                 files: List[bytes],
-                 images: int,
-                 patience_s: float = 10.) -> None:
-        self.port = port
-        self.patience_s = patience_s
-        self.images = images
-        self.requests = [
-            b'POST /predict?top=1 HTTP/1.1\r\nHost: a\r\n'
-            b'Content-Type: multipart/form-data; boundary=%s\r\n'
-            b'Content-Length: %d\r\n\r\n' % (BOUNDARY, len(body)) + body
-            for body in (form(files[i:i + images])
-                         for i in range(0,
-                                        len(files) - images + 1, images))
-        ]
-        self.free: List[Connection] = []
-
-    async def send(self, times: np.ndarray) -> List[Answer]:
-        """Sends a request at each time, in seconds from now."""
-        start = time.perf_counter()
-        tasks = []
-        for i, due in enumerate(times):
-            wait = start + due - time.perf_counter()
-            if wait > 0:
-                await asyncio.sleep(wait)
-            tasks.append(
-                asyncio.ensure_future(
-                    self._one(start, due, i % len(self.requests))))
-        found = await asyncio.gather(*tasks)
-        for _, writer in self.free:
-            writer.close()
-        return list(found)
-
-    async def _one(self, start: float, due: float, which: int) -> Answer:
-        """A request; its latency counts from when it was due."""
-        status, problem, is_second = 0, '', False
-        value: Dict[str, Any] = {}
-        try:
-            status, value, is_second = await asyncio.wait_for(
-                self._ask(which), self.patience_s)
-        except LOST as error:
-            problem = type(error).__name__
-        return Answer(due, 1e3 * (time.perf_counter() - start - due), status,
-                      value.get('predictions', []), which * self.images,
-                      problem, is_second)
-
-    async def _ask(self, which: int) -> Tuple[int, Dict[str, Any], bool]:
-        """Status, body, and whether it took a second attempt.
-
-        A server may close an idle connection while a request is on its way: a
-        client of HTTP sends it again then, on a new one.
-        """
-        connection = self._idle()
-        if connection is not None:
-            try:
-                return (*await self._ask_on(connection, which), False)
-            except asyncio.IncompleteReadError as error:
-                if error.partial:
-                    raise
-            except ConnectionError:
-                pass
-        return (*await self._ask_on(
-            await asyncio.open_connection('127.0.0.1', self.port), which),
-                connection is not None)
-
-    def _idle(self) -> Optional[Connection]:
-        """A connection that the server has not closed, as far as is known."""
-        while self.free:
-            reader, writer = self.free.pop()
-            if not reader.at_eof() and not writer.is_closing():
-                return reader, writer
-            writer.close()
-        return None
-
-    async def _ask_on(self, connection: Connection,
-                      which: int) -> Tuple[int, Dict[str, Any]]:
-        reader, writer = connection
-        is_kept = False
-        try:
-            writer.write(self.requests[which])
-            head = (await reader.readuntil(b'\r\n\r\n')).lower()
-            size = int(head.partition(b'content-length:')[2].split(b'\r')[0])
-            content = await reader.readexactly(size)
-            is_kept = b'connection: close' not in head
-        finally:
-            if is_kept:
-                self.free.append(connection)
-            else:
-                writer.close()
-        return int(head[9:12]), json.loads(content)
-
-
-def form(files: List[bytes]) -> bytes:
-    """A form upload of some files."""
-    return b''.join(
-        b'--%s\r\nContent-Disposition: form-data; name="image"; filename="a"'
-        b'\r\n\r\n%s\r\n' % (BOUNDARY, file)
-        for file in files) + b'--%s--\r\n' % BOUNDARY
 
 
 class Server:
@@ -265,44 +127,6 @@ def stolen_seconds() -> float:
     return int(Path('/proc/stat').read_text().split()[8]) / TICKS
 
 
-def drawn_images(num: int, side: int) -> List[bytes]:
-    """JPEG files of smooth random images."""
-    rng = np.random.default_rng(0)
-    found = []
-    for _ in range(num):
-        buffer = io.BytesIO()
-        Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).resize(
-            (side, side)).save(buffer, 'JPEG')
-        found.append(buffer.getvalue())
-    return found
-
-
-def labelled_images(folder: str, num: int) -> Tuple[List[bytes], List[int]]:
-    """PNG files of Fashion-MNIST's test images, and their labels."""
-    pixels = np.fromfile(f'{folder}/t10k-images-idx3-ubyte', np.uint8)[16:]
-    labels = np.fromfile(f'{folder}/t10k-labels-idx1-ubyte', np.uint8)[8:]
-    found = []
-    for image in pixels.reshape(-1, 28, 28)[:num]:
-        buffer = io.BytesIO()
-        Image.fromarray(image).save(buffer, 'PNG')
-        found.append(buffer.getvalue())
-    return found, labels[:num].tolist()
-
-
-def folder_images(folder: str, num: int) -> Tuple[List[bytes], List[int]]:
-    """Files of a folder with a folder for each class, evenly spread, and their
-    labels: the places of these folders by their names."""
-    files = [(path, label) for label, inner in enumerate(
-        sorted(path for path in Path(folder).iterdir() if path.is_dir()))
-             for path in sorted(inner.iterdir())]
-    if not files:
-        raise InputError(f'--folder={folder}: no files; expected a folder for '
-                         'each class')
-    chosen = files[::max(len(files) // num, 1)][:num]
-    return [path.read_bytes()
-            for path, _ in chosen], [label for _, label in chosen]
-
-
 def objective(bank: str, images: int) -> float:
     """A deadline for requests of so many images, in milliseconds, from what the
     most accurate subnet takes for them."""
@@ -311,20 +135,6 @@ def objective(bank: str, images: int) -> float:
     latency = measure_grid(net, [best], images,
                            math.inf).latencies_ms[0][images]
     return float(f'{OBJECTIVE * latency:.2g}')
-
-
-def arrivals(capacity: float,
-             seconds: float,
-             seed: int,
-             rates: Sequence[float] = RATES) -> np.ndarray:
-    """Times of all phases, in seconds."""
-    rng = np.random.default_rng(seed)
-    return np.concatenate([
-        seconds *
-        (phase +
-         np.sort(rng.uniform(0, 1, rng.poisson(rate * capacity * seconds))))
-        for phase, rate in enumerate(rates)
-    ])
 
 
 def slowness(answers: List[Answer],
@@ -411,6 +221,112 @@ def plot(series: Dict[str, List[Answer]], slo_ms: float,
     figure.savefig(path, dpi=110)
 
 
+class Traffic(NamedTuple):
+    """What every server gets.
+
+    Attributes:
+        bodies: image files.
+        labels: theirs, if there are any.
+        images: in each request.
+        rates: of the phases, times the capacity.
+        seconds: of each phase.
+        slo_ms: the objective.
+    """
+    bodies: List[bytes]
+    labels: Optional[List[int]]
+    images: int
+    rates: Sequence[float]
+    seconds: float
+    slo_ms: float
+
+
+class Served(NamedTuple):
+    """What the first server says of its bank.
+
+    Attributes:
+        subnets: their accuracies and measured latencies.
+        only: names of the subnets of each policy's server.
+        capacity: the most accurate subnet's requests a second.
+    """
+    subnets: List[Dict[str, Any]]
+    only: Dict[str, List[str]]
+    capacity: float
+
+    @property
+    def accuracies(self) -> Dict[str, float]:
+        """Of each subnet."""
+        return {row['name']: row['held_out_accuracy'] for row in self.subnets}
+
+    @property
+    def grids(self) -> Dict[str, Dict[str, float]]:
+        """Of each subnet, milliseconds by the batch size."""
+        return {row['name']: row['latency_ms'] for row in self.subnets}
+
+
+def served_by(server: Server, only: List[str], capacity: Optional[float],
+              images: int) -> Served:
+    """Asks a server for its subnets.
+
+    Args:
+        server: one of the adaptive policy, or of the follower.
+        only: the subnets that it was told to serve; all if there are none.
+        capacity: in requests a second, instead of what it has measured.
+        images: in each request.
+    """
+    subnets = json.loads(server.get('/subnets'))['subnets']
+    used = sorted((row for row in subnets if row['used']),
+                  key=lambda row: row['held_out_accuracy'])
+    return Served(
+        subnets,
+        dict(
+            adaptive=only,
+            follower=only,
+            largest=[used[-1]['name']],
+            smallest=[used[0]['name']]), capacity
+        or used[-1]['capacity'] / images)
+
+
+def send(server: Server, traffic: Traffic, capacity: float,
+         seed: int) -> Tuple[List[Answer], Dict[str, float]]:
+    """Sends all requests of a run; says what became of them, and what the
+    machine's cores did meanwhile."""
+    times = arrivals(capacity, traffic.seconds, seed, traffic.rates)
+    before, cpu = time.process_time(), server.cpu_seconds()
+    load, stolen = os.getloadavg()[0], stolen_seconds()
+    gc.collect()
+    gc.freeze()  # or looking through it would take 0.2 s once
+    answers = asyncio.run(
+        Client(server.port, traffic.bodies, traffic.images,
+               max(10., traffic.slo_ms / 50)).send(times))
+    duration = len(traffic.rates) * traffic.seconds
+    return answers, dict(
+        client_cores=round((time.process_time() - before) / duration, 2),
+        stolen_cores=round((stolen_seconds() - stolen) / duration, 3),
+        load_before=round(load, 2),
+        **{
+            f'{name}_cpu_ms': round(1e3 * (now - cpu[name]) / len(times), 3)
+            for name, now in server.cpu_seconds().items()
+        })
+
+
+def rows_of(answers: List[Answer], traffic: Traffic, served: Served,
+            **columns: Any) -> List[Dict[str, Any]]:
+    """What became of the requests of each phase."""
+    found = []
+    for phase, rate in enumerate(traffic.rates):
+        mine = [a for a in answers if int(a.sent // traffic.seconds) == phase]
+        found.append(
+            dict(
+                columns,
+                phase=phase,
+                rate=rate,
+                slower=slowness(mine, served.grids),
+                **summary(mine, traffic.slo_ms, served.accuracies,
+                          traffic.labels, traffic.seconds)))
+        print(tabulate([list(found[-1].values())]), flush=True)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -475,6 +391,8 @@ def main() -> None:
         bodies, labels = folder_images(args.folder, 1000)
     else:
         bodies = drawn_images(50, args.side)
+    traffic = Traffic(bodies, labels, args.images, args.rates, args.seconds,
+                      slo_ms)
     options = [
         '--max-batch',
         str(args.max_batch), '--max-images',
@@ -482,65 +400,20 @@ def main() -> None:
         str(args.http_processes)
     ]
     rows: List[Dict[str, Any]] = []
-    chosen: Dict[str, List[str]] = dict(adaptive=args.only, follower=args.only)
-    capacity = args.capacity
     series: Dict[str, List[Answer]] = {}
-    subnets: List[Dict[str, Any]] = []
-    accuracies: Dict[str, float] = {}
-    grids: Dict[str, Dict[str, float]] = {}
+    served: Optional[Served] = None
     for seed in range(args.runs):
         for policy in args.policies:
             how = ['--policy', 'follower'] if policy == 'follower' else []
-            with Server(args.bank, slo_ms, chosen[policy],
-                        [*options, *how]) as server:
-                if not subnets:
-                    subnets = json.loads(server.get('/subnets'))['subnets']
-                    accuracies = {
-                        row['name']: row['held_out_accuracy']
-                        for row in subnets
-                    }
-                    grids = {row['name']: row['latency_ms'] for row in subnets}
-                    used = sorted((row for row in subnets if row['used']),
-                                  key=lambda row: row['held_out_accuracy'])
-                    chosen['largest'] = [used[-1]['name']]
-                    chosen['smallest'] = [used[0]['name']]
-                    capacity = capacity or used[-1]['capacity'] / args.images
-                times = arrivals(capacity, args.seconds, seed, args.rates)
-                before = time.process_time()
-                cpu = server.cpu_seconds()
-                load, stolen = os.getloadavg()[0], stolen_seconds()
-                gc.collect()
-                gc.freeze()  # or looking through it would take 0.2 s once
-                answers = asyncio.run(
-                    Client(server.port, bodies, args.images,
-                           max(10., slo_ms / 50)).send(times))
-                took = {
-                    f'{name}_cpu_ms':
-                    round(1e3 * (now - cpu[name]) / len(times), 3)
-                    for name, now in server.cpu_seconds().items()
-                }
-                client = time.process_time() - before
-                stolen = stolen_seconds() - stolen
-            duration = len(args.rates) * args.seconds
+            only = args.only if served is None else served.only[policy]
+            with Server(args.bank, slo_ms, only, [*options, *how]) as server:
+                served = served or served_by(server, args.only, args.capacity,
+                                             args.images)
+                answers, machine = send(server, traffic, served.capacity, seed)
             series.setdefault(policy, answers)
-            for phase, rate in enumerate(args.rates):
-                mine = [
-                    a for a in answers if int(a.sent // args.seconds) == phase
-                ]
-                rows.append(
-                    dict(
-                        run=seed,
-                        policy=policy,
-                        phase=phase,
-                        rate=rate,
-                        client_cores=round(client / duration, 2),
-                        stolen_cores=round(stolen / duration, 3),
-                        load_before=round(load, 2),
-                        **took,
-                        slower=slowness(mine, grids),
-                        **summary(mine, slo_ms, accuracies, labels,
-                                  args.seconds)))
-                print(tabulate([list(rows[-1].values())]), flush=True)
+            rows += rows_of(
+                answers, traffic, served, run=seed, policy=policy, **machine)
+    assert served is not None
     print(tabulate(rows, headers='keys'))
     write_json(
         dict(
@@ -549,13 +422,13 @@ def main() -> None:
             seconds=args.seconds,
             images=args.images,
             rates=args.rates,
-            capacity=capacity,
+            capacity=served.capacity,
             cores=os.cpu_count(),
             beside=args.beside,
-            subnets=subnets,
+            subnets=served.subnets,
             rows=rows), args.out)
     if args.plot:
-        plot(series, slo_ms, accuracies, args.seconds, args.plot)
+        plot(series, slo_ms, served.accuracies, args.seconds, args.plot)
 
 
 if __name__ == '__main__':

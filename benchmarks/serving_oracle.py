@@ -16,7 +16,7 @@ import argparse
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
 import numpy as np
-from serving import arrivals
+from open_loop import arrivals
 from serving_policy import Answers, Case, oracle
 from tabulate import tabulate
 

@@ -8,11 +8,14 @@ import math
 from concurrent.futures import Executor
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+import anyio
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from .channel import clock
+
+SMALL = 1 << 17  # bytes or pixels that a thread would not be worth its time for
 
 
 class Limits(NamedTuple):
@@ -98,12 +101,12 @@ class Bodies:
             Refusal: for a body that is none, or beyond the limits.
         """
         body = bytearray()
-        # in Python 3.10 asyncio has a TimeoutError of its own, hence "noqa"
         try:
             try:
-                await asyncio.wait_for(
-                    self._read(request, body), self.limits.body_s)
-            except asyncio.TimeoutError:  # noqa: UP041
+                # asyncio's would take another task
+                with anyio.fail_after(self.limits.body_s):
+                    await self._read(request, body)
+            except TimeoutError:
                 raise Refusal(
                     408, 'the body did not arrive within '
                     f'{self.limits.body_s:g} s') from None
@@ -141,8 +144,11 @@ class Bodies:
         if kind == 'multipart/form-data':
             contents = await self._parts(request, body)
         elif kind == 'application/json':
-            contents = await asyncio.get_running_loop().run_in_executor(
-                self._pool, from_json, body, self.limits.images)
+            if len(body) <= SMALL:
+                contents = from_json(body, self.limits.images)
+            else:
+                contents = await asyncio.get_running_loop().run_in_executor(
+                    self._pool, from_json, body, self.limits.images)
         elif kind.startswith('image/') or kind == 'application/octet-stream':
             contents = [body]
         else:

@@ -7,7 +7,9 @@ pixels; an answer is a JSON object.
 
 import fcntl
 import json
+import termios
 import time
+from array import array
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple, Union
@@ -67,6 +69,7 @@ class Channel:
 
     requests: Tuple[Connection, Connection]
     answers: Tuple[Connection, Connection]
+    _room = 0  # bytes that surely fit into an empty pipe
 
     def open(self) -> None:
         """Opens the pipes: before both processes start, and after all others,
@@ -76,7 +79,9 @@ class Channel:
         for _, sending in (self.requests, self.answers):
             # else nobody could send a whole image without somebody reading it
             with suppress(AttributeError, OSError):  # only Linux can
-                fcntl.fcntl(sending.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+                size = fcntl.fcntl(sending.fileno(), fcntl.F_SETPIPE_SZ,
+                                   PIPE_BYTES)
+                self._room = size // 3  # its pages may be half full
 
     def close_of_worker(self) -> None:
         """Closes the ends of the process that runs the networks."""
@@ -87,6 +92,14 @@ class Channel:
         """Closes the ends of the process that speaks HTTP."""
         self.requests[1].close()
         self.answers[0].close()
+
+    def has_room(self, images: Sequence[np.ndarray]) -> bool:
+        """Whether these can be sent without waiting for the other process."""
+        if not self._room:
+            return False
+        waiting = array('i', [0])
+        fcntl.ioctl(self.requests[1].fileno(), termios.FIONREAD, waiting)
+        return waiting[0] + sum(i.nbytes for i in images) < self._room
 
     def ask(self, asked: Asked, images: Sequence[np.ndarray]) -> None:
         """Sends a request, with loaded images, all of one shape and type."""

@@ -8,22 +8,25 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
+import numpy as np
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from ..errors import InputError
 from ..runtime import Adaptive
-from .bodies import Bodies, Limits, Refusal, refusal_of, top_of
+from .bodies import SMALL, Bodies, Limits, Refusal, refusal_of, top_of
 from .channel import CLOSED, Asked, Channel, Order, clock
 from .estimates import Overhead
 from .metrics import Metrics
-from .served_bank import Source, decode, index_of, open_bank
+from .served_bank import Source, check_images, decode, index_of, open_bank
 
 # in Python 3.10 asyncio has a TimeoutError of its own, hence "noqa"
 OPENING_S = 600.  # for a bank to be opened and measured
-LAG_S = 0.01  # between measurements of how late the process is
+LAG_S = 0.01  # between measurements of how late the process is,
+IDLE_LAG_S = 0.1  # and while nothing is to be done
 
 
 class Opened(NamedTuple):
@@ -112,8 +115,9 @@ class Front:
 
     async def _measure_lags(self) -> None:
         while True:
-            due = clock() + 1e3 * LAG_S
-            await asyncio.sleep(LAG_S)
+            pause = LAG_S if self._active else IDLE_LAG_S
+            due = clock() + 1e3 * pause
+            await asyncio.sleep(pause)
             self._overhead.observe_lag(max(clock() - due, 0.))
 
     def _order(self, order: Order) -> None:
@@ -247,8 +251,7 @@ class Front:
         others = self._decoding
         try:
             try:
-                await loop.run_in_executor(self._pool, self._ask, asked,
-                                           contents, served.net)
+                await self._ask(asked, contents, served.net)
             finally:
                 self._decoding -= 1
                 self._decode_ms += 0.1 * (
@@ -262,10 +265,32 @@ class Front:
         finally:
             self._waiting.pop(number, None)
 
-    def _ask(self, asked: Asked, contents: List[bytes], net: Adaptive) -> None:
-        """Decodes and sends images, in a thread: the worker may be slow to take
-        them."""
-        images = decode(net, contents, self.limits.pixels)
+    async def _ask(self, asked: Asked, contents: List[bytes],
+                   net: Adaptive) -> None:
+        """Decodes and sends images. What is large or would have to wait, since
+        the worker has not taken what came before, is left to a thread."""
+        pixels = self.limits.pixels
+        in_thread = partial(asyncio.get_running_loop().run_in_executor,
+                            self._pool)
+        if sum(map(len, contents)) > SMALL or \
+                check_images(net, contents, pixels) > SMALL:
+            await in_thread(self._decode_and_send, asked, contents, net)
+            return
+        images = net.load(contents)
+        if self.channel.has_room(images) and \
+                self._sending.acquire(blocking=False):
+            try:
+                self.channel.ask(asked, images)
+            finally:
+                self._sending.release()
+        else:
+            await in_thread(self._send_images, asked, images)
+
+    def _decode_and_send(self, asked: Asked, contents: List[bytes],
+                         net: Adaptive) -> None:
+        self._send_images(asked, decode(net, contents, self.limits.pixels))
+
+    def _send_images(self, asked: Asked, images: List[np.ndarray]) -> None:
         with self._sending:
             self.channel.ask(asked, images)
 

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import math
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -193,20 +194,24 @@ def blank_image(net: Adaptive) -> np.ndarray:
     raise InputError(f'no image of {height} x {width} pixels fits the bank')
 
 
-def decode(net: Adaptive, contents: Sequence[bytes],
-           most_pixels: int) -> List[np.ndarray]:
-    """Loads image files' contents.
+def check_images(net: Adaptive, contents: Sequence[bytes],
+                 most_pixels: int) -> int:
+    """Reads the headers of image files.
 
     Args:
         net: the bank.
         contents: of the files.
-        most_pixels: of an image, by its header, before it is decoded.
+        most_pixels: of an image.
+
+    Returns:
+        How many pixels loading them takes: what they have, or have about after
+        they are resized along their shorter side, if these are more.
 
     Raises:
         InputError: for one that is not an image of a known kind, and for one of
             too many pixels.
     """
-    loaded = []
+    pixels, resized = 0, math.prod(net.input_shape[1:])
     for i, content in enumerate(contents):
         try:
             with Image.open(io.BytesIO(content), formats=KINDS) as header:
@@ -221,5 +226,13 @@ def decode(net: Adaptive, contents: Sequence[bytes],
         if width * height > most_pixels:
             raise InputError(f'images[{i}]: {width} x {height} pixels; '
                              f'expected at most {most_pixels} of them')
-        loaded += net.load([content])
-    return loaded
+        ratio = max(width, height) / max(min(width, height), 1)
+        pixels += max(width * height, int(ratio * resized))
+    return pixels
+
+
+def decode(net: Adaptive, contents: Sequence[bytes],
+           most_pixels: int) -> List[np.ndarray]:
+    """Checks and loads image files; see :func:`check_images`."""
+    check_images(net, contents, most_pixels)
+    return net.load(list(contents))

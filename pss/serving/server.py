@@ -148,7 +148,6 @@ class Server(litserve.LitServer):
 
     def __init__(self, front: Front, *arguments: Any, **options: Any) -> None:
         self.front = front
-        self.channels = front.channels
         # before LitServe looks into a request for what it would do with it
         super().__init__(
             *arguments, middlewares=[(Paths, dict(front=front))], **options)
@@ -165,20 +164,20 @@ class Server(litserve.LitServer):
 
     def _init_manager(self, *arguments: Any) -> Any:
         found = super()._init_manager(*arguments)
-        for channel in self.channels:
+        for channel in self.front.channels:
             channel.open()
         return found
 
     def verify_worker_status(self) -> None:
         """Waits until the worker is ready."""
         super().verify_worker_status()
-        for channel in self.channels:
+        for channel in self.front.channels:
             channel.close_of_worker()
 
     def _start_server(self, *arguments: Any, **options: Any) -> Any:
         found = super()._start_server(*arguments, **options)
         self.fronts = list(found.values())
-        for channel in self.channels:
+        for channel in self.front.channels:
             channel.close_of_front()
         return found
 

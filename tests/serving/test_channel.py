@@ -1,6 +1,8 @@
 """Messages between the server's processes."""
 
 import json
+import os
+import sys
 
 import numpy as np
 import pytest
@@ -35,6 +37,25 @@ def test_requests_arrive_as_they_were(channel, kind):
         np.testing.assert_array_equal(channel.asked()[1], [image, image + 1])
     channel.order(Order('open', 4))
     assert channel.asked() == Order('open', 4)
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='pipes are larger there')
+@pytest.mark.parametrize('side', [1, 20, 63, 64, 65, 200])
+def test_what_has_room_is_sent_at_once(channel, side):
+    """Oracle: the pipe, that raises an error where it would have to wait; all
+    of a large request has not."""
+    os.set_blocking(channel.requests[1].fileno(), False)
+    images = [np.full((side, side), 7, np.uint8)]
+    sent = 0
+    for _ in range(2):
+        before = sent
+        while channel.has_room(images):
+            channel.ask(Asked(sent, 0.), images)
+            sent += 1
+        assert (sent - before) * (side**2 + 200) > 1 << 18
+        for number in range(before, sent):
+            assert channel.asked()[0].number == number
+    assert not channel.has_room([np.zeros((600, 600), np.uint8)])
 
 
 def test_answers_and_the_end(channel):

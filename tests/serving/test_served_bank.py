@@ -1,13 +1,17 @@
 """Opening and measuring banks."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from pss.apis import AdaptiveClassifier
 from pss.errors import InputError
 from pss.serving.served_bank import (
     Source,
     blank_image,
+    check_images,
     decode,
     measure_grid,
     open_bank,
@@ -76,3 +80,21 @@ def test_blank_images_and_bad_ones(net):
     assert len(net.run(net.subnets[0], np.stack([blank] * 3))) == 3
     with pytest.raises(InputError, match=r'images\[0\]: not an image'):
         decode(net, [b'x'], 100)
+
+
+def test_pixels_that_loading_takes(net):
+    """Oracle: by hand: an image's own, or those of the network's input, as
+    many times as it is longer than wide."""
+
+    def file(*size):
+        buffer = io.BytesIO()
+        Image.new('L', size).save(buffer, 'PNG')
+        return buffer.getvalue()
+
+    area = net.input_shape[1] * net.input_shape[2]
+    for sizes, pixels in (([(1, 1)], area), ([(1, 30)], 30 * area),
+                          ([(300, 200)], 60000), ([(2, 2), (6, 3)], 3 * area)):
+        files = [file(*size) for size in sizes]
+        assert check_images(net, files, 1 << 20) == pixels
+    with pytest.raises(InputError, match=r'images\[1\]: 300 x 200 pixels'):
+        check_images(net, [file(1, 1), file(300, 200)], 59999)
