@@ -1,6 +1,7 @@
 """Answers requests from a queue, batch by batch."""
 
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import (
     Any,
@@ -123,8 +124,9 @@ class Worker:
 
     :meth:`admit` may be called while a batch runs, by other threads, so that a
     request is refused at once; the thread that calls :meth:`work` runs the
-    batches. A subclass says what is done with refusals and results. Several
-    banks can be open, while one replaces another.
+    batches, and one of its own answers, while the next batch runs. A subclass
+    says what is done with refusals and results. Several banks can be open,
+    while one replaces another.
 
     Args:
         engine: the bank.
@@ -134,6 +136,8 @@ class Worker:
         self.engines = {0: engine}
         self._changed = threading.Condition()
         self._running = threading.Lock()
+        self._answered: Future = Future()  # the last batch's images
+        self._answered.set_result(None)
         self._is_over = False
 
     def refused(self, request: Request, wait_ms: float) -> None:
@@ -168,19 +172,22 @@ class Worker:
 
     def work(self) -> None:
         """Answers requests until :meth:`end` was called."""
-        while True:
-            with self._changed:
-                self._changed.wait_for(
-                    lambda: self._is_over or self._next() is not None)
-                engine = self._next()
-                if engine is None:
-                    return
-                batch = engine.scheduler.next(clock())
-                waiting = len(engine.scheduler)
-            if batch is not None:
-                self._run(engine, batch, waiting)
-            with self._changed:
-                self._changed.notify_all()
+        # while the next batch runs, which needs no interpreter
+        with ThreadPoolExecutor(1) as self._answers:
+            while True:
+                with self._changed:
+                    self._changed.wait_for(
+                        lambda: self._is_over or self._next() is not None)
+                    engine = self._next()
+                    if engine is None:
+                        break
+                    batch = engine.scheduler.next(clock())
+                    waiting = len(engine.scheduler)
+                if batch is not None:
+                    self._run(engine, batch, waiting)
+                with self._changed:
+                    self._changed.notify_all()
+        self._answered.result()
 
     def _next(self) -> Optional[Engine]:
         """The oldest bank that has images waiting."""
@@ -199,11 +206,8 @@ class Worker:
             yield
 
     def _run(self, engine: Engine, batch: Batch, waiting: int) -> None:
-        late = {image.request: None for image in batch.late}
-        for request in late:
-            if request.is_open:
-                request.is_open = False
-                self.refused(request, 1.)
+        if batch.late:
+            self._later(self._refuse, batch.late)
         items = batch.items
         kept = engine.kepts[batch.subnet]
         found: List[Dict[str, Any]] = []
@@ -220,31 +224,54 @@ class Worker:
             took = clock() - start
         with self._changed:
             engine.scheduler.ended(clock(), batch, took)
-        for image, prediction in zip(items, found):
+        ran = dict(
+            subnet=kept.name,
+            size=len(items),
+            ms=took,
+            waiting=waiting,
+            slowness=engine.scheduler.slowness.level)
+        self._later(self._answer, engine, items, found, start, ran, problem)
+
+    def _later(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Lets the thread that answers call this, after what it does now.
+
+        Raises:
+            Exception: what the call before has raised.
+        """
+        self._answered.result()
+        self._answered = self._answers.submit(function, *arguments)
+
+    def _refuse(self, images: List[Image]) -> None:
+        """Refuses the requests of images that are late."""
+        for request in {image.request: None for image in images}:
+            if request.is_open:
+                request.is_open = False
+                self.refused(request, 1.)
+
+    def _answer(self, engine: Engine, images: List[Image],
+                found: List[Dict[str, Any]], start: float,
+                batch: Dict[str, Any], problem: str) -> None:
+        """Gives a batch's predictions to its requests."""
+        for image, prediction in zip(images, found):
             request = image.request
             request.left -= 1
             request.results[image.position] = dict(
                 plain(prediction, request.asked.top, engine.net.classes),
-                subnet=kept.name,
-                batch=len(items),
+                subnet=batch['subnet'],
+                batch=batch['size'],
                 queue_ms=round(start - request.asked.arrived, 3),
-                network_ms=round(took, 3))
+                network_ms=round(batch['ms'], 3))
         done = [
             request for request in {
                 image.request: None
-                for image in items
+                for image in images
             } if request.is_open
         ]
         if problem:
             for request in done:
                 request.is_open = False
         self.ran(
-            Ran(dict(
-                subnet=kept.name,
-                size=len(items),
-                ms=took,
-                waiting=waiting,
-                slowness=engine.scheduler.slowness.level),
+            Ran(batch,
                 answered=[r for r in done if not r.left and not problem],
                 failed=done if problem else [],
                 problem=problem))

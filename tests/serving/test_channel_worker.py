@@ -70,6 +70,17 @@ def ask(channel, number, value, bank=0):
     channel.ask(Asked(number, clock(), bank=bank), [IMAGE + np.uint8(value)])
 
 
+def ask_for_two_batches(channel, worker, is_open):
+    """Sends an image, and another one while its batch runs."""
+    ask(channel, 1, 10)
+    while not worker.engines[0].scheduler._running:
+        pass
+    ask(channel, 2, 20)
+    while worker.engines[0].scheduler._number < 2:
+        pass
+    is_open.set()
+
+
 def labels(message):
     """The answered classes by the numbers of the requests."""
     return {
@@ -103,6 +114,45 @@ def test_each_channel_gets_its_answers(running):
                 sizes.append(message['batch']['size'])
     assert found == [{1: [10], 2: [20]}, {1: [30], 2: [40]}]
     assert sum(sizes) == 4 and len(sizes) == 2
+
+
+def test_answers_do_not_hold_batches_up(running):
+    """Oracle: the answer of the first batch, which waits until the second one
+    runs."""
+    channels, worker, _, is_open = running
+    channels[0].answered()
+    net, send = worker.engines[0].net, worker.ran
+    run, is_second, waited = net.run, threading.Event(), []
+
+    def run_and_say(kept, images):
+        if images[0, 0, 0, 0] == 20:
+            is_second.set()
+        return run(kept, images)
+
+    def wait_and_send(found):
+        waited.append(is_second.wait(10))
+        send(found)
+
+    net.run, worker.ran = run_and_say, wait_and_send
+    ask_for_two_batches(channels[0], worker, is_open)
+    found = {}
+    while len(found) < 2:
+        found.update(labels(channels[0].answered()))
+    assert found == {1: [10], 2: [20]} and all(waited)
+
+
+def test_an_error_while_answering_ends_the_worker(running):
+    """Oracle: the error, at the next batch."""
+    channels, worker, thread, is_open = running
+    caught = []
+    threading.excepthook, before = caught.append, threading.excepthook
+    try:
+        worker.ran = None
+        ask_for_two_batches(channels[0], worker, is_open)
+        thread.join(10)
+    finally:
+        threading.excepthook = before
+    assert not thread.is_alive() and caught[0].exc_type is TypeError
 
 
 def test_a_bank_is_used_once_all_have_opened_it(running):
