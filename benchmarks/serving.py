@@ -309,17 +309,19 @@ def send(server: Server, traffic: Traffic, capacity: float,
         })
 
 
-def rows_of(answers: List[Answer], traffic: Traffic, served: Served,
-            **columns: Any) -> List[Dict[str, Any]]:
-    """What became of the requests of each phase."""
+def rows_of(answers: List[Answer], traffic: Traffic, served: Served, seed: int,
+            policy: str, machine: Dict[str, float]) -> List[Dict[str, Any]]:
+    """What became of the requests of each phase of a run."""
     found = []
     for phase, rate in enumerate(traffic.rates):
         mine = [a for a in answers if int(a.sent // traffic.seconds) == phase]
         found.append(
             dict(
-                columns,
+                run=seed,
+                policy=policy,
                 phase=phase,
                 rate=rate,
+                **machine,
                 slower=slowness(mine, served.grids),
                 **summary(mine, traffic.slo_ms, served.accuracies,
                           traffic.labels, traffic.seconds)))
@@ -411,8 +413,7 @@ def main() -> None:
                                              args.images)
                 answers, machine = send(server, traffic, served.capacity, seed)
             series.setdefault(policy, answers)
-            rows += rows_of(
-                answers, traffic, served, run=seed, policy=policy, **machine)
+            rows += rows_of(answers, traffic, served, seed, policy, machine)
     assert served is not None
     print(tabulate(rows, headers='keys'))
     write_json(
