@@ -4,7 +4,7 @@ import math
 from collections import deque
 from heapq import nlargest
 from statistics import NormalDist, median
-from typing import Deque, Dict, Sequence, Tuple
+from typing import Deque, Dict, NamedTuple, Sequence, Tuple
 
 from ..checks import check_number
 
@@ -64,6 +64,13 @@ class Slowness:
                               min(beyond, self.MOST))
 
 
+class _Count(NamedTuple):
+    """Of all arrivals so far: images, and the sum of the squares of the
+    requests' images."""
+    images: int
+    squares: float
+
+
 class ArrivalRate:
     """How many images arrive a millisecond.
 
@@ -78,46 +85,43 @@ class ArrivalRate:
 
     def __init__(self, kept: int = 512, width: float = 2.) -> None:
         self.width = width
-        self._kept = kept
-        # time, images and the sum of the squares of the requests' images
-        self._seen: Deque[Tuple[float, int, float]] = deque()
-        self._images = self._squares = 0.
+        # times, and what :meth:`observe` has counted before and with them
+        self._seen: Deque[Tuple[float, _Count, _Count]] = deque(maxlen=kept)
+        self._all = _Count(0, 0.)
 
     def observe(self, now: float, count: int = 1, requests: int = 1) -> None:
         """Records the arrival of some images, in one request or in several."""
-        squares = count**2 / requests
-        self._seen.append((now, count, squares))
-        self._images += count
-        self._squares += squares
-        if len(self._seen) > self._kept:
-            _, count, squares = self._seen.popleft()
-            self._images -= count
-            self._squares -= squares
+        before = self._all
+        self._all = _Count(before.images + count,
+                           before.squares + count**2 / requests)
+        self._seen.append((now, before, self._all))
 
     @property
     def together(self) -> float:
         """How many images arrive together with an image in the mean, itself
         included; the variance of arrivals is so many times their mean."""
-        return self._squares / self._images if self._images else 1.
+        if not self._seen:
+            return 1.
+        _, before, _ = self._seen[0]
+        return (self._all.squares - before.squares) / (
+            self._all.images - before.images)
 
     def rate(self, now: float) -> float:
         """Images a millisecond at a time."""
         low, high, best = 0., math.inf, 0.
-        images, squares = 0, 0.
         number = 4
-        for i, (time, count, square) in enumerate(reversed(self._seen), 1):
-            if i == number:
-                # from this arrival till now, so its own images do not count
-                span = max(now - time, 1e-6)
-                rate = images / span
-                spread = self.width * math.sqrt(squares + square) / span
-                low, high = max(low, rate - spread), min(high, rate + spread)
-                if low > high:
-                    break
-                best = min(max(rate, low), high)
-                number *= 2
-            images += count
-            squares += square
+        while number <= len(self._seen):
+            # from this arrival till now, so its own images do not count
+            time, before, after = self._seen[-number]
+            span = max(now - time, 1e-6)
+            rate = (self._all.images - after.images) / span
+            spread = self.width * math.sqrt(self._all.squares -
+                                            before.squares) / span
+            low, high = max(low, rate - spread), min(high, rate + spread)
+            if low > high:
+                break
+            best = min(max(rate, low), high)
+            number *= 2
         return best
 
 
