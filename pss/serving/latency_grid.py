@@ -1,5 +1,6 @@
 """How long each subnet takes for each number of images."""
 
+from bisect import bisect_right
 from typing import List, Sequence, Tuple
 
 from ..checks import check_number
@@ -118,6 +119,11 @@ class LatencyGrid:
                     size / row[size] >= GAIN * found[-1] / row[found[-1]]:
                 found.append(size)
         return tuple(found)
+
+    def largest_within(self, subnet: int, most_ms: float) -> int:
+        """The largest batch size within a latency; at least 1."""
+        row = self.latencies_ms[subnet]
+        return max(bisect_right(row, most_ms) - 1, 1)
 
     def capacity(self, subnet: int, slo_ms: float) -> float:
         """Images a second that a subnet answers if a batch takes at most half

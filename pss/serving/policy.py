@@ -61,6 +61,9 @@ class SlackPolicy:
     still be answered in time by the fastest subnet; so every image that was
     admitted stays in time as long as latencies are as expected.
 
+    Images of one request have one deadline, and are answered when the last of
+    them is. So a batch ends with a request, unless one alone is too large.
+
     Args:
         grid: latencies and accuracies.
         slo_ms: the objective: an image is answered so long after it arrived.
@@ -85,6 +88,11 @@ class SlackPolicy:
             for first in range(len(grid.order))
         ]
         self._all_sizes = grid.useful_sizes(grid.fastest, slo_ms)
+        # up to which a batch grows so as not to split a request
+        self._most = [
+            grid.largest_within(i, slo_ms / (1 if i == grid.fastest else 2))
+            for i in range(grid.num)
+        ]
 
     def choose(self, now: float, deadlines: Sequence[float],
                pace: Pace) -> Choice:
@@ -96,19 +104,25 @@ class SlackPolicy:
             pace: what was observed.
         """
         late = 0
-        single = self._took(self.grid.fastest, 1, pace)
-        while late < len(deadlines) and now + single > deadlines[late]:
-            late += 1
+        for end in _ends(deadlines):
+            single = self._took(self.grid.fastest,
+                                min(end - late, self._most[self.grid.fastest]),
+                                pace)
+            if now + single <= deadlines[late]:
+                break
+            late = end
         left = deadlines[late:]
         if not left:
             return Choice(late, self.grid.fastest, 0)
+        ends = _ends(left)
         subnets = self._frontier(pace)
         for subnet, after in zip(subnets, [*subnets[1:], subnets[-1]]):
-            for size in self._candidates(subnet, len(left)):
-                if self._keeps_all(subnet, size, after, now, left, pace) and \
+            for size in self._candidates(subnet, ends):
+                if self._keeps_all(subnet, size, after, now, left, ends,
+                                   pace) and \
                         self._leaves_enough(subnet, size, now, left, pace):
                     return Choice(late, subnet, size)
-        more, size = 0, self._fast_size(now, left, pace)
+        more, size = 0, self._fast_size(now, left, pace, 0, ends)
         if self._is_behind(now, left, pace):
             more, size = self._most_in_time(now, left, pace)
         return Choice(late + more, self.grid.fastest, size)
@@ -162,16 +176,22 @@ class SlackPolicy:
                 return subnets
         return self._frontiers[-1]
 
-    def _candidates(self, subnet: int, waiting: int) -> List[int]:
+    def _candidates(self, subnet: int, ends: Sequence[int]) -> List[int]:
         """Batch sizes to try, largest first. Those that take longer an image
         are not worth the time, however soon they would be done."""
         row = self.grid.latencies_ms[subnet]
-        sizes = [s for s in reversed(self._sizes[subnet]) if s <= waiting]
+        sizes = sorted(
+            {
+                _whole(size, 0, ends, self._most[subnet])
+                for size in self._sizes[subnet] if size <= ends[-1]
+            },
+            reverse=True)
         most = min(row[size] / size for size in sizes) / self.WORTH
         return [size for size in sizes if row[size] / size <= most]
 
     def _keeps_all(self, subnet: int, size: int, after: int, now: float,
-                   deadlines: Sequence[float], pace: Pace) -> bool:
+                   deadlines: Sequence[float], ends: Sequence[int],
+                   pace: Pace) -> bool:
         """Whether a plan keeps every deadline: a batch of a size with a subnet,
         then as many as wait each time with another."""
         variance = 0.
@@ -201,7 +221,9 @@ class SlackPolicy:
                 if time > horizon:
                     return True
                 arrived = first + 1
-            size = _at_most(self._sizes[subnet], arrived - first)
+            size = _whole(
+                _at_most(self._sizes[subnet], arrived - first), first, ends,
+                self._most[subnet])
 
     def _deadline(self, index: int, now: float, deadlines: Sequence[float],
                   pace: Pace) -> float:
@@ -238,8 +260,9 @@ class SlackPolicy:
         would be late, those from the index ``reserved`` on with a reserve."""
         time, first = start, 0
         variance = 0.
+        ends = _ends(deadlines)
         while first < len(deadlines):
-            size = self._fast_size(time, deadlines[first:], pace)
+            size = self._fast_size(time, deadlines, pace, first, ends)
             latency = self._took(self.grid.fastest, size, pace)
             time += latency
             variance += (pace.spread * latency)**2
@@ -263,11 +286,14 @@ class SlackPolicy:
         oldest ones may take the time of many others. The first one can be in
         time alone."""
         found = []
-        for size in reversed(self._all_sizes):
+        ends = _ends(deadlines)
+        for least in reversed(self._all_sizes):
+            size = _whole(least, 0, ends, self._most[self.grid.fastest])
             end = now + self._took(self.grid.fastest, size,
                                    pace) * (1 + pace.spread)
-            late = bisect_left(deadlines, end) if size > 1 else 0
-            if late + size <= len(deadlines):
+            late = bisect_left(deadlines, end) if least > 1 else 0
+            if late + least <= len(deadlines):
+                size = _whole(least, late, ends, self._most[self.grid.fastest])
                 later, _ = self._whole_batches(deadlines[late + size:], end,
                                                pace)
                 found.append((late + later, late, size))
@@ -284,8 +310,12 @@ class SlackPolicy:
         time, first = start, 0
         count, last = 0, -1
         variance = 0.
+        ends = _ends(deadlines)
         while first < len(deadlines):
-            size = _at_most(self._all_sizes, len(deadlines) - first)
+            size = _whole(
+                _at_most(self._all_sizes,
+                         len(deadlines) - first), first, ends,
+                self._most[self.grid.fastest])
             latency = self._took(self.grid.fastest, size, pace)
             reserve = math.sqrt(variance + (pace.spread * latency)**2)
             late = bisect_left(deadlines, time + latency + reserve,
@@ -299,16 +329,19 @@ class SlackPolicy:
             first += size
         return count, last
 
-    def _fast_size(self, now: float, deadlines: Sequence[float],
-                   pace: Pace) -> int:
-        """The largest useful batch of the fastest subnet that keeps the oldest
-        image's deadline; 1 if none does."""
-        for size in reversed(self._all_sizes):
-            if size <= len(deadlines) and \
-                    now + self._took(self.grid.fastest, size, pace) * (
-                        1 + pace.spread) <= deadlines[0]:
-                return size
-        return 1
+    def _fast_size(self, now: float, deadlines: Sequence[float], pace: Pace,
+                   first: int, ends: Sequence[int]) -> int:
+        """The largest useful batch of the fastest subnet, from an image on,
+        that keeps its deadline; the smallest if none does."""
+        size = 1
+        for least in reversed(self._all_sizes):
+            if first + least > len(deadlines):
+                continue
+            size = _whole(least, first, ends, self._most[self.grid.fastest])
+            if now + self._took(self.grid.fastest, size,
+                                pace) * (1 + pace.spread) <= deadlines[first]:
+                break
+        return size
 
     def _drain(self, waiting: int, pace: Pace) -> float:
         """How long the fastest subnet takes for some images."""
@@ -324,3 +357,34 @@ def _at_most(sizes: Tuple[int, ...], number: int) -> int:
         if size <= number:
             return size
     return 1
+
+
+def _ends(deadlines: Sequence[float]) -> List[int]:
+    """Behind the last image of each request: the same deadline is the same
+    request."""
+    return [
+        i for i in range(1,
+                         len(deadlines) + 1)
+        if i == len(deadlines) or deadlines[i] != deadlines[i - 1]
+    ]
+
+
+def _whole(size: int, first: int, ends: Sequence[int], most: int) -> int:
+    """About so many images, so that the last request is whole.
+
+    Args:
+        size: it grows to the end of a request or, where that would be more than
+            the most, shrinks to the end of the one before. If there is none it
+            stays, and splits the request.
+        first: index of its first image.
+        ends: of the requests, see :func:`_ends`; behind the last one it stays.
+        most: images.
+    """
+    k = bisect_left(ends, first + size)
+    if k == len(ends):
+        return size
+    if ends[k] - first <= most:
+        return ends[k] - first
+    if k and ends[k - 1] > first:
+        return ends[k - 1] - first
+    return size

@@ -49,6 +49,9 @@ def test_useful_sizes_and_capacity():
     assert grid.useful_sizes(0, 99) == (1, )
     assert grid.useful_sizes(1, 2.5) == (1, 2, 3)
     assert grid.useful_sizes(1, 0.1) == (1, )
+    assert [grid.largest_within(0, ms)
+            for ms in (0.1, 2., 5., 99)] == [1, 1, 2, 4]
+    assert [grid.largest_within(1, ms) for ms in (0.1, 2., 3.)] == [1, 3, 4]
     assert grid.capacity(0, 50.) == 500
     assert grid.capacity(1, 5.) == 1500
 

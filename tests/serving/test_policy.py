@@ -220,6 +220,44 @@ def test_when_to_come_again(seed):
     assert both is None or both == math.inf
 
 
+@pytest.mark.parametrize('seed', range(60))
+def test_batches_end_with_requests(seed):
+    """Oracle: by definition: what waits behind a batch is of another request,
+    except where one alone is more than a batch within the objective, or half
+    of it, has."""
+    rng = np.random.default_rng(seed)
+    grid = grids(seed)
+    policy = SlackPolicy(grid, SLO)
+    for _ in range(20):
+        counts = rng.integers(1, 12, rng.integers(1, 8))
+        deadlines = np.repeat(
+            np.sort(rng.uniform(0, SLO, len(counts))), counts).tolist()
+        late, subnet, size = policy.choose(0., deadlines, paces(rng))
+        ends = [0, *np.cumsum(counts)]
+        assert late in ends
+        if late + size not in ends:
+            least = counts[ends.index(late)]
+            assert size < least
+            most = SLO if subnet == grid.fastest else SLO / 2
+            assert least > grid.largest or \
+                grid.latencies_ms[subnet][least] > most
+
+
+def test_more_whole_requests():
+    """Oracle: by hand: six requests of eight images take 6 x 6.75 ms in whole;
+    batches of seven would take 6 x 6 ms and 5.3 for what is left."""
+    grid = LatencyGrid([1, 7, 8], [[2., 6., 6.75]], [80.])
+    slo = 40.9
+    assert grid.useful_sizes(0, slo) == (1, 2, 3, 4, 5, 6, 7)
+    policy = SlackPolicy(grid, slo)
+    now, queue = 0., np.repeat(np.linspace(40.6, slo, 6), 8).tolist()
+    assert policy.wait_ms(0., 0., queue[:40], Pace(), 8) is None
+    assert policy.wait_ms(0., 0., queue, Pace(), 8) > 0
+    while queue:
+        assert policy.choose(now, queue, Pace()) == (0, 0, 8)
+        now, queue = now + 6.75, queue[8:]
+
+
 def test_what_waits_tightly_keeps_nothing_out():
     """Oracle: by hand: the waiting images are in time as expected, though not
     with a reserve of a fifth; the new one is in time with that."""
