@@ -69,7 +69,10 @@ class Preprocessing:
         batch = np.stack(list(loaded)).transpose(0, 3, 1, 2)
         if self._to_rgb:
             batch = batch[:, ::-1]
-        return np.ascontiguousarray((batch - self._mean) / self._std)
+        # into memory in the network's order, which else would be copied
+        normalised = np.empty(batch.shape, np.float32)
+        np.subtract(batch, self._mean, out=normalised)
+        return np.divide(normalised, self._std, out=normalised)
 
     def _one(self, image: Any, name: str) -> np.ndarray:
         """One image after the steps, ``(H, W, C)``."""
