@@ -183,10 +183,15 @@ class Overhead:
         self._times.append(now)
         self._after.append(max(total_ms - last, 0.))
 
-    def observe_lag(self, lag_ms: float) -> None:
+    def observe_lag(self, lag_ms: float, times: int = 1) -> None:
         """Records how late the process did something: as late it reads requests
-        that have arrived, and nothing else tells."""
-        self._lags.append(lag_ms)
+        that have arrived, and nothing else tells.
+
+        Args:
+            lag_ms: by so much.
+            times: that it counts, where it is measured less often.
+        """
+        self._lags.extend(times * [lag_ms])
 
     def reserve_ms(self, now: float) -> float:
         """How much earlier than the objective the networks have to end, at a

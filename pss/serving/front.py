@@ -118,7 +118,8 @@ class Front:
             pause = LAG_S if self._active else IDLE_LAG_S
             due = clock() + 1e3 * pause
             await asyncio.sleep(pause)
-            self._overhead.observe_lag(max(clock() - due, 0.))
+            self._overhead.observe_lag(
+                max(clock() - due, 0.), round(pause / LAG_S))
 
     def _order(self, order: Order) -> None:
         # in a thread: the worker may be slow to take images before it

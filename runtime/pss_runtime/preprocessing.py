@@ -66,7 +66,8 @@ class Preprocessing:
         """A normalised batch ``(N, C, H, W)`` of loaded images, float32."""
         if not len(loaded):
             return np.zeros((0, *self.input_shape), np.float32)
-        batch = np.stack(list(loaded)).transpose(0, 3, 1, 2)
+        batch = loaded if isinstance(loaded, np.ndarray) else np.stack(loaded)
+        batch = batch.transpose(0, 3, 1, 2)
         if self._to_rgb:
             batch = batch[:, ::-1]
         # into memory in the network's order, which else would be copied

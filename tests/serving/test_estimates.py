@@ -149,6 +149,11 @@ def test_overhead_is_of_most_answers():
     for _ in range(100):
         overhead.observe_lag(700.)
     assert overhead.reserve_ms(0.) == 30
+    for _ in range(12):
+        overhead.observe_lag(1., 10)
+    assert overhead.reserve_ms(0.) == 30
+    overhead.observe_lag(1., 10)
+    assert overhead.reserve_ms(0.) == pytest.approx(4.9)
 
 
 def test_overhead_of_long_ago_is_forgotten():
