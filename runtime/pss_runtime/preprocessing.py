@@ -205,7 +205,10 @@ def _decoded(content: bytes, name: str, grey: bool) -> np.ndarray:
             mode = 'L' if grey else 'RGB'
             if pixels.mode != mode:
                 pixels = pixels.convert(mode)
-            return np.asarray(pixels)[..., ::1 if grey else -1]
+            # turned round later they would have to be copied once more
+            content = pixels.tobytes('raw', 'L' if grey else 'BGR')
+            return np.frombuffer(content, np.uint8).reshape(
+                pixels.height, pixels.width, -1)
     except Exception as error:  # each format has its own types
         raise InputError(f'{name}: cannot be read as an image '
                          f'({error})') from None
