@@ -288,12 +288,12 @@ class SlackPolicy:
         found = []
         ends = _ends(deadlines)
         for least in reversed(self._all_sizes):
-            size = _whole(least, 0, ends, self._most[self.grid.fastest])
+            size = self._fast_whole(least, 0, ends)
             end = now + self._took(self.grid.fastest, size,
                                    pace) * (1 + pace.spread)
             late = bisect_left(deadlines, end) if least > 1 else 0
             if late + least <= len(deadlines):
-                size = _whole(least, late, ends, self._most[self.grid.fastest])
+                size = self._fast_whole(least, late, ends)
                 later, _ = self._whole_batches(deadlines[late + size:], end,
                                                pace)
                 found.append((late + later, late, size))
@@ -312,10 +312,9 @@ class SlackPolicy:
         variance = 0.
         ends = _ends(deadlines)
         while first < len(deadlines):
-            size = _whole(
+            size = self._fast_whole(
                 _at_most(self._all_sizes,
-                         len(deadlines) - first), first, ends,
-                self._most[self.grid.fastest])
+                         len(deadlines) - first), first, ends)
             latency = self._took(self.grid.fastest, size, pace)
             reserve = math.sqrt(variance + (pace.spread * latency)**2)
             late = bisect_left(deadlines, time + latency + reserve,
@@ -337,11 +336,15 @@ class SlackPolicy:
         for least in reversed(self._all_sizes):
             if first + least > len(deadlines):
                 continue
-            size = _whole(least, first, ends, self._most[self.grid.fastest])
+            size = self._fast_whole(least, first, ends)
             if now + self._took(self.grid.fastest, size,
                                 pace) * (1 + pace.spread) <= deadlines[first]:
                 break
         return size
+
+    def _fast_whole(self, size: int, first: int, ends: Sequence[int]) -> int:
+        """A batch of the fastest subnet, see :func:`_whole`."""
+        return _whole(size, first, ends, self._most[self.grid.fastest])
 
     def _drain(self, waiting: int, pace: Pace) -> float:
         """How long the fastest subnet takes for some images."""
