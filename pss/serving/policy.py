@@ -72,6 +72,7 @@ class SlackPolicy:
         InputError: for an objective that is not a number above 0.
     """
 
+    LONGEST = 0.75  # batch, times the objective; the fastest subnet's may be 1
     HORIZON = 3  # how far a plan looks ahead, times the objective
     BURST = 0.5  # more arrivals than the mean, in standard deviations
     WORTH = 0.95  # of the images a second of the best batch
@@ -80,7 +81,7 @@ class SlackPolicy:
         self.grid = grid
         self.slo_ms = check_number('slo_ms', slo_ms, above=0)
         self._sizes = [
-            grid.useful_sizes(i, slo_ms / 2) for i in range(grid.num)
+            grid.useful_sizes(i, slo_ms * self.LONGEST) for i in range(grid.num)
         ]
         # without the most accurate one, the two most accurate ones, ...
         self._frontiers = [
@@ -90,7 +91,8 @@ class SlackPolicy:
         self._all_sizes = grid.useful_sizes(grid.fastest, slo_ms)
         # up to which a batch grows so as not to split a request
         self._most = [
-            grid.largest_within(i, slo_ms / (1 if i == grid.fastest else 2))
+            grid.largest_within(
+                i, slo_ms * (1 if i == grid.fastest else self.LONGEST))
             for i in range(grid.num)
         ]
 

@@ -1,8 +1,10 @@
 """Answers requests from a queue, batch by batch."""
 
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from queue import SimpleQueue
 from typing import (
     Any,
     Callable,
@@ -136,8 +138,8 @@ class Worker:
         self.engines = {0: engine}
         self._changed = threading.Condition()
         self._running = threading.Lock()
-        self._answered: Future = Future()  # the last batch's images
-        self._answered.set_result(None)
+        # for the thread that answers: calls, and at last None
+        self._calls: SimpleQueue = SimpleQueue()
         self._is_over = False
 
     def refused(self, request: Request, wait_ms: float) -> None:
@@ -172,22 +174,39 @@ class Worker:
 
     def work(self) -> None:
         """Answers requests until :meth:`end` was called."""
-        # while the next batch runs, which needs no interpreter
-        with ThreadPoolExecutor(1) as self._answers:
-            while True:
-                with self._changed:
-                    self._changed.wait_for(
-                        lambda: self._is_over or self._next() is not None)
-                    engine = self._next()
-                    if engine is None:
-                        break
-                    batch = engine.scheduler.next(clock())
-                    waiting = len(engine.scheduler)
-                if batch is not None:
-                    self._run(engine, batch, waiting)
-                with self._changed:
-                    self._changed.notify_all()
-        self._answered.result()
+        with ThreadPoolExecutor(1) as pool:
+            # while the next batch runs, which needs no interpreter
+            answers = pool.submit(self._answer_all)
+            answers.add_done_callback(lambda _: self._notify())
+
+            def is_due() -> bool:
+                return self._is_over or answers.done() or \
+                    self._next() is not None
+
+            try:
+                while True:
+                    with self._changed:
+                        self._changed.wait_for(is_due)
+                        engine = self._next()
+                        if engine is None or answers.done():
+                            break
+                        batch = engine.scheduler.next(clock())
+                        waiting = len(engine.scheduler)
+                    if batch is not None:
+                        self._run(engine, batch, waiting)
+                    self._notify()
+            finally:
+                self._calls.put(None)
+            answers.result()
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _answer_all(self) -> None:
+        """Makes calls until there are no more."""
+        for call in iter(self._calls.get, None):
+            call()
 
     def _next(self) -> Optional[Engine]:
         """The oldest bank that has images waiting."""
@@ -207,7 +226,7 @@ class Worker:
 
     def _run(self, engine: Engine, batch: Batch, waiting: int) -> None:
         if batch.late:
-            self._later(self._refuse, batch.late)
+            self._calls.put(partial(self._refuse, batch.late))
         items = batch.items
         kept = engine.kepts[batch.subnet]
         found: List[Dict[str, Any]] = []
@@ -230,16 +249,8 @@ class Worker:
             ms=took,
             waiting=waiting,
             slowness=engine.scheduler.slowness.level)
-        self._later(self._answer, engine, items, found, start, ran, problem)
-
-    def _later(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Lets the thread that answers call this, after what it does now.
-
-        Raises:
-            Exception: what the call before has raised.
-        """
-        self._answered.result()
-        self._answered = self._answers.submit(function, *arguments)
+        self._calls.put(
+            partial(self._answer, engine, items, found, start, ran, problem))
 
     def _refuse(self, images: List[Image]) -> None:
         """Refuses the requests of images that are late."""
