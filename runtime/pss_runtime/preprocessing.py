@@ -207,8 +207,9 @@ def _decoded(content: bytes, name: str, grey: bool) -> np.ndarray:
                 pixels = pixels.convert(mode)
             # turned round later they would have to be copied once more
             content = pixels.tobytes('raw', 'L' if grey else 'BGR')
-            return np.frombuffer(content, np.uint8).reshape(
-                pixels.height, pixels.width, -1)
+            return np.frombuffer(content,
+                                 np.uint8).reshape(pixels.height, pixels.width,
+                                                   -1)
     except Exception as error:  # each format has its own types
         raise InputError(f'{name}: cannot be read as an image '
                          f'({error})') from None
