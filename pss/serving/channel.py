@@ -97,9 +97,8 @@ class Channel:
         """Whether these can be sent without waiting for the other process."""
         if not self._room:
             return False
-        waiting = array('i', [0])
-        fcntl.ioctl(self.requests[1].fileno(), termios.FIONREAD, waiting)
-        return waiting[0] + sum(i.nbytes for i in images) < self._room
+        waiting = _waiting(self.requests[1])
+        return waiting + sum(i.nbytes for i in images) < self._room
 
     def ask(self, asked: Asked, images: Sequence[np.ndarray]) -> None:
         """Sends a request, with loaded images, all of one shape and type."""
@@ -133,6 +132,17 @@ class Channel:
     def answered(self) -> Dict[str, Any]:
         """Waits for a message."""
         return json.loads(self.answers[0].recv_bytes())
+
+    def has_answer(self) -> bool:
+        """Whether there is a message."""
+        return _waiting(self.answers[0]) > 0
+
+
+def _waiting(pipe: Connection) -> int:
+    """How many bytes are in a pipe."""
+    found = array('i', [0])
+    fcntl.ioctl(pipe.fileno(), termios.FIONREAD, found)
+    return found[0]
 
 
 def _packed(image: np.ndarray) -> Any:

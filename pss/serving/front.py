@@ -98,6 +98,9 @@ class Front:
         gc.freeze()  # looking through what stays would hold requests up
         self.channel = self.channels[number]
         self._sending = threading.Lock()
+        # at most one small request is decoded in a turn of the loop: answers
+        # would have to wait for all that there are
+        self._turn = asyncio.Lock()
         self._known = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._pool = ThreadPoolExecutor(self._decoders)
@@ -130,14 +133,16 @@ class Front:
             self.channel.order(order)
 
     def _receive(self) -> None:
+        # all that there are, or a loop that is busy would fall behind: it comes
+        # here once each time it has read what its connections have
         try:
-            value = self.channel.answered()
+            self._take(self.channel.answered())
+            while self.channel.has_answer():
+                self._take(self.channel.answered())
         except CLOSED:
             assert self._loop is not None
             self._loop.remove_reader(self._answers)
             self._lose()
-        else:
-            self._take(value)
 
     def _lose(self) -> None:
         """Refuses what waits for the worker, which has ended."""
@@ -257,12 +262,18 @@ class Front:
                 self._decoding -= 1
                 self._decode_ms += 0.1 * (
                     (clock() - start) / others - self._decode_ms)
-            return await asyncio.wait_for(future, self.limits.answer_s)
+            # wait_for would take a turn of the loop more
+            given_up = loop.call_later(self.limits.answer_s, self._settle,
+                                       number, unanswered())
+            try:
+                return await future
+            finally:
+                given_up.cancel()
         except InputError as error:
             self._missed += asked.missed
             raise Refusal(422, str(error)) from None
-        except (asyncio.TimeoutError, *CLOSED):  # noqa: UP041
-            raise Refusal(503, 'the networks do not answer', 5e3) from None
+        except CLOSED:
+            raise unanswered() from None
         finally:
             self._waiting.pop(number, None)
 
@@ -277,15 +288,17 @@ class Front:
                 check_images(net, contents, pixels) > SMALL:
             await in_thread(self._decode_and_send, asked, contents, net)
             return
-        images = net.load(contents)
-        if self.channel.has_room(images) and \
-                self._sending.acquire(blocking=False):
-            try:
-                self.channel.ask(asked, images)
-            finally:
-                self._sending.release()
-        else:
-            await in_thread(self._send_images, asked, images)
+        async with self._turn:
+            images = net.load(contents)
+            if self.channel.has_room(images) and \
+                    self._sending.acquire(blocking=False):
+                try:
+                    self.channel.ask(asked, images)
+                finally:
+                    self._sending.release()
+            else:
+                await in_thread(self._send_images, asked, images)
+            await asyncio.sleep(0)
 
     def _decode_and_send(self, asked: Asked, contents: List[bytes],
                          net: Adaptive) -> None:
@@ -369,7 +382,7 @@ class Front:
             self._order(Order('open'))
             found = await asyncio.wait_for(self._opening, OPENING_S)
         except asyncio.TimeoutError:  # noqa: UP041
-            raise Refusal(503, 'the networks do not answer', 5e3) from None
+            raise unanswered() from None
         finally:
             self._opening = None
         if found is not None:
@@ -416,3 +429,8 @@ class Front:
 def ended() -> Refusal:
     """While the server ends because its other process has."""
     return Refusal(503, 'the networks have ended', wait_ms=5e3)
+
+
+def unanswered() -> Refusal:
+    """Where the other process should have answered long ago."""
+    return Refusal(503, 'the networks do not answer', wait_ms=5e3)
