@@ -152,6 +152,28 @@ class Caution:
             min(self.margin + self.STEP, self.MOST)
 
 
+def backlog_ms(busy: float,
+               each_ms: float,
+               together: float = 1.,
+               share: float = 1 / 3000) -> float:
+    """How much work waits for something that is busy with what arrives at
+    random, except for a share of the time; infinity if more arrives than it
+    can do.
+
+    Under heavy traffic what waits falls off exponentially (Kingman 1961).
+
+    Args:
+        busy: the share of the time that the work takes.
+        each_ms: that an image takes.
+        together: the variance of arrivals, as so many times their mean.
+        share: of the time when more work waits.
+    """
+    if busy >= 1:
+        return math.inf
+    mean = together * busy * each_ms / (2 * (1 - busy))
+    return mean * math.log(1 / share)
+
+
 class Overhead:
     """How long answers take besides queue and network.
 

@@ -6,7 +6,7 @@ from collections import deque
 from statistics import median
 from typing import Any, Deque, List, NamedTuple, Optional
 
-from .estimates import ArrivalRate, Caution, Slowness
+from .estimates import ArrivalRate, Caution, Slowness, backlog_ms
 from .latency_grid import LatencyGrid
 from .policy import Pace, SlackPolicy
 
@@ -50,6 +50,7 @@ class Scheduler:
     """
 
     RECENT = 32  # requests, for their slack, and gaps between batches
+    SPARE = 1 / 3  # of the objective, for work that chance adds
     FORGET_MS = 1000.  # without a batch, until what was observed is forgotten
 
     def __init__(self, grid: LatencyGrid, slo_ms: float) -> None:
@@ -76,17 +77,24 @@ class Scheduler:
         """What the policy takes from the observations so far.
 
         Caution counts as far as the fastest subnet would be busy: what made
-        images late under heavy traffic is no danger once it is over.
+        images late under heavy traffic is no danger once it is over. Where that
+        is hardly faster than what arrives, plans end as much earlier as chance
+        may add work beyond what there is time for anyway.
         """
         rate = self.arrivals.rate(now)
+        together = self.arrivals.together
+        each = self.slowness.level / self._most
+        backlog = backlog_ms(rate * each, each, together)
+        room = backlog / self.policy.slo_ms - self.SPARE
         return Pace(
             self.slowness.level,
             self.slowness.spread,
             rate,
-            self.caution.margin * min(rate / self._most, 1),
+            max(self.caution.margin * min(rate / self._most, 1),
+                min(room, self.caution.MOST)),
             slack=median(self._slacks) if self._slacks else math.inf,
             gap=median(self._gaps) if self._gaps else 0.,
-            together=self.arrivals.together)
+            together=together)
 
     def arrive(self,
                now: float,

@@ -3,7 +3,7 @@ import pytest
 
 from pss.errors import InputError
 from pss.serving import ArrivalRate, Caution, Slowness
-from pss.serving.estimates import Overhead
+from pss.serving.estimates import Overhead, backlog_ms
 
 
 def test_slowness_and_its_noise():
@@ -166,3 +166,25 @@ def test_overhead_of_long_ago_is_forgotten():
     assert overhead.reserve_ms(39.1e3) == 0
     overhead.observe(40e3, 6., [dict(queue_ms=2., network_ms=3.)])
     assert overhead.reserve_ms(40e3) == 1
+
+
+@pytest.mark.parametrize('busy, together, most', [(0.7, 1, 2.2), (0.9, 1, 1.4),
+                                                  (0.9, 4, 1.4)])
+def test_backlog(busy, together, most):
+    """Oracle: a queue by a hand-written loop over random arrivals of so many
+    images: how much work an arrival finds. It has more for the given share of
+    the time, within what heavy traffic as an assumption leaves out."""
+    rng = np.random.default_rng(0)
+    each = 3.
+    gaps = rng.exponential(each * together / busy, 200_000)
+    work, found = 0., []
+    for gap in gaps:
+        work = max(work - gap, 0.)
+        found.append(work)
+        work += each * together
+    for share in (0.1, 0.02):
+        more = np.mean(
+            np.array(found) > backlog_ms(busy, each, together, share))
+        assert 0.7 * share < more < most * share
+    assert backlog_ms(0., each, together) == 0
+    assert backlog_ms(1., each, together) == np.inf

@@ -183,12 +183,19 @@ def test_what_is_late_makes_it_cautious():
     assert scheduler.caution.margin > before
 
 
-@pytest.mark.parametrize('gap,busy', [(100., 0.2), (40., 0.5), (10., 1.)])
-def test_caution_counts_as_far_as_it_is_busy(gap, busy):
-    """Oracle: by hand: the fastest subnet answers an image in 20 ms."""
+@pytest.mark.parametrize('gap, room', [(100., 0.), (40., 0.), (29., 0.0225),
+                                       (25., 0.307), (10., 0.7)])
+def test_margins(gap, room):
+    """Oracle: by hand: the fastest subnet answers an image in 20 ms, so it is
+    busy for 20 / gap of the time, and caution counts as much; the objective is
+    500 ms. Chance adds ln 3000 times half of 20 ms, times that share over what
+    it leaves: a third of the objective is for that, and as much of it as is
+    left, but at most 0.7."""
     grid = LatencyGrid([1], [[20.], [45.]], [70., 80.])
-    scheduler = Scheduler(grid, 100.)
+    scheduler = Scheduler(grid, 500.)
     for i in range(300):
         scheduler.arrivals.observe(i * gap)
-    scheduler.caution.margin = 0.4
-    assert scheduler.pace(299 * gap).margin == pytest.approx(0.4 * busy, 0.01)
+    busy = min(20 / gap, 1)
+    assert scheduler.pace(299 * gap).margin == pytest.approx(room, 0.02, 0.002)
+    scheduler.caution.margin = 0.7
+    assert scheduler.pace(299 * gap).margin == pytest.approx(0.7 * busy, 0.01)
