@@ -141,7 +141,7 @@ class Caution:
         margin (float): as a share of the objective.
     """
 
-    STEP, LEAST, MOST = 0.02, 0.1, 0.7
+    STEP, LEAST, MOST = 0.02, 0.3, 0.7
 
     def __init__(self, share: float = 0.998) -> None:
         check_number('share', share, least=0.5, below=1)

@@ -184,12 +184,12 @@ def test_what_is_late_makes_it_cautious():
     assert scheduler.caution.margin > before
 
 
-@pytest.mark.parametrize('gap, margin', [(100., 0.02), (40., 0.05),
-                                         (27., 0.124), (25., 0.307),
-                                         (10., 0.7)])
+@pytest.mark.parametrize('gap, margin',
+                         [(100., 0.06), (40., 0.15), (27., 0.222), (25., 0.307),
+                          (10., 0.7)])
 def test_margins(gap, margin):
     """Oracle: by hand: the fastest subnet answers an image in 20 ms, so it is
-    busy for 20 / gap of the time, and caution, at first 0.1, counts as much; the
+    busy for 20 / gap of the time, and caution, at first 0.3, counts as much; the
     objective is 500 ms. Chance adds ln 3000 times half of 20 ms, times that
     share over what it leaves: a third of the objective is for that, and as much
     of it as is left, but at most 0.7."""
