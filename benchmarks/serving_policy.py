@@ -11,7 +11,16 @@ the most accurate ones.
 """
 
 import argparse
-from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import numpy as np
 from tabulate import tabulate
@@ -71,9 +80,14 @@ def traffic(case: Case, rng: np.random.Generator) -> Tuple[Any, Any]:
     return np.concatenate(times), np.concatenate(phases)
 
 
-def simulate(scheduler: Any, grid: LatencyGrid, times: np.ndarray, noise: float,
-             rng: np.random.Generator) -> Answers:
-    """Answers requests one batch after the other."""
+def simulate(scheduler: Any,
+             grid: LatencyGrid,
+             times: np.ndarray,
+             noise: float,
+             rng: np.random.Generator,
+             slower: Optional[np.ndarray] = None) -> Answers:
+    """Answers requests one batch after the other; ``slower`` as for
+    :func:`oracle`."""
     latencies = np.full(len(times), np.inf)
     subnets = np.full(len(times), -1)
     now, coming = 0., 0
@@ -88,6 +102,8 @@ def simulate(scheduler: Any, grid: LatencyGrid, times: np.ndarray, noise: float,
             continue
         took = grid.latencies_ms[batch.subnet][len(batch.items)] * \
             rng.lognormal(0, noise)
+        if slower is not None:
+            took *= slower[batch.items[0]]
         # those that arrive while it runs are admitted or refused at once
         while coming < len(times) and times[coming] < now + took:
             scheduler.arrive(times[coming], [coming])
@@ -116,11 +132,15 @@ def adaptive(case: Case, times: np.ndarray, noise: float,
 def always(which: int) -> Callable[..., Answers]:
     """The policy with a single subnet: of the grid's order, this one."""
 
-    def answer(case: Case, times: np.ndarray, noise: float,
-               rng: np.random.Generator) -> Answers:
+    def answer(case: Case,
+               times: np.ndarray,
+               noise: float,
+               rng: np.random.Generator,
+               slower: Optional[np.ndarray] = None) -> Answers:
         subnet = case.grid.order[which]
         grid = only(case.grid, subnet)
-        found = simulate(Scheduler(grid, case.slo_ms), grid, times, noise, rng)
+        found = simulate(
+            Scheduler(grid, case.slo_ms), grid, times, noise, rng, slower)
         return Answers(found.latencies, np.where(found.subnets < 0, -1, subnet))
 
     return answer
@@ -136,7 +156,7 @@ def follow(case: Case, times: np.ndarray, noise: float,
 def oracle(case: Case,
            times: np.ndarray,
            *_: Any,
-           slower: Any = None) -> Answers:
+           slower: Optional[np.ndarray] = None) -> Answers:
     """The most requests in time and, of those, the most accurate answers.
 
     ``value[i][u]`` is the best from request ``i`` on if the device is free

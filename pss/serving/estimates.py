@@ -130,9 +130,7 @@ class Caution:
     estimate foresees does not make images late.
 
     Each image that was late or refused moves it up by a step, each other one
-    down by so much less that it rests where the wanted share is in time, but
-    never below the least: slow batches are rare, so that they have to be seen
-    for long before this has learned of them.
+    down by so much less that it rests where the wanted share is in time.
 
     Args:
         share: of the images that should be in time.
@@ -141,17 +139,17 @@ class Caution:
         margin (float): as a share of the objective.
     """
 
-    STEP, LEAST, MOST = 0.02, 0.3, 0.7
+    STEP, MOST = 0.02, 0.7
 
     def __init__(self, share: float = 0.998) -> None:
         check_number('share', share, least=0.5, below=1)
         self._down = self.STEP * (1 - share) / share
-        self.margin = self.LEAST
+        self.margin = 0.
 
     def observe(self, is_in_time: bool) -> None:
         """Records what became of an image."""
-        moved = self.margin + (-self._down if is_in_time else self.STEP)
-        self.margin = min(max(moved, self.LEAST), self.MOST)
+        self.margin = max(self.margin - self._down, 0.) if is_in_time else \
+            min(self.margin + self.STEP, self.MOST)
 
 
 def backlog_ms(busy: float,

@@ -79,11 +79,25 @@ def test_several_images_in_a_request(bench):
 @pytest.mark.parametrize('slower,loaded', [(1., 80.), (None, 80.), (5.1, 70.)])
 def test_batches_that_take_longer(bench, slower, loaded):
     """Oracle: by hand: if batches take 5.1 times what was measured, the better
-    subnet is never in time."""
+    subnet is never in time, and the other one always."""
     found = bench.compare(report(bench, [0.1], [100.], [76.], slower=slower))[0]
     assert (found['oracle'], found['way']) == (80, 60)
     assert found['loaded'] == loaded and found['loaded_in_time'] == 100
     assert found['loaded_way'] == (60 if loaded == 80 else None)
+    assert found['manageable'] == 100
+
+
+def test_what_the_fastest_subnet_manages(bench):
+    """Oracle: by hand: if its batches take 40 times what was measured, it
+    answers at most 2.5 of 15 requests a second; hardly fewer, since there is
+    one that is new enough at three of four ends of a batch."""
+    given = report(bench, [3., 0.1], [16., 100.], [70., 80.], slower=40.)
+    busy, idle, _ = bench.compare(given)
+    number = given['rows'][0]['requests']
+    most = 100 * 2.5 * 8 / number
+    assert 0.75 * most < busy['manageable'] < 1.05 * most
+    assert busy['loaded_in_time'] >= busy['manageable']
+    assert idle['manageable'] == 100
 
 
 def test_a_report_of_other_traffic(bench):

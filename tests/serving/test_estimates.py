@@ -115,17 +115,17 @@ def test_bad_share():
 
 def test_caution_rests_at_the_share():
     """Oracle: where a larger margin makes fewer images late, a simulated share
-    of them ends at the wanted one; without misses it falls to the least."""
+    of them ends at the wanted one; without misses there is no margin."""
     rng = np.random.default_rng(0)
     caution = Caution(share=0.98)
     late = []
     for _ in range(20_000):
-        late.append(rng.random() < 0.1 * (1.2 - 2 * caution.margin))
+        late.append(rng.random() < 0.1 * (1 - 2 * caution.margin))
         caution.observe(not late[-1])
     assert np.mean(late[5000:]) == pytest.approx(0.02, abs=0.003)
     for _ in range(3000):
         caution.observe(True)
-    assert caution.margin == caution.LEAST
+    assert caution.margin == 0
     for _ in range(100):
         caution.observe(False)
     assert caution.margin == caution.MOST
