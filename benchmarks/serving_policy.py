@@ -160,8 +160,9 @@ def oracle(case: Case,
     """The most requests in time and, of those, the most accurate answers.
 
     ``value[i][u]`` is the best from request ``i`` on if the device is free
-    ``u`` steps after that arrived. Latencies are rounded down to steps, so it
-    is at least as good as any real schedule.
+    ``u`` steps after that arrived. Latencies are rounded down to steps when it
+    plans, but not when the plan is carried out: it plans a little more than
+    there is time for, and may refuse some requests that others answer.
 
     Args:
         case: the bank and the objective.
