@@ -2,12 +2,13 @@
 
 Requests of one image arrive at random (Poisson) at 0.5, 1.5 and 3 times what
 the largest subnet can answer, and again at 0.5 times. A batch takes what the
-grid says, times noise. A request counts as in time if it is answered within the
-objective; refused ones do not count.
+grid says, times noise and, where it begins with a request that came in a slow
+moment, times what that makes of it. A request counts as in time if it is
+answered within the objective; refused ones do not count.
 
-The oracle knows all arrivals, though not the noise: dynamic programming finds
-the batches and subnets with which the most requests are in time and, of those,
-the most accurate ones.
+The oracle knows all arrivals and slow moments, though not the noise: dynamic
+programming finds the batches and subnets with which the most requests are in
+time and, of those, the most accurate ones.
 """
 
 import argparse
@@ -33,6 +34,10 @@ RATES = (0.5, 1.5, 3., 0.5)  # times the largest subnet's capacity
 REQUESTS = 250  # that arrive in the mean in a phase of rate 0.5
 LARGEST_BATCH = 16
 STEP = 1 / 400  # of the objective: the oracle's clock
+# slow moments, as on cores that are shared: one begins after the one before it
+# so many objectives later in the mean; how many it lasts; how slow batches are
+MOMENTS_EVERY, MOMENTS_LAST, MOMENTS_SLOWER = 25., (1.5, 3.), (1.5, 2.5)
+TINY = 1e-6  # milliseconds, for sums that are not exact
 
 
 class Case(NamedTuple):
@@ -80,6 +85,19 @@ def traffic(case: Case, rng: np.random.Generator) -> Tuple[Any, Any]:
     return np.concatenate(times), np.concatenate(phases)
 
 
+def slow_moments(case: Case, times: np.ndarray,
+                 rng: np.random.Generator) -> np.ndarray:
+    """By how much a batch that begins with a request takes longer, for each
+    request."""
+    slower, begin = np.ones(len(times)), 0.
+    while begin < times[-1]:
+        begin += rng.exponential(MOMENTS_EVERY) * case.slo_ms
+        end = begin + rng.uniform(*MOMENTS_LAST) * case.slo_ms
+        slower[(begin <= times) & (times < end)] = rng.uniform(*MOMENTS_SLOWER)
+        begin = end
+    return slower
+
+
 def simulate(scheduler: Any,
              grid: LatencyGrid,
              times: np.ndarray,
@@ -122,11 +140,14 @@ def only(grid: LatencyGrid, subnet: int) -> LatencyGrid:
         [grid.accuracies[subnet]])
 
 
-def adaptive(case: Case, times: np.ndarray, noise: float,
-             rng: np.random.Generator) -> Answers:
+def adaptive(case: Case,
+             times: np.ndarray,
+             noise: float,
+             rng: np.random.Generator,
+             slower: Optional[np.ndarray] = None) -> Answers:
     """The policy."""
     return simulate(
-        Scheduler(case.grid, case.slo_ms), case.grid, times, noise, rng)
+        Scheduler(case.grid, case.slo_ms), case.grid, times, noise, rng, slower)
 
 
 def always(which: int) -> Callable[..., Answers]:
@@ -146,11 +167,15 @@ def always(which: int) -> Callable[..., Answers]:
     return answer
 
 
-def follow(case: Case, times: np.ndarray, noise: float,
-           rng: np.random.Generator) -> Answers:
+def follow(case: Case,
+           times: np.ndarray,
+           noise: float,
+           rng: np.random.Generator,
+           slower: Optional[np.ndarray] = None) -> Answers:
     """The latency follower."""
     return simulate(
-        FollowerScheduler(case.grid, case.slo_ms), case.grid, times, noise, rng)
+        FollowerScheduler(case.grid, case.slo_ms), case.grid, times, noise, rng,
+        slower)
 
 
 def oracle(case: Case,
@@ -159,10 +184,11 @@ def oracle(case: Case,
            slower: Optional[np.ndarray] = None) -> Answers:
     """The most requests in time and, of those, the most accurate answers.
 
-    ``value[i][u]`` is the best from request ``i`` on if the device is free
-    ``u`` steps after that arrived. Latencies are rounded down to steps when it
-    plans, but not when the plan is carried out: it plans a little more than
-    there is time for, and may refuse some requests that others answer.
+    ``value[i][u]`` is the best plan from request ``i`` on that can be carried
+    out if the device is free ``u`` steps after that arrived, and
+    ``latest[i][u]`` until when it can be. Nothing is rounded in a plan; where
+    the device becomes free between two steps and too late for the earlier
+    one's plan, it takes the later one's, though there might be a better one.
 
     Args:
         case: the bank and the objective.
@@ -181,48 +207,51 @@ def oracle(case: Case,
     worth = 1e4 + accuracies  # being in time comes first
     factors = np.ones(num) if slower is None else slower
     value = np.zeros((num + 1, steps))
+    latest = np.full((num + 1, steps), np.inf)
     action = np.zeros((num, steps, 2), np.int16)  # batch size (0: refuse), row
+
+    def plan(i: int, free: np.ndarray) -> np.ndarray:
+        """The step whose plan is carried out from request ``i`` on, if the
+        device is free so long after it arrived."""
+        index = np.clip(np.floor(free / step), 0, steps - 1).astype(int)
+        return np.minimum(index + (free > latest[i, index] + TINY), steps - 1)
+
+    padded = np.append(times, times[-1])  # nothing depends on it
     for i in range(num - 1, -1, -1):
-        ahead = times[i:i + most + 1] - times[i]
-        # refused: the device is free as before
-        best = _at(value[i + 1], free - (ahead[1] if len(ahead) > 1 else 0),
-                   step)
-        chosen = np.zeros((steps, 2), np.int16)
-        for size in range(1, min(most, num - i) + 1):
+        ahead = padded[i:i + most + 1] - times[i]
+        index = plan(i + 1, free - ahead[1])  # it is refused
+        value[i] = value[i + 1, index]
+        latest[i] = latest[i + 1, index] + ahead[1]
+        for size in range(1, len(ahead)):
             if ahead[size - 1] >= case.slo_ms:
                 break
-            ends = np.maximum(free, ahead[size - 1]) + \
-                factors[i] * rows[:, size, None]
-            later = ahead[size] if len(ahead) > size else 0
-            found = np.where(
-                ends <= case.slo_ms + step, size * worth[:, None] +
-                _at(value[i + size], ends - later, step), -1)
+            took = factors[i] * rows[:, size, None]
+            ends = np.maximum(free, ahead[size - 1]) + took
+            index = plan(i + size, ends - ahead[size])
+            found = np.where(ends <= case.slo_ms + TINY,
+                             size * worth[:, None] + value[i + size, index], -1)
             row = found.argmax(axis=0)
-            found = found[row, np.arange(steps)]
-            better = found > best
-            best = np.where(better, found, best)
-            chosen[better] = np.stack([np.full(steps, size), row], 1)[better]
-        value[i], action[i] = best, chosen
+            found, index = (
+                each[row, np.arange(steps)] for each in (found, index))
+            until = np.minimum(latest[i + size, index] + ahead[size],
+                               case.slo_ms) - took[row, 0]
+            better = found > value[i]
+            value[i, better] = found[better]
+            latest[i, better] = until[better]
+            action[i, better] = np.stack([np.full(steps, size), row], 1)[better]
     latencies, subnets = np.full(num, np.inf), np.full(num, -1)
     i, now = 0, 0.
     while i < num:
-        size, row = action[
-            i, min(max(int((now - times[i]) / step + 1e-6), 0), steps - 1)]
+        size, row = action[i, plan(i, np.array(now - times[i]))]
         if not size:
             i += 1
             continue
         now = max(now, times[i + size - 1]) + factors[i] * rows[row, size]
-        # what rounding gained is not counted as late
+        # a sum of many latencies is not exact
         latencies[i:i + size] = np.minimum(now - times[i:i + size], case.slo_ms)
         subnets[i:i + size] = order[row]
         i += size
     return Answers(latencies, subnets)
-
-
-def _at(value: np.ndarray, free: np.ndarray, step: float) -> np.ndarray:
-    """Values where the device is free so long after a request arrived."""
-    index = np.floor(free / step + 1e-6).astype(int)
-    return value[np.clip(index, 0, len(value) - 1)]
 
 
 POLICIES: Dict[str, Callable[..., Answers]] = {
@@ -253,9 +282,12 @@ def summary(case: Case, answers: Answers,
         p99=np.percentile(latencies[answered], 99) / case.slo_ms)
 
 
-def measure(case: Case, noise: float,
-            seeds: Sequence[int]) -> List[Dict[str, Any]]:
-    """A row for each phase and policy, means over seeds.
+def measure(case: Case,
+            noise: float,
+            seeds: Sequence[int],
+            moments: bool = False) -> List[Dict[str, Any]]:
+    """A row for each phase and policy, means over seeds; with slow moments, or
+    without.
 
     ``way`` is how far the accuracy gets from the smallest subnet's to the
     oracle's, in percent.
@@ -263,8 +295,11 @@ def measure(case: Case, noise: float,
     found: Dict[Tuple[int, str], List[Dict[str, float]]] = {}
     for seed in seeds:
         times, phases = traffic(case, np.random.default_rng(seed))
+        slower = slow_moments(case, times,
+                              np.random.default_rng(seed)) if moments else None
         for policy, answer in POLICIES.items():
-            answers = answer(case, times, noise, np.random.default_rng(seed))
+            answers = answer(
+                case, times, noise, np.random.default_rng(seed), slower=slower)
             for phase in range(len(RATES)):
                 found.setdefault(
                     (phase, policy),
@@ -285,6 +320,7 @@ def measure(case: Case, noise: float,
             dict(
                 case=case.name,
                 noise=noise,
+                moments=moments,
                 phase=phase,
                 rate=RATES[phase],
                 policy=policy,
@@ -312,15 +348,18 @@ def main() -> None:
         type=float,
         nargs='+',
         default=[0.02, 0.08],
-        help="standard deviations of a latency's logarithm "
-        '(default: %(default)s)')
+        help="standard deviations of a latency's logarithm; the first one with "
+        'slow moments, too (default: %(default)s)')
     parser.add_argument(
         '--out', default='benchmarks/results/serving_policy.json')
     args = parser.parse_args()
     seeds = range(args.first_seed, args.first_seed + args.repeats)
     rows = [
-        row for case in cases() for noise in args.noise
-        for row in measure(case, noise, seeds)
+        row for case in cases()
+        for noise, moments in [(args.noise[0],
+                                True), *((noise, False)
+                                         for noise in args.noise)]
+        for row in measure(case, noise, seeds, moments)
     ]
     names = [name for name in rows[0] if name not in ('phase', 'manageable')]
     print(tabulate([[row[name] for name in names] for row in rows], names))

@@ -7,6 +7,7 @@ from statistics import NormalDist, median
 from typing import Deque, Dict, NamedTuple, Sequence, Tuple
 
 from ..checks import check_number
+from .policy import Pace
 
 
 class Slowness:
@@ -125,6 +126,20 @@ class ArrivalRate:
         return best
 
 
+class _Sums(NamedTuple):
+    """Over all batches so far: how many, what the grid has for them, the sum of
+    the squares of that, and what they took."""
+    batches: int
+    grid_ms: float
+    squares: float
+    took_ms: float
+
+    def add(self, grid_ms: float, took_ms: float) -> '_Sums':
+        """With one more."""
+        return _Sums(self.batches + 1, self.grid_ms + grid_ms,
+                     self.squares + grid_ms**2, self.took_ms + took_ms)
+
+
 class Caution:
     """How much earlier than the objective plans have to end, so that what no
     estimate foresees does not make images late.
@@ -172,6 +187,64 @@ def backlog_ms(busy: float,
         return math.inf
     mean = together * busy * each_ms / (2 * (1 - busy))
     return mean * math.log(1 / share)
+
+
+class Hindsight:
+    """How much earlier than the objective plans should have ended, by how long
+    the batches took together that were run after them.
+
+    A plan foresees that batches vary independently of each other, so together
+    they vary less. Where something else makes all of them slow for a moment,
+    they exceed that; on a machine that does nothing else this comes to nothing.
+
+    Args:
+        slo_ms: the objective.
+        share: of the plans that should have been kept.
+
+    Attributes:
+        margin (float): as a share of the objective.
+    """
+
+    KEPT, ENOUGH, MOST = 512, 8, 0.4  # plans, of which some are needed; margin
+
+    def __init__(self, slo_ms: float, share: float = 0.98) -> None:
+        check_number('share', share, least=0.5, below=1)
+        self.slo_ms = slo_ms
+        self.share = share
+        self.margin = 0.
+        self._all = _Sums(0, 0., 0., 0.)
+        # plans whose batches have not all ended: what was before them, and what
+        # they expected
+        self._plans: Deque[Tuple[_Sums, Pace]] = deque()
+        self._beyond: Deque[float] = deque(maxlen=self.KEPT)
+
+    def observe(self, pace: Pace, expected_ms: float,
+                observed_ms: float) -> None:
+        """Records a batch.
+
+        Args:
+            pace: what was expected when it began.
+            expected_ms: what the grid has for it.
+            observed_ms: what it took, and what passed before it since another
+                one had ended.
+        """
+        self._plans.append((self._all, pace))
+        self._all = self._all.add(expected_ms, observed_ms)
+        while self._plans:
+            before, then = self._plans[0]
+            batches, grid, squares, took = (
+                now - past for now, past in zip(self._all, before))
+            planned = then.level * grid + batches * then.gap
+            if planned < self.slo_ms:
+                break
+            reserve = then.spread * then.level * math.sqrt(max(squares, 0.))
+            self._beyond.append((took - planned - reserve) / self.slo_ms)
+            self._plans.popleft()
+        if len(self._beyond) >= self.ENOUGH:
+            longest = nlargest(
+                len(self._beyond) - int(self.share * len(self._beyond)),
+                self._beyond)[-1]
+            self.margin = min(max(longest, 0.), self.MOST)
 
 
 class Overhead:

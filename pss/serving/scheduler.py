@@ -6,7 +6,7 @@ from collections import deque
 from statistics import median
 from typing import Any, Deque, List, NamedTuple, Optional
 
-from .estimates import ArrivalRate, Caution, Slowness, backlog_ms
+from .estimates import ArrivalRate, Caution, Hindsight, Slowness, backlog_ms
 from .latency_grid import LatencyGrid
 from .policy import Pace, SlackPolicy
 
@@ -47,6 +47,7 @@ class Scheduler:
         slowness (Slowness): of the batches so far.
         arrivals (ArrivalRate): of admitted and refused images.
         caution (Caution): by what became of images.
+        hindsight (Hindsight): by what batches took together.
     """
 
     RECENT = 32  # requests, for their slack, and gaps between batches
@@ -59,6 +60,7 @@ class Scheduler:
         self.slowness = Slowness()
         self.arrivals = ArrivalRate()
         self.caution = Caution()
+        self.hindsight = Hindsight(slo_ms)
         # images a millisecond that the fastest subnet can answer
         self._most = grid.capacity(grid.fastest, slo_ms) / 1e3
         self._running: List[float] = []  # deadlines
@@ -69,6 +71,8 @@ class Scheduler:
         self._gaps: Deque[float] = deque(maxlen=self.RECENT)
         self._began = 0.  # the last batch
         self._took: Optional[float] = None  # it, if others waited at its end
+        self._gap = 0.  # before it; as expected, if none waited
+        self._pace = Pace()  # when it began
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -79,7 +83,8 @@ class Scheduler:
         Caution counts as far as the fastest subnet would be busy: what made
         images late under heavy traffic is no danger once it is over. Where that
         is hardly faster than what arrives, plans end as much earlier as chance
-        may add work beyond what there is time for anyway.
+        may add work beyond what there is time for anyway. Hindsight always
+        counts: cores that are slow for a moment are so under any traffic.
         """
         rate = self.arrivals.rate(now)
         together = self.arrivals.together
@@ -91,7 +96,7 @@ class Scheduler:
             self.slowness.spread,
             rate,
             max(self.caution.margin * min(rate / self._most, 1),
-                min(room, self.caution.MOST)),
+                min(room, self.caution.MOST), self.hindsight.margin),
             slack=median(self._slacks) if self._slacks else math.inf,
             gap=median(self._gaps) if self._gaps else 0.,
             together=together)
@@ -150,10 +155,13 @@ class Scheduler:
         """Takes what runs next from the queue; ``None`` if it is empty."""
         if not self._queue:
             return None
+        gap = None
         if self._took is not None:
-            self._gaps.append(max(now - self._began - self._took, 0.))
+            gap = max(now - self._began - self._took, 0.)
+            self._gaps.append(gap)
         self._began, self._took = now, None
-        pace = self.pace(now)
+        self._pace = pace = self.pace(now)
+        self._gap = pace.gap if gap is None else gap
         choice = self.policy.choose(
             now, [waiting.deadline for waiting in self._queue], pace)
         taken = [
@@ -178,4 +186,6 @@ class Scheduler:
         self._running = []
         if batch.items:
             self.slowness.observe(batch.expected_ms, took_ms)
+            self.hindsight.observe(self._pace, batch.expected_ms,
+                                   took_ms + self._gap)
             self._took = took_ms if self._queue else None

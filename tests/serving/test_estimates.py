@@ -3,7 +3,8 @@ import pytest
 
 from pss.errors import InputError
 from pss.serving import ArrivalRate, Caution, Slowness
-from pss.serving.estimates import Overhead, backlog_ms
+from pss.serving.estimates import Hindsight, Overhead, backlog_ms
+from pss.serving.policy import Pace
 
 
 def test_slowness_and_its_noise():
@@ -129,6 +130,54 @@ def test_caution_rests_at_the_share():
     for _ in range(100):
         caution.observe(False)
     assert caution.margin == caution.MOST
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_hindsight_of_chains(seed):
+    """Oracle: the same by definition: for each batch, by how much it and those
+    after it took longer than it had expected, until it and those before it
+    have expected an objective's worth; the margin is what 90 % of these are
+    below."""
+    rng = np.random.default_rng(seed)
+    hindsight = Hindsight(100., share=0.9)
+    number = 200
+    grid = rng.uniform(5, 60, number)
+    took = grid * rng.uniform(0.9, 1.6, number)
+    paces = [
+        Pace(level, spread, gap=gap)
+        for level, spread, gap in rng.uniform(0, [1.3, 0.1, 4], (number, 3)) +
+        [0.7, 0, 0]
+    ]
+    for pace, expected, observed in zip(paces, grid, took):
+        hindsight.observe(pace, expected, observed)
+    beyond, last = [], 0
+    for i, pace in enumerate(paces):
+        planned, variance = 0., 0.
+        for k in range(i, number):
+            planned += grid[k] * pace.level + pace.gap
+            variance += (pace.spread * grid[k] * pace.level)**2
+            if planned >= 100 and k >= last:
+                last = k
+                beyond.append(took[i:k + 1].sum() - planned - variance**0.5)
+                break
+    below = sorted(beyond)[int(0.9 * len(beyond))] / 100
+    assert 150 < len(beyond) < number
+    assert hindsight.margin == pytest.approx(min(max(below, 0), 0.4))
+
+
+@pytest.mark.parametrize('slow,least,most', [(1., 0, 0.02), (1.6, 0.2, 0.4)])
+def test_moments_in_which_everything_is_slow(slow, least, most):
+    """Oracle: independent noise comes to nothing, for plans foresee it; of
+    seven batches an objective, six of each forty take 1.6 times as long."""
+    rng = np.random.default_rng(0)
+    hindsight = Hindsight(100.)
+    pace = Pace(1., 2.576 * 0.05)
+    for i in range(600):
+        hindsight.observe(
+            pace, 15.,
+            15. * rng.lognormal(0, 0.05) * (slow if i % 40 < 6 else 1.))
+        assert i > 10 or hindsight.margin == 0  # too few to tell
+    assert least <= hindsight.margin <= most
 
 
 def test_overhead_is_of_most_answers():
