@@ -60,6 +60,7 @@ from pss.serving.served_bank import (
 POLICIES = ('adaptive', 'follower', 'largest', 'smallest')
 TOOL = Path(__file__).parents[1] / 'tools' / 'deployment' / 'serve.py'
 OBJECTIVE = 5  # times the most accurate subnet's latency
+SLICE = 0.25  # seconds, of which it is said how slow batches were
 TICKS = os.sysconf('SC_CLK_TCK')  # a second, of the kernel's CPU times
 
 
@@ -155,6 +156,17 @@ def slowness(answers: List[Answer],
                 np.interp(size, [int(key)
                                  for key in grid], list(grid.values()))) / size
     return round(took / expected, 3) if expected else None
+
+
+def sliced_slowness(answers: List[Answer], grids: Dict[str, Dict[str, float]],
+                    start: float, seconds: float) -> List[Optional[float]]:
+    """:func:`slowness` of the requests that were sent in each :data:`SLICE` of
+    a phase, which begins at ``start``; ``None`` where none was answered."""
+    slices: List[List[Answer]] = [[] for _ in range(math.ceil(seconds / SLICE))]
+    for answer in answers:
+        slices[min(int((answer.sent - start) / SLICE),
+                   len(slices) - 1)].append(answer)
+    return [slowness(each, grids) for each in slices]
 
 
 def summary(answers: List[Answer], slo_ms: float, accuracies: Dict[str, float],
@@ -323,10 +335,18 @@ def rows_of(answers: List[Answer], traffic: Traffic, served: Served, seed: int,
                 rate=rate,
                 **machine,
                 slower=slowness(mine, served.grids),
+                slices=sliced_slowness(mine, served.grids,
+                                       phase * traffic.seconds,
+                                       traffic.seconds),
                 **summary(mine, traffic.slo_ms, served.accuracies,
                           traffic.labels, traffic.seconds)))
-        print(tabulate([list(found[-1].values())]), flush=True)
+        print(tabulate([_shown(found[-1]).values()]), flush=True)
     return found
+
+
+def _shown(row: Dict[str, Any]) -> Dict[str, Any]:
+    """Without what a table has no room for."""
+    return {key: value for key, value in row.items() if key != 'slices'}
 
 
 def main() -> None:
@@ -415,7 +435,7 @@ def main() -> None:
             series.setdefault(policy, answers)
             rows += rows_of(answers, traffic, served, seed, policy, machine)
     assert served is not None
-    print(tabulate(rows, headers='keys'))
+    print(tabulate([_shown(row) for row in rows], headers='keys'))
     write_json(
         dict(
             slo_ms=slo_ms,

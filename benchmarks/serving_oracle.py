@@ -9,7 +9,8 @@ fastest subnet's accuracy to the oracle's.
 
 Client, HTTP and networks share the cores, so batches take longer under load
 than they were measured without. For "loaded" the oracle's batches take as much
-longer as the server's did in the mean of that phase. "manageable" is what the
+longer as the server's did for the requests of the same quarter of a second, or
+in the mean of that phase where it answered none. "manageable" is what the
 fastest subnet alone has in time, simulated, if its batches take as much longer,
 too: a machine's cores are not always equally fast, so what a server of it had
 in time at another time may not be comparable.
@@ -20,6 +21,7 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
 import numpy as np
 from open_loop import arrivals
+from serving import SLICE
 from serving_policy import Answers, Case, always, oracle
 from tabulate import tabulate
 
@@ -79,7 +81,7 @@ def compare(report: Dict[str, Any]) -> List[Dict[str, Any]]:
                 f'run={number}: {numbers} requests in its phases; expected '
                 f'{np.bincount(phases).tolist()}, those of capacity='
                 f'{report["capacity"]:g}')
-        slower = np.array([row['slower'] or 1. for row in mine])
+        slower = _slower(times % report['seconds'], phases, mine)
         served = [
             _Share(row['requests'], row['requests'] * row['in_time'] / 100,
                    (row['accuracy'] or least) - least) for row in mine
@@ -87,9 +89,9 @@ def compare(report: Dict[str, Any]) -> List[Dict[str, Any]]:
         others = [
             _shares(answers, case, phases, least) for answers in (
                 oracle(case, 1e3 * times),
-                oracle(case, 1e3 * times, slower=slower[phases]),
-                always(-1)(case, 1e3 * times, NOISE,
-                           np.random.default_rng(number), slower[phases]))
+                oracle(case, 1e3 * times, slower=slower),
+                always(-1)(case, 1e3 *
+                           times, NOISE, np.random.default_rng(number), slower))
         ]
         for chosen in (*([i] for i in range(len(mine))), range(len(mine))):
             found.append(
@@ -102,6 +104,26 @@ def compare(report: Dict[str, Any]) -> List[Dict[str, Any]]:
                         least,
                         *(_Share.sum(shares[i] for i in chosen)
                           for shares in (served, *others)))))
+    return found
+
+
+def _slower(seconds: np.ndarray, phases: np.ndarray,
+            rows: List[Dict[str, Any]]) -> np.ndarray:
+    """By how much batches took longer, for each request.
+
+    Args:
+        seconds: from the beginning of its phase.
+        phases: of each.
+        rows: of the phases.
+    """
+    found = np.array([row['slower'] or 1. for row in rows])[phases]
+    for phase, row in enumerate(rows):
+        slices = [each or np.nan for each in row.get('slices', [])]
+        if slices:
+            mine = phases == phase
+            index = (seconds[mine] / SLICE).astype(int)
+            each = np.array(slices, float)[np.minimum(index, len(slices) - 1)]
+            found[mine] = np.where(np.isnan(each), found[mine], each)
     return found
 
 

@@ -99,6 +99,21 @@ def test_what_the_fastest_subnet_manages(bench):
     assert busy['loaded_in_time'] >= busy['manageable']
 
 
+def test_moments_in_which_batches_take_longer(bench):
+    """Oracle: by hand: in the second half of the phase batches take 40 times
+    what was measured, so even the fastest subnet, with 400 ms for a request, has
+    at most eleven of them in time there, and three that are in a batch with the
+    last one of the first half, in which all are."""
+    given = report(bench, [3.], [60.], [70.])
+    given['rows'][0]['slices'] = [1.] * 15 + [None] + [40.] * 16
+    found = bench.compare(given)[0]
+    times = bench.arrivals(5., 8., 0, [3.])
+    first, each = 100 * (times < 4).mean(), 100 / len(times)
+    for name in ('loaded_in_time', 'manageable'):
+        assert first + 5 * each < found[name] < first + 14.1 * each
+    assert found['oracle_in_time'] == 100
+
+
 def test_a_report_of_other_traffic(bench):
     """Oracle: the run, and the numbers of requests."""
     given = report(bench, [0.1, 0.2], [100., 100.], [76., 80.])
