@@ -101,8 +101,8 @@ def test_what_the_fastest_subnet_manages(bench):
 
 def test_moments_in_which_batches_take_longer(bench):
     """Oracle: by hand: in the second half of the phase batches take 40 times
-    what was measured, so even the fastest subnet, with 400 ms for a request, has
-    at most eleven of them in time there, and three that are in a batch with the
+    what was measured, so even the fastest subnet, 400 ms for a request, has at
+    most eleven of them in time there, and three that are in a batch with the
     last one of the first half, in which all are."""
     given = report(bench, [3.], [60.], [70.])
     given['rows'][0]['slices'] = [1.] * 15 + [None] + [40.] * 16
