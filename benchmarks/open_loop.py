@@ -14,6 +14,7 @@ from PIL import Image
 from pss.errors import InputError
 
 RATES = (0.5, 1.5, 3., 0.5)  # times the most accurate subnet's capacity
+SLICE = 0.25  # seconds, of which reports say how slow batches were
 BOUNDARY = b'e5d1a7'
 # in Python 3.10 asyncio has a TimeoutError of its own
 LOST = (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError)

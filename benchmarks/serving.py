@@ -37,6 +37,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from open_loop import (
     RATES,
+    SLICE,
     Answer,
     Client,
     arrivals,
@@ -60,7 +61,6 @@ from pss.serving.served_bank import (
 POLICIES = ('adaptive', 'follower', 'largest', 'smallest')
 TOOL = Path(__file__).parents[1] / 'tools' / 'deployment' / 'serve.py'
 OBJECTIVE = 5  # times the most accurate subnet's latency
-SLICE = 0.25  # seconds, of which it is said how slow batches were
 TICKS = os.sysconf('SC_CLK_TCK')  # a second, of the kernel's CPU times
 
 

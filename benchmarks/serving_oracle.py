@@ -20,8 +20,7 @@ import argparse
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
 import numpy as np
-from open_loop import arrivals
-from serving import SLICE
+from open_loop import SLICE, arrivals
 from serving_policy import Answers, Case, always, oracle
 from tabulate import tabulate
 

@@ -46,6 +46,26 @@ def test_how_much_slower_batches_were(bench):
     assert bench.slowness([bench.Answer(0., 1., 503, [], 0)], grids) is None
 
 
+def test_how_much_slower_batches_were_when(bench):
+    """Oracle: by hand: a phase that begins after 16 s: requests of its first
+    and third quarter of a second, one that was sent at its very end, and one
+    that was refused."""
+
+    def answer(sent, status, *times):
+        images = [dict(subnet='a', batch=1, network_ms=time) for time in times]
+        return bench.Answer(sent, 1., status, images, 0)
+
+    answers = [
+        answer(16.1, 200, 20.),
+        answer(16.24, 200, 40.),
+        answer(16.3, 503),
+        answer(16.5, 200, 15.),
+        answer(17., 200, 25.)
+    ]
+    assert bench.sliced_slowness(answers, dict(a={'1': 10.}), 16.,
+                                 1.) == [3., None, 1.5, 2.5]
+
+
 def test_the_tool(run_script, bank, tmp_path):
     """Oracle: a row for each policy and phase, of about as many requests as the
     rate says, most of them answered; the plot is there."""
@@ -58,4 +78,5 @@ def test_the_tool(run_script, bank, tmp_path):
     assert (row['policy'], row['phase'], row['rate']) == ('adaptive', 0, 1)
     assert 5 <= row['requests'] <= 40 and row['in_time'] > 50
     assert 0.5 < row['slower'] < 100
+    assert len(row['slices']) == 4 and any(row['slices'])
     assert plot.stat().st_size > 0
